@@ -1,0 +1,75 @@
+/* text.c - see text.h */
+#include "base/text.h"
+
+struct pw_text pw_text_over(char *buffer, size_t size)
+{
+    buffer[0] = '\0';
+    return (struct pw_text){.buffer = buffer, .capacity = size};
+}
+
+void pw_text_flush(struct pw_text *text)
+{
+    if (text->flush == NULL || text->length == 0)
+        return;
+    text->flush(text->context, text->buffer, text->length);
+    text->length = 0;
+    text->buffer[0] = '\0';
+}
+
+void pw_text_char(struct pw_text *text, char c)
+{
+    if (text->length + 1 >= text->capacity)
+        pw_text_flush(text);
+    if (text->length + 1 >= text->capacity) {
+        text->truncated = true;
+        return;
+    }
+    text->buffer[text->length++] = c;
+    text->buffer[text->length] = '\0';
+}
+
+void pw_text_bytes(struct pw_text *text, const char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        pw_text_char(text, bytes[i]);
+}
+
+void pw_text_str(struct pw_text *text, const char *str)
+{
+    for (; *str != '\0'; str++)
+        pw_text_char(text, *str);
+}
+
+void pw_text_dec(struct pw_text *text, uint64_t value)
+{
+    char digits[20];
+    size_t count = 0;
+    do {
+        digits[count++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    while (count > 0)
+        pw_text_char(text, digits[--count]);
+}
+
+void pw_text_int(struct pw_text *text, int64_t value)
+{
+    if (value < 0)
+        pw_text_char(text, '-');
+    pw_text_dec(text, value < 0 ? -(uint64_t)value : (uint64_t)value);
+}
+
+void pw_text_hex_digits(struct pw_text *text, uint64_t value, unsigned digits)
+{
+    for (unsigned i = 16; i > 0; i--) {
+        uint64_t rest = value >> (4 * (i - 1));
+        if (rest != 0 || i <= digits || i == 1)
+            pw_text_char(text, "0123456789abcdef"[rest & 15]);
+    }
+}
+
+void pw_text_hex(struct pw_text *text, uint64_t value, unsigned digits)
+{
+    pw_text_str(text, "0x");
+    pw_text_hex_digits(text, value, digits);
+}

@@ -1,0 +1,48 @@
+/*
+ * page_map.h - from any address to the header that it may belong to, in one load and a few shifts.
+ *
+ * The map has one 64-bit entry for every slot (32 MiB) of the address space; it is mapped whole and
+ * touched where there are regions:
+ *
+ *   63      48 47            12 11   0
+ *   | region  | headers >> 12  | shift |     0: nothing of ours
+ *
+ * `headers` is the address of the header of the slot's first granule. Entries are written under the
+ * region lock and read without any; a slot is never shared between regions.
+ */
+#ifndef PW_HEAP_PAGE_MAP_H
+#define PW_HEAP_PAGE_MAP_H
+
+#include "image/seal.h"
+
+extern _Atomic uint64_t *pw_page_map __attribute__((visibility("hidden")));
+
+/* Map the table. False: no memory. */
+bool pw_page_map_init(void);
+
+#define PW_ENTRY_SHIFT_MASK ((uint64_t)0xfff)
+#define PW_ENTRY_HEADERS_MASK ((uint64_t)0xfffffffff000)
+#define PW_ENTRY_REGION_SHIFT 48u
+
+/* The entry for an address, 0 for what is not ours. Any value may be asked for. */
+PW_INLINE uint64_t pw_page_map_entry(uint64_t address)
+{
+    uint64_t slot = address >> PW_SLOT_SHIFT;
+    if (pw_unlikely(slot >= PW_SLOT_COUNT))
+        return 0;
+    return atomic_load_explicit(&pw_page_map[slot], memory_order_relaxed);
+}
+
+/* The header slot of the granule that holds `address`; entry is that of the address and not 0. */
+PW_INLINE struct pw_header *pw_entry_header(uint64_t entry, uint64_t address)
+{
+    uint64_t granule = (address & (PW_SLOT_BYTES - 1)) >> (entry & PW_ENTRY_SHIFT_MASK);
+    return (struct pw_header *)(entry & PW_ENTRY_HEADERS_MASK) + granule;
+}
+
+PW_INLINE struct pw_region *pw_entry_region(uint64_t entry)
+{
+    return (struct pw_region *)pw_root.regions + (entry >> PW_ENTRY_REGION_SHIFT);
+}
+
+#endif

@@ -1,0 +1,169 @@
+/* region.c - see region.h */
+#include "heap/region.h"
+
+#include "base/bitmap.h"
+#include "base/lock.h"
+#include "os/memory.h"
+
+_Atomic uint64_t *pw_page_map;
+static struct pw_lock region_lock;
+
+bool pw_page_map_init(void)
+{
+    pw_page_map = pw_os_map(PW_SLOT_COUNT * sizeof(uint64_t));
+    pw_root.page_map = (uint64_t)pw_page_map;
+    return pw_page_map != NULL;
+}
+
+bool pw_regions_init(void)
+{
+    pw_root.regions = (uint64_t)pw_os_map(PW_MAX_REGIONS * sizeof(struct pw_region));
+    return pw_root.regions != 0;
+}
+
+void pw_regions_acquire(void)
+{
+    pw_lock_acquire(&region_lock);
+}
+
+void pw_regions_release(void)
+{
+    pw_lock_release(&region_lock);
+}
+
+/* The tables of a region, one after the other with a guard page around each. */
+struct table_plan {
+    uint64_t headers, evidence, starts, summary, total; /* offsets and length in bytes */
+};
+
+static struct table_plan plan_tables(uint64_t granules)
+{
+    struct table_plan plan;
+    uint64_t words = PW_BITMAP_WORDS(granules);
+    plan.headers = PW_PAGE_BYTES;
+    plan.evidence =
+        PW_ALIGN_UP(plan.headers + granules * sizeof(struct pw_header), PW_PAGE_BYTES) + PW_PAGE_BYTES;
+    plan.starts =
+        PW_ALIGN_UP(plan.evidence + granules * sizeof(struct pw_evidence), PW_PAGE_BYTES) + PW_PAGE_BYTES;
+    plan.summary = plan.starts + words * 8;
+    plan.total =
+        PW_ALIGN_UP(plan.summary + PW_BITMAP_WORDS(words) * 8, PW_PAGE_BYTES) + PW_PAGE_BYTES;
+    return plan;
+}
+
+/* Map the tables of a region and note where they are. */
+static bool map_tables(struct pw_region *region, uint64_t granules)
+{
+    struct table_plan plan = plan_tables(granules);
+    char *mapping = pw_os_reserve(plan.total);
+    if (mapping == NULL)
+        return false;
+    if (!pw_os_commit(mapping + plan.headers, plan.evidence - PW_PAGE_BYTES - plan.headers) ||
+        !pw_os_commit(mapping + plan.evidence, plan.starts - PW_PAGE_BYTES - plan.evidence) ||
+        !pw_os_commit(mapping + plan.starts, plan.total - PW_PAGE_BYTES - plan.starts)) {
+        pw_os_unmap(mapping, plan.total);
+        return false;
+    }
+    region->mapping = (uint64_t)mapping;
+    region->mapping_bytes = plan.total;
+    region->headers = (uint64_t)(mapping + plan.headers);
+    region->evidence = (uint64_t)(mapping + plan.evidence);
+    region->starts = (uint64_t)(mapping + plan.starts);
+    region->summary = (uint64_t)(mapping + plan.summary);
+    return true;
+}
+
+/* An unused entry of the table of regions, or NULL. Index 0 is never used: references to it mean none. */
+static struct pw_region *claim_entry_locked(void)
+{
+    uint32_t count = atomic_load_explicit(&pw_root.region_count, memory_order_relaxed);
+    for (uint32_t index = 1; index < count; index++)
+        if (pw_region_at(index)->base == 0)
+            return pw_region_at(index);
+    uint32_t index = count == 0 ? 1 : count;
+    return index < PW_MAX_REGIONS ? pw_region_at(index) : NULL;
+}
+
+static void publish_locked(struct pw_region *region, enum pw_region_kind kind)
+{
+    uint64_t slots = ((uint64_t)region->granules << region->shift) >> PW_SLOT_SHIFT;
+    uint64_t first_slot = region->base >> PW_SLOT_SHIFT;
+    uint64_t slot_headers = (PW_SLOT_BYTES >> region->shift) * sizeof(struct pw_header);
+    for (uint64_t slot = 0; slot < slots; slot++) {
+        uint64_t entry = (uint64_t)pw_region_index(region) << PW_ENTRY_REGION_SHIFT |
+                         (region->headers + slot * slot_headers) | region->shift;
+        atomic_store_explicit(&pw_page_map[first_slot + slot], entry, memory_order_release);
+    }
+    if (pw_region_index(region) >= pw_root.region_count)
+        atomic_store_explicit(&pw_root.region_count, pw_region_index(region) + 1, memory_order_release);
+    atomic_store_explicit(&region->kind, kind, memory_order_release);
+}
+
+/* Make the region's first and last page guards; the granule after the first guard is the front zone. */
+static void guard_ends(struct pw_region *region)
+{
+    uint64_t bytes = (uint64_t)region->granules << region->shift;
+    uint32_t guard = (uint32_t)(PW_PAGE_BYTES >> region->shift);
+    (void)pw_os_guard((void *)region->base, PW_PAGE_BYTES);
+    (void)pw_os_guard((void *)(region->base + bytes - PW_PAGE_BYTES), PW_PAGE_BYTES);
+    region->first = region->shift == PW_PAGE_SHIFT ? guard : guard + 1;
+    region->limit = region->granules - guard;
+}
+
+struct pw_region *pw_region_create(uint32_t heap, enum pw_region_kind kind, uint64_t granules,
+                                   uint32_t shift)
+{
+    uint64_t bytes = granules << shift;
+    ENSURE(bytes % PW_SLOT_BYTES == 0 && granules <= UINT32_MAX);
+    void *base = pw_os_map_aligned(bytes, PW_SLOT_BYTES);
+    if (base == NULL)
+        return NULL;
+    pw_regions_acquire();
+    struct pw_region *region = claim_entry_locked();
+    if (region == NULL || (uint64_t)base + bytes > (uint64_t)1 << PW_ADDRESS_BITS ||
+        !map_tables(region, granules)) {
+        pw_regions_release();
+        pw_os_unmap(base, bytes);
+        return NULL;
+    }
+    region->base = (uint64_t)base;
+    region->granules = (uint32_t)granules;
+    region->shift = shift;
+    region->heap = heap;
+    guard_ends(region);
+    publish_locked(region, kind);
+    pw_regions_release();
+    return region;
+}
+
+void pw_region_destroy(struct pw_region *region)
+{
+    uint64_t bytes = (uint64_t)region->granules << region->shift;
+    pw_regions_acquire();
+    atomic_store_explicit(&region->kind, PW_REGION_NONE, memory_order_release);
+    uint64_t first_slot = region->base >> PW_SLOT_SHIFT;
+    for (uint64_t slot = 0; slot < bytes >> PW_SLOT_SHIFT; slot++)
+        atomic_store_explicit(&pw_page_map[first_slot + slot], 0, memory_order_release);
+    pw_os_unmap((void *)region->mapping, region->mapping_bytes);
+    pw_os_unmap((void *)region->base, bytes);
+    region->base = 0;
+    pw_regions_release();
+}
+
+void pw_region_mark_start(struct pw_region *region, uint32_t granule)
+{
+    pw_bit2_set((uint64_t *)region->starts, (uint64_t *)region->summary, granule);
+}
+
+void pw_region_clear_start(struct pw_region *region, uint32_t granule)
+{
+    pw_bit2_clear((uint64_t *)region->starts, (uint64_t *)region->summary, granule);
+    atomic_store_explicit(&pw_region_header(region, granule)->word, 0, memory_order_release);
+}
+
+uint32_t pw_region_find_start(const struct pw_region *region, uint32_t granule)
+{
+    size_t found = pw_bit2_previous((const uint64_t *)region->starts,
+                                    (const uint64_t *)region->summary, granule);
+    return found == PW_BITMAP_NONE ? 0 : (uint32_t)found;
+}

@@ -1,0 +1,89 @@
+/*
+ * region.h - regions: large aligned pieces of address space, cut into granules, with their tables
+ * out of band between guard pages.
+ *
+ * The table of regions (struct pw_region in image/layout.h) is guarded by the region lock, which is
+ * the innermost lock of the library but for the kernel's: it may be taken with a heap lock held.
+ * A region's `kind` is stored last when it is made and cleared first when it goes.
+ */
+#ifndef PW_HEAP_REGION_H
+#define PW_HEAP_REGION_H
+
+#include "heap/page_map.h"
+
+/* Map the tables that all regions share. False: no memory. */
+bool pw_regions_init(void);
+
+/* A new region of `granules` granules of 1 << shift bytes (a whole number of slots) for a heap; NULL: no memory. */
+struct pw_region *pw_region_create(uint32_t heap, enum pw_region_kind kind, uint64_t granules,
+                                   uint32_t shift);
+/* Give a region back, all of its blocks with it. */
+void pw_region_destroy(struct pw_region *region);
+
+/* For fork: the region lock is the last to be taken. */
+void pw_regions_acquire(void);
+void pw_regions_release(void);
+
+PW_INLINE uint32_t pw_region_index(const struct pw_region *region)
+{
+    return (uint32_t)(region - (const struct pw_region *)pw_root.regions);
+}
+
+PW_INLINE struct pw_region *pw_region_at(uint32_t index)
+{
+    return (struct pw_region *)pw_root.regions + index;
+}
+
+PW_INLINE struct pw_header *pw_region_header(const struct pw_region *region, uint32_t granule)
+{
+    return (struct pw_header *)region->headers + granule;
+}
+
+PW_INLINE struct pw_evidence *pw_region_evidence(const struct pw_region *region, uint32_t granule)
+{
+    return (struct pw_evidence *)region->evidence + granule;
+}
+
+PW_INLINE uint64_t pw_region_address(const struct pw_region *region, uint32_t granule)
+{
+    return region->base + ((uint64_t)granule << region->shift);
+}
+
+PW_INLINE uint32_t pw_region_granule(const struct pw_region *region, uint64_t address)
+{
+    return (uint32_t)((address - region->base) >> region->shift);
+}
+
+/* Write a block's header: fields, size and seal. Only for who owns the block (see layout.h). */
+PW_INLINE void pw_header_write(const struct pw_region *region, uint32_t granule, uint32_t state,
+                               uint32_t flags, uint32_t slack, uint32_t size)
+{
+    struct pw_header *header = pw_region_header(region, granule);
+    header->size = size;
+    uint64_t word = pw_word_make(pw_root.seal_key, pw_region_address(region, granule), state, flags,
+                                 slack, size);
+    atomic_store_explicit(&header->word, word, memory_order_release);
+}
+
+PW_INLINE struct pw_fields pw_header_fields(const struct pw_header *header)
+{
+    return pw_word_fields(atomic_load_explicit(&header->word, memory_order_acquire));
+}
+
+/* True when the header of (region, granule) carries the right seal. */
+PW_INLINE bool pw_header_is_sealed(const struct pw_region *region, uint32_t granule)
+{
+    struct pw_header *header = pw_region_header(region, granule);
+    return pw_word_is_sealed(pw_root.seal_key, pw_region_address(region, granule),
+                             atomic_load_explicit(&header->word, memory_order_acquire),
+                             header->size);
+}
+
+/* Mark that a block starts at `granule`, or that none does any more (its header becomes void). */
+void pw_region_mark_start(struct pw_region *region, uint32_t granule);
+void pw_region_clear_start(struct pw_region *region, uint32_t granule);
+
+/* The granule at which the block that holds `granule` starts; 0: none (before the first block). */
+uint32_t pw_region_find_start(const struct pw_region *region, uint32_t granule);
+
+#endif

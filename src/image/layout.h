@@ -1,0 +1,258 @@
+/*
+ * layout.h - the frozen image: the plain structures that the library leaves in memory, so that the
+ * same code (walk, inspect, diagnose, validate) reads its own heap, a live process, an ELF core and
+ * a fuzzer's bytes.
+ *
+ * Everything here is versioned (PW_IMAGE_VERSION) and its offsets are asserted below: a change of
+ * meaning or place is a new version. Pointers are stored as uint64_t, for a reader may be another
+ * process; what is read from outside is hostile, and every count, index and link is to be bounded.
+ *
+ * The picture:
+ *
+ *   root ── regions[] ── data:     |guard|front zone| block | block |  ...  | block |guard|
+ *                    └── headers:  one struct pw_header a granule, at headers[granule of the block]
+ *                    └── evidence: one struct pw_evidence a granule (stacks, thread, number)
+ *                    └── starts:   one bit a granule, set where a block starts
+ *
+ * A granule is 64 bytes in a small region and a page in a page region (blocks above 16 KiB).
+ * Blocks tile a region without gaps from `first` to `limit`: the next of a block at granule g is
+ * g + size, the previous g - prev, and both directions must agree.
+ *
+ *   |<------------------ size granules ------------------>|
+ *   | requested bytes             | slack: the red zone   |
+ *   p                             p + requested           p + size * granule
+ *
+ * The last PW_TAIL_BYTES of every block hold the zone pattern in every state (in page regions the
+ * last data bytes before the guard page, while LIVE).
+ */
+#ifndef PW_IMAGE_LAYOUT_H
+#define PW_IMAGE_LAYOUT_H
+
+#include "base/base.h"
+
+#include <stdatomic.h>
+
+#define PW_IMAGE_VERSION 1u
+#define PW_IMAGE_MAGIC "PWHEAP\n" /* 8 bytes with the NUL */
+#define PW_ROOT_SYMBOL "pwheap_image_root"
+
+#define PW_HEAP_ALIGNMENT 64u
+#define PW_HEAP_HEADER_MAGIC 0xDEADBEEFu
+#define PW_HEAP_NUM_BINS 256u
+
+#define PW_GRANULE_SHIFT 6u /* of small regions */
+#define PW_PAGE_SHIFT 12u   /* of page regions */
+#define PW_PAGE_BYTES ((uint64_t)1 << PW_PAGE_SHIFT)
+#define PW_HEAP_LARGE_ALLOC_THRESHOLD (4 * PW_PAGE_BYTES) /* bytes; blocks over it are MAPPED */
+
+#define PW_SLOT_SHIFT 25u /* the page map has an entry for every 32 MiB of address space */
+#define PW_SLOT_BYTES ((uint64_t)1 << PW_SLOT_SHIFT)
+#define PW_ADDRESS_BITS 47u
+#define PW_SLOT_COUNT ((uint64_t)1 << (PW_ADDRESS_BITS - PW_SLOT_SHIFT))
+
+#define PW_MAX_REGIONS 8192u
+#define PW_MAX_HEAPS 64u
+#define PW_MAX_THREADS 65535u /* ordinals; later threads share the last */
+#define PW_TAIL_BYTES 16u
+
+enum pw_level { PW_LEVEL_OFF, PW_LEVEL_FAST, PW_LEVEL_FULL, PW_LEVEL_GUARD };
+
+/*
+ * The state byte of a header. PW_HEAP_ALLOCATED is the bit that tells that the block is (or is
+ * about to be) the program's.
+ */
+#define PW_HEAP_ALLOCATED 0x01u
+enum pw_state {
+    PW_STATE_FREE = 0x02,        /* in a bin of its heap */
+    PW_STATE_CACHED = 0x04,      /* in a thread's cache */
+    PW_STATE_PENDING = 0x09,     /* changing hands: walkers skip its patterns */
+    PW_STATE_LIVE = 0x11,        /* the program's */
+    PW_STATE_QUARANTINED = 0x20, /* freed, kept out of use */
+    PW_STATE_RETIRED = 0x40,     /* damaged or misused, out of service for good (halt_on_error=0) */
+};
+
+/* The flags byte of a header. */
+#define PW_HEAP_MAPPED 0x01u  /* in a page region */
+#define PW_HEAP_GUARDED 0x02u /* its last page is a guard */
+#define PW_HEAP_ZEROED 0x04u  /* not LIVE, and all of it but the tail is zero */
+#define PW_HEAP_ALIGNED 0x08u /* asked for with an alignment */
+#define PW_HEAP_RIGHT 0x40u   /* page region: right-aligned against the guard */
+#define PW_HEAP_FAMILY_SHIFT 4u
+#define PW_HEAP_FAMILY_MASK 0x30u
+enum pw_family { PW_FAMILY_MALLOC, PW_FAMILY_NEW, PW_FAMILY_NEW_ARRAY };
+
+/*
+ * The header proper. `word`, from the low bits up: magic 32, state 8, flags 8, slack 16; one word,
+ * so that a state change with its seal is one store, and a claim one compare-and-swap.
+ * magic = PW_HEAP_HEADER_MAGIC xor seal(key, address, state, flags, slack, size): see image/seal.h.
+ * slack: block size - requested size of a LIVE block of a small region; of a block that is not LIVE,
+ * a number that changes with every free, so that a walker sees a block that was reused meanwhile.
+ * size and prev are in granules and change under the lock of the region's heap only, and size only
+ * while the block is not LIVE or PENDING. prev of the first block is 0.
+ *
+ * A MAPPED block is at least two pages: the second header slot holds the requested size of it
+ * (struct pw_extension); in a page region `slack` of LIVE blocks is unused.
+ */
+struct pw_header {
+    _Atomic uint64_t word;
+    uint32_t size;
+    _Atomic uint32_t prev;
+};
+
+struct pw_extension {
+    uint64_t requested; /* bytes */
+    uint64_t check;     /* seal of it */
+};
+
+/*
+ * Who did what with a block. The stacks are ids of the depot (0: none), the threads ordinals of the
+ * thread table, `number` counts the allocations of alloc_thread from 1. Written at full only.
+ * While the block is FREE, the links of its bin take the place of threads and number
+ * (struct pw_free_links); in page regions these are in the next slot (struct pw_page_links).
+ */
+struct pw_evidence {
+    uint32_t alloc_stack;
+    uint32_t free_stack;
+    uint16_t alloc_thread;
+    uint16_t free_thread;
+    uint32_t number;
+};
+
+/* A small block as 32 bits: index of its region << 19 | granule; 0: none. */
+#define PW_REF_GRANULE_BITS (PW_SLOT_SHIFT - PW_GRANULE_SHIFT)
+struct pw_free_links {
+    uint32_t alloc_stack;
+    uint32_t free_stack;
+    uint32_t next;
+    uint32_t previous;
+};
+
+/* A run of pages as 64 bits: index of its region << 32 | page; 0: none. */
+struct pw_page_links {
+    uint64_t next;
+    uint64_t previous;
+};
+
+enum pw_region_kind { PW_REGION_NONE, PW_REGION_SMALL, PW_REGION_PAGES };
+
+struct pw_region {
+    uint64_t base;     /* of the data, on a slot boundary */
+    uint64_t headers;  /* address of struct pw_header[granules] */
+    uint64_t evidence; /* address of struct pw_evidence[granules] */
+    uint64_t starts;   /* address of the bitmap of block starts */
+    uint64_t summary;  /* address of its summary (base/bitmap.h) */
+    uint64_t mapping;  /* address and bytes of the mapping that holds the tables */
+    uint64_t mapping_bytes;
+    uint32_t granules; /* in the whole region, guards included */
+    uint32_t first;    /* granule of the first block */
+    uint32_t limit;    /* one past the last granule of the last block */
+    uint32_t shift;    /* log2 of the granule in bytes */
+    uint32_t heap;     /* index of the heap that it belongs to */
+    _Atomic uint32_t kind; /* enum pw_region_kind; stored last when a region is made */
+    uint64_t reserved[2];
+};
+
+/* Number of page runs' bins: see heap/mapped.c. */
+#define PW_PAGE_BINS 256u
+
+/* What anyone may know of a heap; its lock and the rest follow it in heap/heap.h. */
+struct pw_heap_image {
+    uint64_t bin_bitmap[PW_HEAP_NUM_BINS / 64];
+    uint32_t bins[PW_HEAP_NUM_BINS]; /* first block of each, as a 32-bit reference */
+    uint64_t page_bitmap[PW_PAGE_BINS / 64];
+    uint64_t page_bins[PW_PAGE_BINS];
+    uint64_t flags;
+    uint64_t reserved[3];
+};
+
+/* A thread that has used the heap; ordinals index root.threads. T0 is the first. */
+struct pw_thread_image {
+    uint32_t tid;
+    _Atomic uint32_t alive;
+    char name[16];
+    uint64_t allocations; /* count so far */
+    uint64_t frees;
+    uint64_t reserved[2];
+};
+
+#define PW_BUILD_ID_BYTES 20u
+#define PW_MODULE_PATH_BYTES 256u
+#define PW_MAX_MODULES 4096u
+/* A loaded object. Kept after dlclose, for stacks still name it; see trace/modules.h. */
+struct pw_module {
+    uint64_t start; /* addresses that it takes, from first to one past the last */
+    uint64_t end;
+    uint64_t bias;         /* what to subtract from an address to get the one in the file */
+    uint32_t build_id_len; /* bytes, 0: none */
+    uint32_t unloaded;     /* 1 after dlclose */
+    uint8_t build_id[PW_BUILD_ID_BYTES];
+    uint32_t reserved;
+    char path[PW_MODULE_PATH_BYTES]; /* absolute */
+};
+
+/*
+ * The stack depot: stack traces once each. Id i > 0 is the struct pw_stack at byte
+ * (i % 2^PW_DEPOT_CHUNK_UNITS_SHIFT) * 8 of chunk i >> PW_DEPOT_CHUNK_UNITS_SHIFT.
+ */
+#define PW_DEPOT_CHUNK_SHIFT 22u /* 4 MiB a chunk */
+#define PW_DEPOT_CHUNK_UNITS_SHIFT (PW_DEPOT_CHUNK_SHIFT - 3u)
+#define PW_DEPOT_MAX_CHUNKS 4096u
+#define PW_MAX_FRAMES 64u
+struct pw_stack {
+    uint32_t next; /* id of the next one of the same hash bucket */
+    uint32_t hash;
+    uint32_t count; /* frames; at most PW_MAX_FRAMES */
+    uint32_t reserved;
+    uint64_t frames[]; /* return addresses, innermost first */
+};
+struct pw_depot_image {
+    _Atomic uint64_t chunks[PW_DEPOT_MAX_CHUNKS]; /* addresses; 0 where there is none yet */
+    _Atomic uint32_t used;                        /* units of 8 bytes handed out so far */
+    uint32_t reserved;
+};
+
+/* Reachable by the exported symbol PW_ROOT_SYMBOL, which is this structure itself. */
+struct pw_root {
+    char magic[8];
+    uint32_t version;
+    uint32_t bytes; /* sizeof(struct pw_root) */
+    uint32_t level; /* enum pw_level */
+    uint32_t pid;
+    uint64_t seal_key;
+    uint64_t zone_pattern; /* byte i of memory whose address is i modulo 8 */
+    uint32_t zone_min_bytes;
+    uint32_t zone_shift;     /* zone grows by requested >> zone_shift; 0: it does not */
+    uint32_t zone_max_bytes; /* cap of it */
+    uint32_t free_fill;      /* the byte of freed memory */
+    uint64_t free_fill_max;  /* bytes of a freed block that are filled; fast: 64 */
+    uint64_t regions;        /* address of struct pw_region[PW_MAX_REGIONS] */
+    uint64_t heaps;          /* address of the heaps, heap_stride bytes apart */
+    uint64_t threads;        /* address of struct pw_thread_image[PW_MAX_THREADS + 1] */
+    uint64_t modules;        /* address of struct pw_module[PW_MAX_MODULES] */
+    uint64_t depot;          /* address of struct pw_depot_image */
+    uint64_t page_map;       /* address of uint64_t[PW_SLOT_COUNT]: see heap/page_map.h */
+    _Atomic uint32_t region_count; /* indices in use are below it */
+    uint32_t heap_count;
+    uint32_t heap_stride;
+    _Atomic uint32_t thread_count;
+    _Atomic uint32_t module_count;
+    uint32_t ready; /* 1 once all of the above is set */
+    uint64_t reserved[8];
+};
+
+_Static_assert(sizeof(struct pw_header) == 16, "two headers' neighbours share a cache line by fours");
+_Static_assert(sizeof(struct pw_extension) == sizeof(struct pw_header), "one slot");
+_Static_assert(sizeof(struct pw_evidence) == 16 && sizeof(struct pw_free_links) == 16 &&
+                   sizeof(struct pw_page_links) == 16,
+               "each in the other's place");
+_Static_assert(offsetof(struct pw_header, size) == 8 && offsetof(struct pw_header, prev) == 12, "frozen");
+_Static_assert(offsetof(struct pw_free_links, next) == offsetof(struct pw_evidence, alloc_thread), "frozen");
+_Static_assert(sizeof(struct pw_region) == 96 && offsetof(struct pw_region, kind) == 76, "frozen");
+_Static_assert(sizeof(struct pw_thread_image) == 56, "frozen");
+_Static_assert(sizeof(struct pw_module) == 312 && offsetof(struct pw_module, path) == 56, "frozen");
+_Static_assert(offsetof(struct pw_stack, frames) == 16, "frozen");
+_Static_assert(offsetof(struct pw_root, seal_key) == 24 && offsetof(struct pw_root, regions) == 64 &&
+                   offsetof(struct pw_root, region_count) == 112,
+               "frozen");
+
+#endif

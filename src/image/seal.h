@@ -1,0 +1,75 @@
+/*
+ * seal.h - packing a header's word, and the keyed seal that makes a damaged one show.
+ *
+ * seal = high half of ((state, flags, slack, size) xor key xor address * K1) * K2: multiplication by
+ * an odd constant is a bijection, so every single flipped bit of any part changes it. It is there
+ * against accidents, not against an attacker who can read the key.
+ */
+#ifndef PW_IMAGE_SEAL_H
+#define PW_IMAGE_SEAL_H
+
+#include "image/layout.h"
+
+/* This process's root. Exported as PW_ROOT_SYMBOL. */
+extern struct pw_root pw_root __attribute__((visibility("hidden")));
+
+/* A header taken apart. */
+struct pw_fields {
+    uint8_t state; /* enum pw_state */
+    uint8_t flags; /* PW_HEAP_… */
+    uint16_t slack;
+};
+
+PW_INLINE uint32_t pw_seal(uint64_t key, uint64_t address, uint32_t meta, uint32_t size)
+{
+    uint64_t mixed = (((uint64_t)meta << 32 | size) ^ key) ^ (address * 0x9E3779B97F4A7C15u);
+    return (uint32_t)((mixed * 0xD6E8FEB86659FD93u) >> 32);
+}
+
+PW_INLINE uint32_t pw_meta(uint32_t state, uint32_t flags, uint32_t slack)
+{
+    return state | flags << 8 | slack << 16;
+}
+
+PW_INLINE struct pw_fields pw_word_fields(uint64_t word)
+{
+    return (struct pw_fields){.state = (uint8_t)(word >> 32),
+                              .flags = (uint8_t)(word >> 40),
+                              .slack = (uint16_t)(word >> 48)};
+}
+
+/* The word of a header with these fields; `address` is that of the block's first byte. */
+PW_INLINE uint64_t pw_word_make(uint64_t key, uint64_t address, uint32_t state, uint32_t flags,
+                                uint32_t slack, uint32_t size)
+{
+    uint32_t meta = pw_meta(state, flags, slack);
+    return (uint64_t)meta << 32 | (PW_HEAP_HEADER_MAGIC ^ pw_seal(key, address, meta, size));
+}
+
+PW_INLINE bool pw_word_is_sealed(uint64_t key, uint64_t address, uint64_t word, uint32_t size)
+{
+    uint32_t expected = PW_HEAP_HEADER_MAGIC ^ pw_seal(key, address, (uint32_t)(word >> 32), size);
+    return (uint32_t)word == expected;
+}
+
+/* The check of a mapped block's requested size. */
+PW_INLINE uint64_t pw_extension_check(uint64_t key, uint64_t address, uint64_t requested)
+{
+    return ((requested ^ key) * 0xD6E8FEB86659FD93u) ^ address;
+}
+
+/* The smallest red zone of a block of `requested` bytes; root says how it grows. */
+PW_INLINE uint64_t pw_zone_bytes(const struct pw_root *root, uint64_t requested)
+{
+    uint64_t zone = root->zone_min_bytes;
+    if (root->zone_shift != 0) {
+        uint64_t grown = requested >> root->zone_shift;
+        if (grown > root->zone_max_bytes)
+            grown = root->zone_max_bytes;
+        if (grown > zone)
+            zone = grown;
+    }
+    return zone;
+}
+
+#endif

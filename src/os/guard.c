@@ -1,0 +1,161 @@
+/*
+ * guard.c - pages that fault on access: MADV_GUARD_INSTALL, else mprotect within a budget.
+ *
+ * The two may be mixed: guard markers are refused for locked memory (mlockall), where mprotect
+ * still does. So a guard carries no record of how it was made; pw_os_unguard takes the markers off
+ * (a no-op without any) and, where mprotect was used at all, looks whether the range still faults.
+ *
+ * protected_guards counts the guards made with mprotect; each may cost two mappings of the
+ * vm.max_map_count that the whole program has.
+ */
+#include "os/memory.h"
+
+#include "os/inject.h"
+#include "os/process.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+
+#ifndef MADV_GUARD_INSTALL /* Linux 6.13 */
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
+
+enum { MAX_MAP_COUNT_DEFAULT = 65530, MAPPINGS_PER_GUARD = 2 };
+
+static _Atomic int guard_mode = PW_OS_GUARD_AUTO;
+static _Atomic int markers; /* enum marker_support */
+enum marker_support { MARKERS_UNKNOWN, MARKERS_WORK, MARKERS_MISSING };
+
+static _Atomic uint32_t protected_guards;
+
+void pw_os_guard_mode(enum pw_os_guard_mode mode)
+{
+    atomic_store_explicit(&guard_mode, mode, memory_order_relaxed);
+}
+
+static uint32_t read_max_map_count(void)
+{
+    char digits[16];
+    int64_t length = pw_os_read_file("/proc/sys/vm/max_map_count", digits, sizeof digits);
+    uint32_t count = 0;
+    for (int64_t i = 0; i < length && digits[i] >= '0' && digits[i] <= '9'; i++)
+        if (__builtin_mul_overflow(count, 10u, &count) ||
+            __builtin_add_overflow(count, (uint32_t)(digits[i] - '0'), &count))
+            return UINT32_MAX;
+    return count != 0 ? count : MAX_MAP_COUNT_DEFAULT;
+}
+
+/* How many guards mprotect may make: a quarter of the mappings that the process may have. */
+static uint32_t protect_budget(void)
+{
+    static _Atomic uint32_t budget_plus_one; /* 0: not read yet */
+    uint32_t known = atomic_load_explicit(&budget_plus_one, memory_order_relaxed);
+    if (known == 0) {
+        known = read_max_map_count() / 4 / MAPPINGS_PER_GUARD + 1;
+        atomic_store_explicit(&budget_plus_one, known, memory_order_relaxed);
+    }
+    return known - 1;
+}
+
+static bool take_protect_budget(void)
+{
+    uint32_t used = atomic_load_explicit(&protected_guards, memory_order_relaxed);
+    do {
+        if (used >= protect_budget())
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&protected_guards, &used, used + 1,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    return true;
+}
+
+/* Never below zero, whatever parts of guards the caller takes off one by one. */
+static void give_protect_budget(void)
+{
+    uint32_t used = atomic_load_explicit(&protected_guards, memory_order_relaxed);
+    while (used != 0 &&
+           !atomic_compare_exchange_weak_explicit(&protected_guards, &used, used - 1,
+                                                  memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
+/* Does this kernel know the markers? Asked of a page of our own: a refusal may be of one range. */
+static bool probe_markers(void)
+{
+    size_t bytes = pw_os_page_bytes();
+    void *page = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED)
+        return true;
+    bool known = madvise(page, bytes, MADV_GUARD_INSTALL) == 0 || errno != EINVAL;
+    (void)munmap(page, bytes);
+    return known;
+}
+
+static bool guard_with_markers(void *address, size_t bytes)
+{
+    if (atomic_load_explicit(&markers, memory_order_relaxed) == MARKERS_MISSING)
+        return false;
+    if (madvise(address, bytes, MADV_GUARD_INSTALL) == 0) {
+        atomic_store_explicit(&markers, MARKERS_WORK, memory_order_relaxed);
+        return true;
+    }
+    int unknown = MARKERS_UNKNOWN;
+    if (errno == EINVAL && !probe_markers())
+        atomic_compare_exchange_strong_explicit(&markers, &unknown, MARKERS_MISSING,
+                                                memory_order_relaxed, memory_order_relaxed);
+    return false;
+}
+
+/* The pages are given back first, so that a guard costs no memory. */
+static bool guard_with_protection(void *address, size_t bytes)
+{
+    if (!take_protect_budget())
+        return false;
+    (void)madvise(address, bytes, MADV_DONTNEED);
+    if (mprotect(address, bytes, PROT_NONE) == 0)
+        return true;
+    give_protect_budget();
+    return false;
+}
+
+bool pw_os_guard(void *address, size_t bytes)
+{
+    if (pw_os_call_fails() || !pw_os_is_paged(address, bytes))
+        return false;
+    int mode = atomic_load_explicit(&guard_mode, memory_order_relaxed);
+    if (mode == PW_OS_GUARD_NONE)
+        return false;
+    int saved_errno = errno;
+    bool done = (mode == PW_OS_GUARD_AUTO && guard_with_markers(address, bytes)) ||
+                guard_with_protection(address, bytes);
+    errno = saved_errno;
+    return done;
+}
+
+/* What a stray write put there between giving back and protecting goes, in locked memory too. */
+static bool unprotect(char *address, size_t bytes)
+{
+    if (mprotect(address, bytes, PROT_READ | PROT_WRITE) != 0)
+        return false;
+    if (madvise(address, bytes, MADV_DONTNEED) != 0)
+        for (size_t i = 0; i < bytes; i++)
+            ((volatile char *)address)[i] = 0;
+    give_protect_budget();
+    return true;
+}
+
+bool pw_os_unguard(void *address, size_t bytes)
+{
+    if (pw_os_call_fails() || !pw_os_is_paged(address, bytes))
+        return false;
+    int saved_errno = errno;
+    bool done = true;
+    if (atomic_load_explicit(&markers, memory_order_relaxed) == MARKERS_WORK)
+        done = madvise(address, bytes, MADV_GUARD_REMOVE) == 0;
+    if (done && atomic_load_explicit(&protected_guards, memory_order_relaxed) != 0 &&
+        !pw_os_is_readable(address, 1))
+        done = unprotect(address, bytes);
+    errno = saved_errno;
+    return done;
+}

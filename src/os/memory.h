@@ -1,0 +1,69 @@
+/*
+ * memory.h - address space from the kernel: one system call a function, its contract beside it.
+ *
+ * All addresses and lengths are multiples of the page size. Nothing here allocates, locks or
+ * touches errno. A failure is a return value; pw_os_fail_next makes it happen for tests.
+ */
+#ifndef PW_OS_MEMORY_H
+#define PW_OS_MEMORY_H
+
+#include "base/base.h"
+
+/* What the kernel calls a page. Ranges that are not of whole pages are declined where it matters. */
+size_t pw_os_page_bytes(void);
+
+PW_INLINE bool pw_os_is_paged(const void *address, size_t bytes)
+{
+    return (((uintptr_t)address | bytes) & (pw_os_page_bytes() - 1)) == 0;
+}
+
+/* Readable, writable, zero, not accounted until touched. NULL: the kernel has none. */
+void *pw_os_map(size_t bytes);
+/* The same, starting on a multiple of `align`, a power of two of at least a page. */
+void *pw_os_map_aligned(size_t bytes, size_t align);
+/* Address space that nobody can touch. */
+void *pw_os_reserve(size_t bytes);
+/* Make a part of a reservation readable and writable. */
+bool pw_os_commit(void *address, size_t bytes);
+void pw_os_unmap(void *address, size_t bytes);
+
+/*
+ * Make pages fault on access from now on; their contents are lost. MADV_GUARD_INSTALL (Linux 6.13)
+ * where there is, else mprotect within a budget of a quarter of vm.max_map_count. False: neither.
+ */
+bool pw_os_guard(void *address, size_t bytes);
+/* Undo it, for the same range, however it was done: the pages read as zero again. */
+bool pw_os_unguard(void *address, size_t bytes);
+
+/* What pw_os_guard may use from now on; guards that exist stay, and can be undone. */
+enum pw_os_guard_mode { PW_OS_GUARD_AUTO, PW_OS_GUARD_PROTECT, PW_OS_GUARD_NONE };
+void pw_os_guard_mode(enum pw_os_guard_mode mode);
+
+/* Give the memory back, keep the address space: the pages read as zero again (guards stay). */
+bool pw_os_purge(void *address, size_t bytes);
+/*
+ * Move the pages at `from` to `to` (both mapped, the same length); `from` reads as zero afterwards.
+ * False: nothing was moved (before Linux 5.7, or the ranges are not one mapping each).
+ */
+bool pw_os_move_pages(void *from, void *to, size_t bytes);
+/* Make pages read-only: for structures that must not change after start-up. */
+bool pw_os_seal(void *address, size_t bytes);
+/* Let /proc/PID/maps say "[anon:name]" (Linux 5.17, else nothing). Mappings of different names don't merge. */
+void pw_os_name(void *address, size_t bytes, const char *name);
+
+/*
+ * True when the `bytes` at `address`, any address and count, can be read; asked without touching
+ * them (process_vm_readv on itself; where that is forbidden, a system call that only reads them).
+ */
+bool pw_os_is_readable(const void *address, size_t bytes);
+
+/*
+ * Fault injection for tests: the n-th call from now of those above that can fail fails (n from 1;
+ * 0: never), and every `every`-th later one as well when it is not 0. pw_os_is_readable is a
+ * question, not one of them.
+ */
+void pw_os_fail_next(uint64_t n, uint64_t every);
+/* Calls of those above so far. */
+uint64_t pw_os_memory_calls(void);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * process.h - the rest of what pwheap asks the system: output, environment, identity, time.
+ *
+ * Nothing here allocates or locks; all of it is async-signal-safe; errno is left as it was unless said.
+ */
+#ifndef PW_OS_PROCESS_H
+#define PW_OS_PROCESS_H
+
+#include "base/base.h"
+
+/* Write it all, also when interrupted or taken in parts. False: an error came first. */
+bool pw_os_write_all(int fd, const void *bytes, size_t length);
+/* Read a whole file into `buffer`, cut at `size`; bytes read, or -1. */
+int64_t pw_os_read_file(const char *path, char *buffer, size_t size);
+
+/*
+ * The value of an environment variable as the process was started with, or NULL. Works before libc
+ * is set up (from the stack the kernel made, else environ). The memory is the environment's own.
+ */
+const char *pw_os_environment(const char *name);
+/* The environment itself: name=value strings, NULL at the end. Never NULL. */
+char **pw_os_environment_all(void);
+/* True for a set-uid and the like: nothing of the environment is to be believed. */
+bool pw_os_is_secure(void);
+
+uint32_t pw_os_process_id(void);
+/* The kernel's id of the calling thread. */
+uint32_t pw_os_thread_id(void);
+/* The name of the calling thread, NUL-terminated. */
+void pw_os_thread_name(char name[16]);
+/* Absolute path of the running program into `buffer`; "" where it can't be known. */
+void pw_os_program_path(char *buffer, size_t size);
+
+/* Nanoseconds of the monotonic clock. */
+uint64_t pw_os_time_ns(void);
+/* Seconds since 1970, and nanoseconds. */
+uint64_t pw_os_wall_time_ns(void);
+/* 64 bits from the kernel, else from the clock and the stack's address. */
+uint64_t pw_os_entropy(void);
+/* Processors that this process may run on, at least 1. */
+uint32_t pw_os_cpu_count(void);
+
+/*
+ * Run `program argv…` with `environment`, `input` on its standard input and its standard output
+ * collected into `output` (cut at output_size; *output_length is set); its stderr goes to
+ * /dev/null. Neither malloc nor atfork handlers run in between. Waits at most `timeout_ms`, then
+ * kills it. True: it ran and exited with 0. The child is never left a zombie and does not disturb
+ * the program's wait() (it is a grandchild, of no signal).
+ */
+bool pw_os_run_filter(const char *program, char *const argv[], char *const environment[],
+                      const char *input, size_t input_length, char *output, size_t output_size,
+                      size_t *output_length, uint32_t timeout_ms);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * modules.h - which object an address of code belongs to, also after its dlclose.
+ *
+ * pw_modules_refresh walks the loader's list (dl_iterate_phdr: takes the loader's lock, so never with
+ * a heap lock held, and not in a signal handler that may have interrupted the loader). Looking up is
+ * lock-free and signal-safe.
+ */
+#ifndef PW_TRACE_MODULES_H
+#define PW_TRACE_MODULES_H
+
+#include "image/layout.h"
+
+/* Map the table. False: no memory; no address is then known. */
+bool pw_modules_init(void);
+/* The table for the root, and how many entries it has. */
+struct pw_module *pw_modules_table(void);
+uint32_t pw_modules_count(void);
+/* Take note of what is loaded now and what is no more. Entries are never removed. */
+void pw_modules_refresh(void);
+/* The same when the loader's counters (dlpi_adds, dlpi_subs) say that something changed; cheap. */
+void pw_modules_refresh_if_changed(void);
+/* The module that holds `address`, loaded ones first, or NULL. */
+const struct pw_module *pw_modules_find(uint64_t address);
+/*
+ * The name of the function that holds `address` (as in its symbol table, not demangled) into `name`,
+ * and the offset in it. From the object's .symtab, else .dynsym, read off its file through a private
+ * mapping. False: none is known. Not signal-safe in theory, in practice only system calls.
+ */
+bool pw_modules_function(uint64_t address, char *name, size_t size, uint64_t *offset);
+
+#endif
