@@ -105,6 +105,7 @@ struct pw_fault {
     enum pw_kind kind;
     enum pw_operation operation;
     bool is_certain;  /* false: the report says "probably" */
+    bool is_passed_on; /* a signal that has its own effect after the report: the reporter doesn't halt */
     uint64_t address; /* that the fault is about: the pointer given, or the first damaged byte */
     enum pw_access access;
     uint64_t access_size;

@@ -52,6 +52,27 @@ PW_INLINE bool pw_word_is_sealed(uint64_t key, uint64_t address, uint64_t word, 
     return (uint32_t)word == expected;
 }
 
+/*
+ * Who hands a block over marks it first: only the state byte of the word becomes PENDING, the seal
+ * stays that of the state before, so that the mark costs one exclusive or.
+ */
+PW_INLINE uint64_t pw_word_pending(uint64_t word, uint32_t state)
+{
+    return word ^ (uint64_t)(state ^ PW_STATE_PENDING) << 32;
+}
+
+/* True when a word is sealed, or PENDING from any of the states that a block is handed over from. */
+PW_INLINE bool pw_word_is_sound(uint64_t key, uint64_t address, uint64_t word, uint32_t size)
+{
+    if (pw_word_is_sealed(key, address, word, size))
+        return true;
+    if ((uint8_t)(word >> 32) != PW_STATE_PENDING)
+        return false;
+    return pw_word_is_sealed(key, address, pw_word_pending(word, PW_STATE_CACHED), size) ||
+           pw_word_is_sealed(key, address, pw_word_pending(word, PW_STATE_LIVE), size) ||
+           pw_word_is_sealed(key, address, pw_word_pending(word, PW_STATE_QUARANTINED), size);
+}
+
 /* The check of a mapped block's requested size. */
 PW_INLINE uint64_t pw_extension_check(uint64_t key, uint64_t address, uint64_t requested)
 {

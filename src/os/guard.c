@@ -1,9 +1,9 @@
 /*
  * guard.c - pages that fault on access: MADV_GUARD_INSTALL, else mprotect within a budget.
  *
- * The two may be mixed: guard markers are refused for locked memory (mlockall), where mprotect
- * still does. So a guard carries no record of how it was made; pw_os_unguard takes the markers off
- * (a no-op without any) and, where mprotect was used at all, looks whether the range still faults.
+ * The two may be mixed: guard markers are refused for locked memory (mlock), where mprotect still
+ * does. A guard carries no record of how it was made: pw_os_unguard takes the markers off (a no-op
+ * without any) and, where mprotect was used as well, looks whether the range still faults.
  *
  * protected_guards counts the guards made with mprotect; each may cost two mappings of the
  * vm.max_map_count that the whole program has.
@@ -25,8 +25,8 @@
 enum { MAX_MAP_COUNT_DEFAULT = 65530, MAPPINGS_PER_GUARD = 2 };
 
 static _Atomic int guard_mode = PW_OS_GUARD_AUTO;
-static _Atomic int markers; /* enum marker_support */
-enum marker_support { MARKERS_UNKNOWN, MARKERS_WORK, MARKERS_MISSING };
+enum { MARKERS_UNKNOWN, MARKERS_WORK, MARKERS_MISSING };
+static _Atomic int markers; /* one of these; asked once */
 
 static _Atomic uint32_t protected_guards;
 
@@ -80,31 +80,29 @@ static void give_protect_budget(void)
         ;
 }
 
-/* Does this kernel know the markers? Asked of a page of our own: a refusal may be of one range. */
-static bool probe_markers(void)
+/*
+ * Do markers make a page fault here? Tried on a page of our own, and looked at: there are emulators
+ * that take advice they don't know for done. In a program that locks all it maps the answer is no.
+ */
+static int probe_markers(void)
 {
     size_t bytes = pw_os_page_bytes();
     void *page = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED)
-        return true;
-    bool known = madvise(page, bytes, MADV_GUARD_INSTALL) == 0 || errno != EINVAL;
+        return MARKERS_UNKNOWN;
+    bool work = madvise(page, bytes, MADV_GUARD_INSTALL) == 0 && !pw_os_is_readable(page, 1);
     (void)munmap(page, bytes);
-    return known;
+    return work ? MARKERS_WORK : MARKERS_MISSING;
 }
 
 static bool guard_with_markers(void *address, size_t bytes)
 {
-    if (atomic_load_explicit(&markers, memory_order_relaxed) == MARKERS_MISSING)
-        return false;
-    if (madvise(address, bytes, MADV_GUARD_INSTALL) == 0) {
-        atomic_store_explicit(&markers, MARKERS_WORK, memory_order_relaxed);
-        return true;
+    int support = atomic_load_explicit(&markers, memory_order_relaxed);
+    if (support == MARKERS_UNKNOWN) {
+        support = probe_markers();
+        atomic_store_explicit(&markers, support, memory_order_relaxed);
     }
-    int unknown = MARKERS_UNKNOWN;
-    if (errno == EINVAL && !probe_markers())
-        atomic_compare_exchange_strong_explicit(&markers, &unknown, MARKERS_MISSING,
-                                                memory_order_relaxed, memory_order_relaxed);
-    return false;
+    return support == MARKERS_WORK && madvise(address, bytes, MADV_GUARD_INSTALL) == 0;
 }
 
 /* The pages are given back first, so that a guard costs no memory. */
@@ -150,11 +148,10 @@ bool pw_os_unguard(void *address, size_t bytes)
     if (pw_os_call_fails() || !pw_os_is_paged(address, bytes))
         return false;
     int saved_errno = errno;
-    bool done = true;
-    if (atomic_load_explicit(&markers, memory_order_relaxed) == MARKERS_WORK)
-        done = madvise(address, bytes, MADV_GUARD_REMOVE) == 0;
+    bool marked = atomic_load_explicit(&markers, memory_order_relaxed) == MARKERS_WORK;
+    bool done = !marked || madvise(address, bytes, MADV_GUARD_REMOVE) == 0;
     if (done && atomic_load_explicit(&protected_guards, memory_order_relaxed) != 0 &&
-        !pw_os_is_readable(address, 1))
+        (!marked || !pw_os_is_readable(address, 1)))
         done = unprotect(address, bytes);
     errno = saved_errno;
     return done;

@@ -164,12 +164,20 @@ bool pw_os_commit(void *address, size_t bytes)
     return done;
 }
 
-/* Cutting a hole into a mapping fails at vm.max_map_count: then give the memory back at least. */
+/*
+ * Cutting a hole into a mapping fails at vm.max_map_count: then give the memory back at least.
+ * The hint goes up again with the mapping that it names, or the mappings of a program that maps and
+ * unmaps by turns would wander down through the whole address space.
+ */
 void pw_os_unmap(void *address, size_t bytes)
 {
     int saved_errno = errno;
+    uintptr_t lowest = (uintptr_t)address;
     if (munmap(address, bytes) != 0)
         (void)madvise(address, bytes, MADV_DONTNEED);
+    else
+        (void)atomic_compare_exchange_strong_explicit(&aligned_hint, &lowest, lowest + bytes,
+                                                      memory_order_relaxed, memory_order_relaxed);
     errno = saved_errno;
 }
 

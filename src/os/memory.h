@@ -43,7 +43,8 @@ void pw_os_guard_mode(enum pw_os_guard_mode mode);
 bool pw_os_purge(void *address, size_t bytes);
 /*
  * Move the pages at `from` to `to` (both mapped, the same length); `from` reads as zero afterwards.
- * False: nothing was moved (before Linux 5.7, or the ranges are not one mapping each).
+ * False: nothing was moved (before Linux 5.7, or `from` is not one mapping), what `to` held may be
+ * lost. `to` takes over the protection and the name of `from`, not its userfaultfd registration.
  */
 bool pw_os_move_pages(void *from, void *to, size_t bytes);
 /* Make pages read-only: for structures that must not change after start-up. */

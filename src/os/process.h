@@ -8,14 +8,19 @@
 
 #include "base/base.h"
 
-/* Write it all, also when interrupted or taken in parts. False: an error came first. */
+/*
+ * Write it all, also when interrupted, taken in parts or not taken at once (a full non-blocking
+ * pipe is waited for, some seconds). False: an error came first. No SIGPIPE comes of it.
+ */
 bool pw_os_write_all(int fd, const void *bytes, size_t length);
 /* Read a whole file into `buffer`, cut at `size`; bytes read, or -1. */
 int64_t pw_os_read_file(const char *path, char *buffer, size_t size);
 
 /*
  * The value of an environment variable as the process was started with, or NULL. Works before libc
- * is set up (from the stack the kernel made, else environ). The memory is the environment's own.
+ * is set up (from the stack the kernel made, else environ, else /proc). The memory is the
+ * environment's own. New names that the program sets don't show; what it changes in place does
+ * (setenv over an existing name, unsetenv, a process title written over it), and on musl all does.
  */
 const char *pw_os_environment(const char *name);
 /* The environment itself: name=value strings, NULL at the end. Never NULL. */
@@ -28,7 +33,10 @@ uint32_t pw_os_process_id(void);
 uint32_t pw_os_thread_id(void);
 /* The name of the calling thread, NUL-terminated. */
 void pw_os_thread_name(char name[16]);
-/* Absolute path of the running program into `buffer`; "" where it can't be known. */
+/*
+ * Absolute path of the running program into `buffer`, as the kernel tells it (with " (deleted)" if
+ * it is); "" where it can't be known or does not fit.
+ */
 void pw_os_program_path(char *buffer, size_t size);
 
 /* Nanoseconds of the monotonic clock. */
@@ -42,10 +50,12 @@ uint32_t pw_os_cpu_count(void);
 
 /*
  * Run `program argv…` with `environment`, `input` on its standard input and its standard output
- * collected into `output` (cut at output_size; *output_length is set); its stderr goes to
- * /dev/null. Neither malloc nor atfork handlers run in between. Waits at most `timeout_ms`, then
- * kills it. True: it ran and exited with 0. The child is never left a zombie and does not disturb
- * the program's wait() (it is a grandchild, of no signal).
+ * collected into `output` (cut at output_size; *output_length is set, also when it failed); its
+ * stderr goes to /dev/null. `program` is a path: PATH is not searched. Neither malloc nor atfork
+ * handlers run in between, and no descriptor is opened in this process. Waits at most `timeout_ms`,
+ * all signals blocked, then kills it. True: it ran and exited with 0. The child is never left a
+ * zombie and does not disturb the program's wait() (it is a grandchild, of no signal).
+ * Several threads may do this at a time. False where seccomp or an emulator forbids it.
  */
 bool pw_os_run_filter(const char *program, char *const argv[], char *const environment[],
                       const char *input, size_t input_length, char *output, size_t output_size,

@@ -14,25 +14,26 @@
 
 enum { BATCH_PAGES = 64, KERNEL_SIGSET_BYTES = 8 };
 
-static bool page_is_readable(uintptr_t address)
+/* The second word of the page: the first of page 0 would be NULL, no mask at all. */
+static bool page_is_readable(uintptr_t page)
 {
-    uintptr_t word = PW_ALIGN_DOWN(address, (uintptr_t)KERNEL_SIGSET_BYTES);
+    uintptr_t word = page + KERNEL_SIGSET_BYTES;
     return syscall(SYS_rt_sigprocmask, -1, word, NULL, KERNEL_SIGSET_BYTES) == 0 || errno != EFAULT;
 }
 
-/* One byte of each of the `count` pages from `address` on. */
-static bool pages_are_readable(uintptr_t address, size_t count)
+/* `count` pages, at most BATCH_PAGES, from the start of `page` on. */
+static bool pages_are_readable(uintptr_t page, size_t count)
 {
     char bytes[BATCH_PAGES];
     struct iovec to = {.iov_base = bytes, .iov_len = count};
     struct iovec from[BATCH_PAGES];
     for (size_t i = 0; i < count; i++)
-        from[i] = (struct iovec){.iov_base = (void *)(address + i * pw_os_page_bytes()), .iov_len = 1};
+        from[i] = (struct iovec){.iov_base = (void *)(page + i * pw_os_page_bytes()), .iov_len = 1};
     ssize_t got = process_vm_readv(getpid(), &to, 1, from, count, 0);
     if (got >= 0 || errno == EFAULT)
         return got == (ssize_t)count;
     for (size_t i = 0; i < count; i++)
-        if (!page_is_readable(address + i * pw_os_page_bytes()))
+        if (!page_is_readable(page + i * pw_os_page_bytes()))
             return false;
     return true;
 }

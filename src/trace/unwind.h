@@ -1,9 +1,10 @@
 /*
  * unwind.h - stack traces of the calling thread.
  *
- * Called with no heap lock held, for libunwind takes the loader's. May re-enter malloc (libunwind
- * allocates the first time); the caller has marked the thread busy, so such calls are served without
- * a stack. errno is left as it was.
+ * By our own unwinder (walk.h, general.h): no lock, no allocation, async-signal-safe, errno as it
+ * was. Where that can't work (a machine it does not know, no unwind information to be had) by
+ * libunwind, which may allocate and takes the loader's lock: so it is called with no heap lock held, and by a
+ * thread marked busy, so that calls of malloc from inside are served without a stack.
  */
 #ifndef PW_TRACE_UNWIND_H
 #define PW_TRACE_UNWIND_H
@@ -11,8 +12,8 @@
 #include "image/layout.h"
 
 /*
- * Open libunwind (RTLD_LOCAL; directly linked in the static library) and set up. May allocate.
- * Without it, traces come from our own unwinder alone.
+ * Set up; where our own unwinder can't work, open libunwind (RTLD_LOCAL; directly linked in a static
+ * binary), which may allocate. Traces can be taken before, by our own unwinder.
  */
 void pw_unwind_init(void);
 
@@ -27,11 +28,30 @@ size_t pw_unwind_capture(uint64_t *frames, size_t max, uint64_t caller_pc, uint6
 
 /*
  * The stack at a signal: frames[0] is the interrupted instruction itself, the rest return addresses.
- * Async-signal-safe as far as libunwind is.
  */
 size_t pw_unwind_from_signal(uint64_t *frames, size_t max, void *ucontext);
 
+/* After a dlclose: code that was known is gone, and other code may come in its place. */
+void pw_unwind_modules_changed(void);
+/*
+ * The thread ends: give back its memory of the last trace (some 8 KiB). Later traces are right as
+ * well. Without this call that memory is not used again.
+ */
+void pw_unwind_thread_exit(void);
 /* In the child of fork(): forget what other threads were in the middle of. */
 void pw_unwind_after_fork(void);
+
+/*
+ * For tests: compare each trace with libunwind's from now on, and count those that differ; the last
+ * such pair can be had. False: there is no libunwind.
+ */
+struct pw_unwind_difference {
+    uint64_t ours[PW_MAX_FRAMES];
+    uint64_t theirs[PW_MAX_FRAMES];
+    size_t our_count;
+    size_t their_count;
+};
+bool pw_unwind_set_verify(bool on);
+size_t pw_unwind_differences(struct pw_unwind_difference *last);
 
 #endif

@@ -1,0 +1,90 @@
+/*
+ * arch.h - what unwinding must know of the machine: its registers by their DWARF numbers, how to read
+ * them, and what libunwind calls its functions here.
+ *
+ * Where PW_ARCH_UNWINDS is false our own unwinder is off, and libunwind does all; the rest is there
+ * so that it compiles.
+ */
+#ifndef PW_BASE_ARCH_H
+#define PW_BASE_ARCH_H
+
+#include "base/base.h"
+
+#include <ucontext.h>
+
+#if defined(__x86_64__) && defined(__LP64__)
+
+#define PW_ARCH_UNWINDS true
+#define PW_ARCH_LIBUNWIND_PREFIX "_ULx86_64_"
+/* DWARF's numbers (System V ABI, AMD64 supplement, figure 3.36); the last is the return address's column. */
+enum {
+    PW_REG_FP = 6, /* rbp */
+    PW_REG_SP = 7,
+    PW_REG_IP = 16,
+    PW_REG_COUNT = 17,
+};
+
+/* The callee-saved registers, sp and an ip within the function that calls this; the others read 0. */
+PW_INLINE void pw_arch_registers(uint64_t registers[PW_REG_COUNT])
+{
+    for (size_t i = 0; i < PW_REG_COUNT; i++)
+        registers[i] = 0;
+    __asm__ volatile("mov %%rbx, 24(%0)\n\t"
+                     "mov %%rbp, 48(%0)\n\t"
+                     "mov %%rsp, 56(%0)\n\t"
+                     "mov %%r12, 96(%0)\n\t"
+                     "mov %%r13, 104(%0)\n\t"
+                     "mov %%r14, 112(%0)\n\t"
+                     "mov %%r15, 120(%0)\n\t"
+                     "lea 0(%%rip), %%rax\n\t"
+                     "mov %%rax, 128(%0)"
+                     :
+                     : "r"(registers)
+                     : "rax", "memory");
+}
+
+/* The three that most frames hang on, as pw_arch_registers gives them. */
+#define PW_ARCH_HERE(ip, sp, fp)                                                                   \
+    __asm__ volatile("lea 0(%%rip), %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2" : "=&r"(ip), "=&r"(sp), "=&r"(fp))
+
+/* All registers at a signal. */
+PW_INLINE void pw_arch_from_ucontext(const void *ucontext, uint64_t registers[PW_REG_COUNT])
+{
+    static const uint8_t order[PW_REG_COUNT] = {
+        REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP, REG_R8,
+        REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP,
+    };
+    const ucontext_t *context = ucontext;
+    for (size_t i = 0; i < PW_REG_COUNT; i++)
+        registers[i] = (uint64_t)context->uc_mcontext.gregs[order[i]];
+}
+
+#else
+
+#define PW_ARCH_UNWINDS false
+#if defined(__aarch64__)
+#define PW_ARCH_LIBUNWIND_PREFIX "_ULaarch64_"
+#elif defined(__riscv)
+#define PW_ARCH_LIBUNWIND_PREFIX "_ULriscv_"
+#else
+#define PW_ARCH_LIBUNWIND_PREFIX "_UL_"
+#endif
+enum { PW_REG_FP, PW_REG_SP, PW_REG_IP, PW_REG_COUNT };
+
+PW_INLINE void pw_arch_registers(uint64_t registers[PW_REG_COUNT])
+{
+    for (size_t i = 0; i < PW_REG_COUNT; i++)
+        registers[i] = 0;
+}
+
+#define PW_ARCH_HERE(ip, sp, fp) ((ip) = (sp) = (fp) = 0)
+
+PW_INLINE void pw_arch_from_ucontext(const void *ucontext, uint64_t registers[PW_REG_COUNT])
+{
+    (void)ucontext;
+    pw_arch_registers(registers);
+}
+
+#endif
+
+#endif

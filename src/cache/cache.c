@@ -1,0 +1,151 @@
+/* cache.c - see cache.h */
+#include "cache/cache.h"
+
+#include "base/lock.h"
+
+enum {
+    RING_BYTES = 16384, /* what a full ring may hold, but … */
+    MOST_PLACES = 128,
+    FEWEST_PLACES = 4,
+    KEEP_BYTES = 512, /* stays in a ring from fast on, but … */
+    MOST_KEPT = 8,
+    FIRST_BATCH = 4,
+};
+
+static struct pw_ring plan[PW_CACHE_CLASSES];
+static struct pw_cache *all_caches;
+static struct pw_lock cache_lock;
+static void *(*map_bytes)(size_t bytes);
+
+static uint32_t places_of(uint32_t granules)
+{
+    uint32_t fits = RING_BYTES / (granules << PW_GRANULE_SHIFT);
+    uint32_t places = MOST_PLACES;
+    while (places > FEWEST_PLACES && places > fits)
+        places /= 2;
+    return places;
+}
+
+bool pw_cache_init(enum pw_level level, void *(*map)(size_t bytes))
+{
+    uint32_t first = 0;
+    map_bytes = map;
+    for (uint32_t granules = 1; granules <= PW_CACHE_CLASSES; granules++) {
+        uint32_t places = places_of(granules);
+        uint32_t keep = KEEP_BYTES / (granules << PW_GRANULE_SHIFT);
+        if (keep > MOST_KEPT)
+            keep = MOST_KEPT;
+        plan[granules - 1] = (struct pw_ring){
+            .mask = (uint16_t)(places - 1),
+            .keep = (uint16_t)(level == PW_LEVEL_FAST ? keep : 0),
+            .batch = (uint16_t)(places / 2 < FIRST_BATCH ? places / 2 : FIRST_BATCH),
+            .first = (uint16_t)first,
+        };
+        first += places;
+    }
+    ENSURE(first <= PW_CACHE_PLACES);
+    return true;
+}
+
+static struct pw_cache *reuse_locked(void)
+{
+    for (struct pw_cache *cache = all_caches; cache != NULL; cache = cache->next)
+        if (!cache->in_use)
+            return cache;
+    return NULL;
+}
+
+struct pw_cache *pw_cache_open(uint16_t thread, struct pw_thread_image *image, struct pw_heap *heap)
+{
+    pw_lock_acquire(&cache_lock);
+    struct pw_cache *cache = reuse_locked();
+    if (cache == NULL) {
+        cache = map_bytes(PW_ALIGN_UP(sizeof *cache, (size_t)PW_PAGE_BYTES));
+        if (cache != NULL) {
+            cache->next = all_caches;
+            all_caches = cache;
+            for (uint32_t i = 0; i < PW_CACHE_CLASSES; i++)
+                cache->rings[i] = plan[i];
+        }
+    }
+    if (cache != NULL)
+        cache->in_use = true;
+    pw_lock_release(&cache_lock);
+    if (cache == NULL)
+        return NULL;
+    cache->level = (uint8_t)pw_root.level;
+    cache->thread = thread;
+    cache->image = image;
+    cache->heap = heap;
+    cache->allocations = cache->frees = 0;
+    return cache;
+}
+
+static void take_out(struct pw_cache *cache, struct pw_ring *ring, uint32_t want,
+                     bool (*check)(void *))
+{
+    void *out[MOST_PLACES];
+    uint32_t count = 0;
+    for (; want > 0 && ring->count > 0; want--) {
+        void *block = cache->places[ring->first + ring->head];
+        ring->head = (ring->head + 1) & ring->mask;
+        ring->count--;
+        if (check == NULL || check(block))
+            out[count++] = block;
+    }
+    pw_heap_give(out, count);
+}
+
+void pw_cache_drain(struct pw_cache *cache, uint32_t granules, bool (*check)(void *block))
+{
+    struct pw_ring *ring = &cache->rings[granules - 1];
+    take_out(cache, ring, (uint32_t)ring->mask / 2 + 1, check);
+}
+
+void pw_cache_flush(struct pw_cache *cache)
+{
+    for (uint32_t i = 0; i < PW_CACHE_CLASSES; i++)
+        if (cache->rings[i].count > 0)
+            take_out(cache, &cache->rings[i], cache->rings[i].count, NULL);
+}
+
+void pw_cache_close(struct pw_cache *cache)
+{
+    pw_cache_flush(cache);
+    for (uint32_t i = 0; i < PW_CACHE_CLASSES; i++)
+        cache->rings[i].batch = plan[i].batch;
+    pw_lock_acquire(&cache_lock);
+    cache->in_use = false;
+    pw_lock_release(&cache_lock);
+}
+
+struct pw_cache *pw_cache_first(void)
+{
+    return all_caches;
+}
+
+void pw_cache_before_fork(void)
+{
+    pw_lock_acquire(&cache_lock);
+}
+
+void pw_cache_after_fork(void)
+{
+    pw_lock_release(&cache_lock);
+}
+
+bool pw_cache_refill(struct pw_cache *cache, uint32_t granules)
+{
+    struct pw_ring *ring = &cache->rings[granules - 1];
+    void *blocks[MOST_PLACES];
+    /* What must stay in comes on top. */
+    uint32_t want = ring->count < ring->keep ? (uint32_t)(ring->keep - ring->count) : 0;
+    want += ring->batch;
+    uint32_t room = (uint32_t)ring->mask + 1 - ring->count;
+    uint32_t count = pw_heap_take(cache->heap, granules, want < room ? want : room, blocks);
+    for (uint32_t i = 0; i < count; i++)
+        (void)pw_cache_push(cache, granules, blocks[i]);
+    uint32_t most = ((uint32_t)ring->mask + 1) / 2;
+    ring->batch = (uint16_t)(ring->batch * 2u > most ? most : ring->batch * 2u);
+    return count > 0;
+}

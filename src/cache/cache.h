@@ -1,0 +1,102 @@
+/*
+ * cache.h - per-thread caches: what stands in front of the heaps, so that malloc and free of a small
+ * block take no lock.
+ *
+ * For each of the 256 block sizes a cache has a ring of CACHED blocks. At level off the newest comes
+ * out first; from fast on the oldest, and some always stay in: that is the quarantine of that level.
+ * A ring that is empty is refilled by a run cut under one lock, one that is full drained in a batch.
+ *
+ * A cache is used by its thread alone and only while `busy` is set: an allocation from a signal
+ * handler, an unwinder or an atfork handler that interrupts its thread inside the allocator finds it
+ * busy and goes another way (front/reentry.c). Caches outlive their threads and are used again.
+ */
+#ifndef PW_CACHE_CACHE_H
+#define PW_CACHE_CACHE_H
+
+#include "heap/heap.h"
+
+enum { PW_CACHE_CLASSES = PW_HEAP_NUM_BINS };
+
+struct pw_ring {
+    uint16_t head;  /* place of the oldest */
+    uint16_t count;
+    uint16_t mask;  /* places - 1 */
+    uint16_t keep;  /* so many stay in (not at level off) */
+    uint16_t batch; /* what the next refill takes; doubles up to half of the places */
+    uint16_t first; /* index of its places in `places` */
+};
+
+/* Sum of the places of all rings; asserted in cache.c. */
+enum { PW_CACHE_PLACES = 2432 };
+
+struct pw_cache {
+    /* True while its thread is inside the allocator. */
+    volatile bool busy;
+    uint8_t level;    /* enum pw_level */
+    uint16_t thread;  /* ordinal */
+    struct pw_heap *heap;
+    struct pw_thread_image *image; /* its entry of the thread table */
+    uint32_t allocations; /* count so far: the `number` of the next one less 1 */
+    uint32_t frees;
+    uint32_t chores_at; /* the value of `allocations` at which something is due (front/chores.c) */
+    int64_t live_bytes; /* allocated less freed by this thread, at full; may be negative */
+    bool takes_fast_path; /* level fast, and no option that it does not know */
+    uint8_t exit_rounds;  /* times that its thread's end has been put off */
+    /* The quarantine's batch that the thread is filling (front/full.c); NULL: none yet. */
+    struct pw_quarantine_batch *batch;
+    struct pw_cache *next;   /* list of all caches, newest first */
+    bool in_use;             /* by a thread that lives; under the cache lock */
+    struct pw_ring rings[PW_CACHE_CLASSES];
+    void *places[PW_CACHE_PLACES];
+};
+
+/* Plan the rings for a level; `map` gives zeroed pages (pw_os_map), NULL when there are none. */
+bool pw_cache_init(enum pw_level level, void *(*map)(size_t bytes));
+/* A cache for the calling thread, new or left by another; NULL: no memory. */
+struct pw_cache *pw_cache_open(uint16_t thread, struct pw_thread_image *image, struct pw_heap *heap);
+/* Its thread is about to end: give all of its blocks back. The quarantine's batch is the caller's. */
+void pw_cache_close(struct pw_cache *cache);
+/* Give the blocks of all rings back to their heaps. */
+void pw_cache_flush(struct pw_cache *cache);
+/* Any cache, for a look at all of them; then cache->next. */
+struct pw_cache *pw_cache_first(void);
+
+/* fork: the list's lock. In the child, the caches of the threads that are gone stay as they are. */
+void pw_cache_before_fork(void);
+void pw_cache_after_fork(void);
+
+/* Refill the ring of blocks of `granules`; false: no memory. */
+bool pw_cache_refill(struct pw_cache *cache, uint32_t granules);
+/* Make room in a full ring: its older half goes back to the heaps. `check`, if not NULL, sees each first and says whether it may go. */
+void pw_cache_drain(struct pw_cache *cache, uint32_t granules, bool (*check)(void *block));
+
+/* A block of `granules` (1 to 256), CACHED; NULL: refill first. Level off: the newest. */
+PW_INLINE void *pw_cache_pop(struct pw_cache *cache, uint32_t granules, bool is_fifo)
+{
+    struct pw_ring *ring = &cache->rings[granules - 1];
+    if (is_fifo) {
+        if (pw_unlikely(ring->count <= ring->keep))
+            return NULL;
+        void *block = cache->places[ring->first + ring->head];
+        ring->head = (ring->head + 1) & ring->mask;
+        ring->count--;
+        return block;
+    }
+    if (pw_unlikely(ring->count == 0))
+        return NULL;
+    ring->count--;
+    return cache->places[ring->first + ((ring->head + ring->count) & ring->mask)];
+}
+
+/* Put a CACHED block in; false: the ring is full. */
+PW_INLINE bool pw_cache_push(struct pw_cache *cache, uint32_t granules, void *block)
+{
+    struct pw_ring *ring = &cache->rings[granules - 1];
+    if (pw_unlikely(ring->count > ring->mask))
+        return false;
+    cache->places[ring->first + ((ring->head + ring->count) & ring->mask)] = block;
+    ring->count++;
+    return true;
+}
+
+#endif

@@ -1,0 +1,21 @@
+/* hooks.c - what the heap's cutting and joining does to zones and poison (heap/heap.h). */
+#include "check/poison.h"
+#include "check/zone.h"
+
+void pw_zone_cut(uint64_t end)
+{
+    uint64_t *tail = (uint64_t *)(end - PW_TAIL_BYTES);
+    tail[0] = tail[1] = pw_root.zone_pattern;
+}
+
+void pw_zone_joined(uint64_t end, bool is_zeroed)
+{
+    uint64_t *tail = (uint64_t *)(end - PW_TAIL_BYTES);
+    tail[0] = tail[1] = is_zeroed ? 0 : pw_fill_word(pw_root.free_fill);
+}
+
+void pw_poison_taken(uint64_t start, uint64_t bytes, bool is_zeroed)
+{
+    if (!is_zeroed)
+        pw_poison_line(start, bytes);
+}

@@ -1,0 +1,99 @@
+/* quarantine.c - see quarantine.h */
+#include "check/quarantine.h"
+
+#include "base/lock.h"
+
+_Static_assert(sizeof(struct pw_quarantine_batch) == PW_BATCH_BYTES, "two pages");
+
+enum { BATCHES_A_MAPPING = 8 };
+
+static struct pw_lock lock;
+static struct pw_quarantine_batch *oldest, *newest; /* the queue */
+static struct pw_quarantine_batch *spare;           /* empty ones, linked by next */
+static uint64_t queued_bytes;
+static void *(*map_bytes)(size_t bytes);
+
+void pw_quarantine_init(void *(*map)(size_t bytes))
+{
+    map_bytes = map;
+}
+
+static void add_spares_locked(void)
+{
+    struct pw_quarantine_batch *fresh = map_bytes((size_t)PW_BATCH_BYTES * BATCHES_A_MAPPING);
+    for (int i = 0; fresh != NULL && i < BATCHES_A_MAPPING; i++) {
+        fresh[i].next = spare;
+        spare = &fresh[i];
+    }
+}
+
+struct pw_quarantine_batch *pw_quarantine_new_batch(void)
+{
+    pw_lock_acquire(&lock);
+    if (spare == NULL)
+        add_spares_locked();
+    struct pw_quarantine_batch *batch = spare;
+    if (batch != NULL)
+        spare = batch->next;
+    pw_lock_release(&lock);
+    if (batch != NULL) {
+        batch->next = NULL;
+        batch->bytes = 0;
+        batch->count = 0;
+    }
+    return batch;
+}
+
+void pw_quarantine_free_batch(struct pw_quarantine_batch *batch)
+{
+    pw_lock_acquire(&lock);
+    batch->next = spare;
+    spare = batch;
+    pw_lock_release(&lock);
+}
+
+void pw_quarantine_put(struct pw_quarantine_batch *batch)
+{
+    pw_lock_acquire(&lock);
+    batch->next = NULL;
+    if (newest != NULL)
+        newest->next = batch;
+    else
+        oldest = batch;
+    newest = batch;
+    queued_bytes += batch->bytes;
+    pw_lock_release(&lock);
+}
+
+struct pw_quarantine_batch *pw_quarantine_take(uint64_t limit_bytes)
+{
+    struct pw_quarantine_batch *batch = NULL;
+    pw_lock_acquire(&lock);
+    if (queued_bytes > limit_bytes && oldest != NULL) {
+        batch = oldest;
+        oldest = batch->next;
+        if (oldest == NULL)
+            newest = NULL;
+        queued_bytes -= batch->bytes;
+    }
+    pw_lock_release(&lock);
+    return batch;
+}
+
+uint64_t pw_quarantine_bytes(void)
+{
+    pw_lock_acquire(&lock);
+    uint64_t bytes = queued_bytes;
+    pw_lock_release(&lock);
+    return bytes;
+}
+
+void pw_quarantine_before_fork(void)
+{
+    pw_lock_acquire(&lock);
+}
+
+void pw_quarantine_after_fork(void)
+{
+    pw_lock_release(&lock);
+}

@@ -1,0 +1,51 @@
+/*
+ * zone.h - red zones of small and mapped blocks: writing and checking them where they lie.
+ *
+ * At fast the zone is the 16 bytes after the last requested one and the tail of the block (its last
+ * 16 bytes, which are there in every state); at full it is everything between. What lies before a
+ * block is its predecessor's tail.
+ */
+#ifndef PW_CHECK_ZONE_H
+#define PW_CHECK_ZONE_H
+
+#include "image/pattern.h"
+#include "image/seal.h"
+
+/* Write the 16 bytes after `end_of_data`. */
+PW_INLINE void pw_zone_write_near(uint64_t end_of_data)
+{
+    uint64_t word = pw_zone_word(pw_root.zone_pattern, end_of_data);
+    pw_store64((void *)end_of_data, word);
+    pw_store64((void *)(end_of_data + 8), word);
+}
+
+/* The 16 bytes from `start` on hold the pattern. */
+PW_INLINE bool pw_zone_near_holds(uint64_t start)
+{
+    uint64_t word = pw_zone_word(pw_root.zone_pattern, start);
+    return ((pw_load64((const void *)start) ^ word) | (pw_load64((const void *)(start + 8)) ^ word)) == 0;
+}
+
+/* The tail before `end` (16-byte aligned) holds the pattern. */
+PW_INLINE bool pw_zone_tail_holds(uint64_t end)
+{
+    uint64_t word = pw_root.zone_pattern;
+    return ((pw_load64((const void *)(end - 16)) ^ word) | (pw_load64((const void *)(end - 8)) ^ word)) == 0;
+}
+
+/* Everything from `start` to `end`, at least 16 bytes, becomes zone. */
+PW_INLINE void pw_zone_write_all(uint64_t start, uint64_t end)
+{
+    pw_zone_write(pw_root.zone_pattern, start, end - start);
+}
+
+PW_INLINE bool pw_zone_all_holds(uint64_t start, uint64_t end)
+{
+    return pw_zone_holds(pw_root.zone_pattern, (const void *)start, start, end - start);
+}
+
+/* The hooks of the heap (heap/heap.h). */
+void pw_zone_cut(uint64_t end);
+void pw_zone_joined(uint64_t end, bool is_zeroed);
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * options_list.h - every option of pwheap, once. This list is the struct (options.h), the defaults
+ * and the parser (options.c), and the help (options_help.c): no option exists without a line here,
+ * and one with a line is fully there.
+ *
+ *   GROUP  (heading of the help for the lines that follow)
+ *   BOOL   (name,             defaults,           when, help)   bool
+ *   BYTE   (name,             defaults,           when, help)   uint8_t, shown in hexadecimal
+ *   INTEGER(name, unit,       defaults, min, max, when, help)   uint32_t
+ *   SIZE   (name, unit,       defaults, min, max, when, help)   uint64_t
+ *   CHOICE (name, enum, names, defaults,          when, help)   the enum; names in its order
+ *   STRING (name, capacity,                             help)   char[capacity], default ""; FIXED
+ *
+ * unit: in plural, "" for none. A SIZE whose max is PW_UNLIMITED also takes the word "unlimited".
+ * defaults: (off, fast, full, guard), each within the range. when: LIVE may be changed while the
+ * program runs (pwheap_option_set): whoever uses it reads it from pw_options() each time; FIXED is
+ * taken at start-up. help: one sentence of at most 94 characters.
+ */
+#ifndef PW_DIAG_OPTIONS_LIST_H
+#define PW_DIAG_OPTIONS_LIST_H
+
+/* As good as no limit: PTRDIFF_MAX, and no allocation is larger. */
+#define PW_UNLIMITED ((uint64_t)INT64_MAX)
+
+/* Bytes of an option that holds a path, the closing NUL included. */
+#define PW_OPTION_PATH_BYTES 4096
+
+/* clang-format off */
+#define PW_OPTION_LIST(GROUP, BOOL, BYTE, INTEGER, SIZE, CHOICE, STRING)                           \
+    GROUP("What is checked")                                                                       \
+    CHOICE(level, enum pw_level, "off|fast|full|guard", (1, 1, 1, 1), FIXED,                       \
+           "How much is checked, and the defaults of the others; guard is taken as full so far.")  \
+    BOOL(alloc_dealloc_mismatch, (0, 1, 1, 1), LIVE,                                               \
+         "Report what one family (malloc, new, new[]) allocated and another one frees.")           \
+    BOOL(new_delete_type_mismatch, (0, 1, 1, 1), LIVE,                                             \
+         "Report a sized or aligned delete whose size or alignment is not the block's.")           \
+    BOOL(patrol, (0, 0, 1, 1), LIVE,                                                               \
+         "Check the whole heap again and again, little by little, as the program allocates.")      \
+    INTEGER(validate_every, "calls", (0, 0, 0, 0), 0, UINT32_MAX, LIVE,                            \
+            "Check the whole heap at every Nth allocation; 0 for never.")                          \
+    BOOL(check_at_exit, (0, 1, 1, 1), LIVE,                                                        \
+         "Take a last look at every block when the program exits or aborts.")                      \
+    GROUP("Red zones, fill patterns, quarantine")                                                  \
+    INTEGER(redzone, "bytes", (16, 16, 32, 32), 16, 2048, FIXED,                                   \
+            "The least red zone between two blocks; at full it grows with the block.")             \
+    SIZE(max_malloc_fill_size, "bytes", (0, 0, 0, 0), 0, PW_UNLIMITED, FIXED,                      \
+         "How much of a new block is filled with malloc_fill_byte.")                               \
+    BYTE(malloc_fill_byte, (0xbe, 0xbe, 0xbe, 0xbe), FIXED,                                        \
+         "What new memory is filled with.")                                                        \
+    SIZE(max_free_fill_size, "bytes", (0, 64, PW_UNLIMITED, PW_UNLIMITED), 0, PW_UNLIMITED, FIXED, \
+         "How much of a freed block is filled, and verified before it is used again.")             \
+    BYTE(free_fill_byte, (0xef, 0xef, 0xef, 0xef), FIXED,                                          \
+         "What freed memory is filled with.")                                                      \
+    SIZE(quarantine_size_mb, "MiB", (0, 0, 16, 16), 0, 1048576, FIXED,                             \
+         "Freed memory kept out of use, or a quarter of the live bytes if that is more; 0: none.") \
+    SIZE(thread_local_quarantine_size_kb, "KiB", (0, 64, 1024, 1024), 0, 1048576, FIXED,           \
+         "Each thread's part of it, which flows into the common one; 0: none.")                    \
+    GROUP("What happens on an error")                                                              \
+    BOOL(halt_on_error, (1, 1, 1, 1), LIVE,                                                        \
+         "End the program at the first error; else report each different one and go on.")          \
+    BOOL(abort_on_error, (1, 1, 1, 1), LIVE,                                                       \
+         "End it by abort(), which leaves a core; else by exiting with the status exitcode.")      \
+    INTEGER(exitcode, "", (1, 1, 1, 1), 0, 255, LIVE,                                              \
+            "The exit status after an error when abort_on_error=0.")                               \
+    BOOL(allocator_may_return_null, (1, 1, 1, 1), LIVE,                                            \
+         "Answer impossible sizes and alignments as libc does, NULL and errno; else report them.") \
+    SIZE(max_allocation_size_mb, "MiB", (0, 0, 0, 0), 0, 134217728, LIVE,                          \
+         "An allocation above this fails with ENOMEM; 0: no limit.")                               \
+    GROUP("Reports")                                                                               \
+    CHOICE(report_format, enum pw_report_format, "text|json|asan", (0, 0, 0, 0), LIVE,             \
+           "Text for people, JSON Lines, or text with AddressSanitizer's names for its tools.")    \
+    CHOICE(color, enum pw_color, "auto|always|never", (0, 0, 0, 0), LIVE,                          \
+           "Colours in text reports; auto: when they go to a terminal.")                           \
+    STRING(log_path, PW_OPTION_PATH_BYTES,                                                         \
+           "Write to PATH.PID (%p pid, %e program, %n number: as they stand); or stderr, stdout.") \
+    BOOL(log_exe_name, (0, 0, 0, 0), FIXED,                                                        \
+         "Put the program's name into the name of the log: PATH.PROGRAM.PID.")                     \
+    BOOL(print_summary, (1, 1, 1, 1), LIVE,                                                        \
+         "End each report with its SUMMARY line.")                                                 \
+    INTEGER(verbosity, "", (0, 0, 0, 0), 0, 3, LIVE,                                               \
+            "Tell what the library itself does: 0 nothing, 3 most.")                               \
+    BOOL(print_stats, (0, 0, 0, 0), LIVE,                                                          \
+         "Print the heap's figures after each report.")                                            \
+    BOOL(atexit, (0, 0, 0, 0), LIVE,                                                               \
+         "Print the heap's figures when the program exits.")                                       \
+    BOOL(help, (0, 0, 0, 0), FIXED,                                                                \
+         "Print this at start-up and go on; PWHEAP_CHECK=help does the same.")                     \
+    GROUP("Stacks and symbols")                                                                    \
+    INTEGER(malloc_context_size, "frames", (32, 32, 32, 32), 1, 64, FIXED,                         \
+            "The most frames kept of a stack.")                                                    \
+    BOOL(symbolize, (1, 1, 1, 1), LIVE,                                                            \
+         "Name functions, files and lines; else modules and offsets only.")                        \
+    STRING(external_symbolizer_path, PW_OPTION_PATH_BYTES,                                         \
+           "The program that finds files and lines; else heapdump beside the library or in PATH.") \
+    INTEGER(symbolize_timeout_ms, "ms", (10000, 10000, 10000, 10000), 1, 3600000, LIVE,            \
+            "How long to wait for that program.")                                                  \
+    STRING(strip_path_prefix, PW_OPTION_PATH_BYTES,                                                \
+           "What to leave off the start of file names in reports.")                                \
+    GROUP("Signals, randomness")                                                                   \
+    BOOL(handle_segv, (0, 1, 1, 1), FIXED,                                                         \
+         "Explain a SIGSEGV in heap memory or through freed memory, then let it pass.")            \
+    BOOL(handle_sigbus, (0, 1, 1, 1), FIXED,                                                       \
+         "The same for SIGBUS.")                                                                   \
+    BOOL(handle_abort, (0, 1, 1, 1), FIXED,                                                        \
+         "Take the last look before a SIGABRT ends the program.")                                  \
+    BOOL(use_sigaltstack, (1, 1, 1, 1), FIXED,                                                     \
+         "Explain signals on a stack of our own, so that a stack overflow can be explained too.")  \
+    SIZE(seed, "", (0, 0, 0, 0), 0, UINT64_MAX, FIXED,                                             \
+         "Makes keys and samples the same in every run; 0: random.")
+/* clang-format on */
+
+#endif

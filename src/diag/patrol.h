@@ -1,0 +1,21 @@
+/*
+ * patrol.h - the whole heap checked again and again, a little at a time, so that damage is found
+ * whether or not the damaged block is ever freed.
+ *
+ * The share is bounded by work: a step looks at no more than PW_PATROL_BLOCKS blocks and
+ * PW_PATROL_BYTES of content. One thread at a time; another that comes meanwhile goes on.
+ */
+#ifndef PW_DIAG_PATROL_H
+#define PW_DIAG_PATROL_H
+
+#include "image/image.h"
+
+enum { PW_PATROL_BLOCKS = 16, PW_PATROL_BYTES = 4096 };
+
+/* The next step. True: *fault is filled. */
+bool pw_patrol_step(const struct pw_image *image, struct pw_fault *fault);
+/* Rounds over the whole heap so far. */
+uint64_t pw_patrol_rounds(void);
+void pw_patrol_after_fork(void);
+
+#endif

@@ -1,0 +1,351 @@
+/*
+ * report.c - the order of events of a report, its lock and its end. See report.h.
+ *
+ * Everything static below is guarded by report_lock, but for the atomics. Lock order: the report lock
+ * is taken with no other lock of the library held, and the loader's lock only before it
+ * (pw_modules_refresh): a thread that holds the loader's may be waiting for ours.
+ */
+#include "diag/report_render.h"
+
+#include "base/lock.h"
+#include "os/process.h"
+#include "trace/depot.h"
+#include "trace/modules.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+    TEXT_BYTES = 256 * 1024,
+    SYMBOLIZED_BYTES = 512 * 1024,
+    MAX_DISTINCT = 1024,
+    ABORT_STATUS = 134, /* what a shell calls death by SIGABRT */
+};
+
+static struct pw_lock report_lock;
+static _Atomic uint32_t owner; /* the thread that holds it, by its kernel id; 0: none */
+static _Atomic size_t report_count;
+
+static struct pw_report_config config = {
+    .level = PW_LEVEL_FAST, .print_summary = true, .halt_on_error = true, .abort_on_error = true};
+static pwheap_error_callback error_callback;
+static void *error_context;
+static struct pw_render render;
+static struct pwheap_error error;
+static char raw[TEXT_BYTES];
+static char symbolized[SYMBOLIZED_BYTES];
+static bool is_unwritten; /* render.text is (part of) a report that nobody has seen yet */
+static bool is_halting;   /* the report was written, the process is to end, the lock stays */
+static uint64_t seen[MAX_DISTINCT];
+static size_t seen_count;
+
+static bool is_mine(void)
+{
+    return atomic_load_explicit(&owner, memory_order_relaxed) == pw_os_thread_id();
+}
+
+/* What the thread was like before it took the lock. */
+struct held {
+    bool was_mine;
+    int saved_errno;
+    int cancel_state;
+};
+
+/* Unless this thread holds it already. Its writes are no cancellation points meanwhile. */
+static struct held hold(void)
+{
+    struct held held = {.was_mine = is_mine(), .saved_errno = errno};
+    if (held.was_mine)
+        return held;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &held.cancel_state);
+    pw_lock_acquire(&report_lock);
+    atomic_store_explicit(&owner, pw_os_thread_id(), memory_order_relaxed);
+    return held;
+}
+
+static void let_go(struct held held)
+{
+    if (!held.was_mine) {
+        atomic_store_explicit(&owner, 0, memory_order_relaxed);
+        pw_lock_release(&report_lock);
+        pthread_setcancelstate(held.cancel_state, NULL);
+    }
+    errno = held.saved_errno;
+}
+
+void pw_report_init(const struct pw_report_config *new_config)
+{
+    static bool is_set_up;
+    struct held held = hold();
+    config = *new_config;
+    if (!is_set_up)
+        pw_sink_init();
+    is_set_up = true;
+    let_go(held);
+}
+
+struct pw_report_config pw_report_config_of(const struct pw_options *options)
+{
+    return (struct pw_report_config){
+        .format = options->report_format,
+        .color = options->color,
+        .level = options->level,
+        .symbolize = options->symbolize,
+        .print_summary = options->print_summary,
+        .halt_on_error = options->halt_on_error,
+        .abort_on_error = options->abort_on_error,
+        .log_exe_name = options->log_exe_name,
+        .exitcode = (int)options->exitcode,
+        .symbolize_timeout_ms = options->symbolize_timeout_ms,
+        .external_symbolizer_path = options->external_symbolizer_path,
+        .strip_path_prefix = options->strip_path_prefix,
+        .log_path = options->log_path,
+        .max_allocation_bytes = options->max_allocation_size_mb << 20,
+    };
+}
+
+pwheap_error_callback pw_report_set_callback(pwheap_error_callback callback, void *context,
+                                             void **old_context)
+{
+    struct held held = hold();
+    pwheap_error_callback old = error_callback;
+    if (old_context != NULL)
+        *old_context = error_context;
+    error_callback = callback;
+    error_context = context;
+    let_go(held);
+    return old;
+}
+
+size_t pw_report_count(void)
+{
+    return atomic_load_explicit(&report_count, memory_order_relaxed);
+}
+
+void pw_report_after_fork(void)
+{
+    atomic_store_explicit(&owner, 0, memory_order_relaxed);
+    pw_lock_reset(&report_lock);
+    is_unwritten = is_halting = false;
+}
+
+/* -- The end */
+
+static _Noreturn void end_process(void)
+{
+    if (!config.abort_on_error)
+        _exit(config.exitcode);
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigset_t abort_signal;
+    sigemptyset(&abort_signal);
+    sigaddset(&abort_signal, SIGABRT);
+    sigaction(SIGABRT, &action, NULL);
+    pthread_sigmask(SIG_UNBLOCK, &abort_signal, NULL);
+    syscall(SYS_tgkill, pw_os_process_id(), pw_os_thread_id(), SIGABRT);
+    _exit(ABORT_STATUS);
+}
+
+static void line_begin(struct pw_text *text, const char *words)
+{
+    pw_text_str(text, "==");
+    pw_text_dec(text, pw_os_process_id());
+    pw_text_str(text, words);
+}
+
+/* This thread was reporting already: tell what there is, in few words, and no more risks. */
+static _Noreturn void end_nested(const struct pw_fault *fault)
+{
+    char storage[256];
+    struct pw_text text = pw_text_over(storage, sizeof storage);
+    if (is_unwritten) {
+        is_unwritten = false;
+        pw_sink_write(&config, raw, render.text.length);
+    }
+    line_begin(&text, "== pwheap: ");
+    pw_text_str(&text, pw_kind_name(fault->kind));
+    pw_text_str(&text, " on ");
+    pw_text_hex(&text, fault->address, 12);
+    pw_text_str(&text, " while an error was being reported; the process ends\n");
+    (void)pw_os_write_all(STDERR_FILENO, storage, text.length);
+    end_process();
+}
+
+void pw_report_end(const struct pw_fault *fault)
+{
+    (void)fault;
+    if (!is_mine() || !is_halting)
+        return;
+    if (config.format != PW_REPORT_JSON) {
+        char storage[64];
+        struct pw_text text = pw_text_over(storage, sizeof storage);
+        line_begin(&text, "==ABORTING\n");
+        pw_sink_write(&config, storage, text.length);
+    }
+    end_process();
+}
+
+/* -- The report */
+
+static void render_fault_locked(const struct pw_fault *fault)
+{
+    render.fault = fault;
+    render.config = &config;
+    render.pid = pw_os_process_id();
+    render.time_ns = pw_os_wall_time_ns();
+    render.fingerprint = pw_fault_fingerprint(fault);
+    render.frame_limit = PW_MAX_FRAMES;
+    render.text = pw_text_over(raw, sizeof raw);
+    is_unwritten = true;
+    if (config.format == PW_REPORT_JSON)
+        pw_json_report_write(&render);
+    else
+        pw_text_report_write(&render);
+}
+
+static enum pwheap_block_state public_state(uint32_t state)
+{
+    switch (state) {
+    case PW_STATE_FREE:
+        return PWHEAP_STATE_FREE;
+    case PW_STATE_CACHED:
+        return PWHEAP_STATE_CACHED;
+    case PW_STATE_PENDING:
+        return PWHEAP_STATE_PENDING;
+    case PW_STATE_LIVE:
+        return PWHEAP_STATE_LIVE;
+    case PW_STATE_QUARANTINED:
+        return PWHEAP_STATE_QUARANTINED;
+    default:
+        return PWHEAP_STATE_RETIRED;
+    }
+}
+
+static uint32_t copy_frames(void **to, uint32_t id)
+{
+    struct pw_trace trace = pw_trace_of_stack(render.frames, id);
+    uint32_t count = trace.count < PWHEAP_MAX_FRAMES ? trace.count : PWHEAP_MAX_FRAMES;
+    for (uint32_t i = 0; i < count; i++)
+        to[i] = (void *)(uintptr_t)trace.frames[i];
+    return count;
+}
+
+static void describe_block(struct pwheap_block *to, const struct pw_block_info *block)
+{
+    to->address = (void *)(uintptr_t)block->address;
+    to->size = block->size;
+    to->block_size = block->block_size;
+    to->state = public_state(block->state);
+    to->family = (enum pwheap_family)block->family;
+    to->heap = block->heap;
+    if (!block->has_evidence)
+        return;
+    to->alloc_thread = block->alloc_thread;
+    to->free_thread = block->free_thread;
+    to->number = block->number;
+    to->alloc_frame_count = copy_frames(to->alloc_frames, block->alloc_stack);
+    to->free_frame_count = copy_frames(to->free_frames, block->free_stack);
+}
+
+/* True: it wants the report not to be printed. */
+static bool ask_callback_locked(const struct pw_fault *fault)
+{
+    if (error_callback == NULL)
+        return false;
+    memset(&error, 0, sizeof error);
+    error.kind = pw_kind_name(fault->kind);
+    error.address = (void *)(uintptr_t)fault->address;
+    error.text = raw;
+    error.text_length = render.text.length;
+    error.fingerprint = render.fingerprint;
+    error.where.relation = (enum pwheap_relation)fault->relation;
+    error.where.offset = fault->offset;
+    if (fault->block.known)
+        describe_block(&error.where.block, &fault->block);
+    return error_callback(error_context, &error);
+}
+
+/*
+ * False: this error was printed already. Where no stack tells two damaged blocks from each other
+ * (late damage, found at one place, no allocation stacks), the block's address does.
+ */
+static bool is_new_locked(const struct pw_fault *fault)
+{
+    uint64_t key = render.fingerprint;
+    if (pw_fault_is_late(fault) && (!fault->block.has_evidence || fault->block.alloc_stack == 0))
+        key ^= (fault->block.known ? fault->block.address : fault->address) * 0x9E3779B97F4A7C15u;
+    for (size_t i = 0; i < seen_count; i++)
+        if (seen[i] == key)
+            return false;
+    if (seen_count == MAX_DISTINCT)
+        return false;
+    seen[seen_count++] = key;
+    if (seen_count == MAX_DISTINCT)
+        pw_report_line("this is the last error that is printed: there were 1024 different ones");
+    return true;
+}
+
+static void print_locked(void)
+{
+    size_t length = 0;
+    bool is_symbolized = pw_symbolize(&config, raw, render.text.length, symbolized, sizeof symbolized, &length);
+    is_unwritten = false;
+    if (is_symbolized)
+        pw_sink_write(&config, symbolized, length);
+    else
+        pw_sink_write(&config, raw, render.text.length);
+}
+
+/* True: the process is to end. */
+static bool report_locked(const struct pw_fault *fault)
+{
+    render_fault_locked(fault);
+    if (ask_callback_locked(fault)) {
+        is_unwritten = false;
+        atomic_fetch_add_explicit(&report_count, 1, memory_order_relaxed);
+        return false;
+    }
+    if (!config.halt_on_error && !is_new_locked(fault)) {
+        is_unwritten = false;
+        return false;
+    }
+    atomic_fetch_add_explicit(&report_count, 1, memory_order_relaxed);
+    print_locked();
+    return config.halt_on_error && !fault->is_passed_on;
+}
+
+bool pw_report(const struct pw_fault *fault)
+{
+    if (is_mine())
+        end_nested(fault);
+    int saved_errno = errno;
+    if (fault->operation != PW_OP_ACCESS && fault->operation != PW_OP_ABORT)
+        pw_modules_refresh();
+    struct held held = hold();
+    bool halts = report_locked(fault);
+    is_halting = halts;
+    if (!halts)
+        let_go(held);
+    errno = saved_errno;
+    return halts;
+}
+
+void pw_report_line(const char *line)
+{
+    static char storage[2048];
+    struct held held = hold();
+    struct pw_text text = pw_text_over(storage, sizeof storage - 1); /* room for a last newline */
+    if (config.format == PW_REPORT_JSON) {
+        pw_json_note_write(&text, pw_os_process_id(), pw_os_wall_time_ns(), line);
+    } else {
+        line_begin(&text, "== pwheap: ");
+        pw_text_str(&text, line);
+        text.capacity++;
+        pw_text_str(&text, "\n");
+    }
+    pw_sink_write(&config, storage, text.length);
+    let_go(held);
+}

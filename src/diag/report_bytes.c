@@ -1,0 +1,210 @@
+/*
+ * report_bytes.c - the picture of damaged memory, and what the bytes look like they are.
+ *
+ *   0x7f0000000010: 41 41 41 41 41 41 41 41[42 43 44]9c 3e 11 57 a0 |AAAAAAAABCD.>.W.|
+ *         expected:                         1f 77 d2
+ */
+#include "diag/report_render.h"
+
+#include "trace/modules.h"
+
+#include <string.h>
+
+enum { ROW = 16, ADDRESS_DIGITS = 12 };
+
+bool pw_damage_is_shown(const struct pw_damage *damage)
+{
+    return damage->window_bytes != 0 && damage->window_bytes <= PW_DAMAGE_WINDOW;
+}
+
+/* True: byte `index` of the window is known to be other than it should be. */
+bool pw_damage_has(const struct pw_damage *damage, uint32_t index)
+{
+    return index < damage->window_bytes && damage->is_known[index] != 0 &&
+           damage->found[index] != damage->expected[index];
+}
+
+static bool is_printable(uint8_t byte)
+{
+    return byte >= 0x20 && byte < 0x7f;
+}
+
+/* What stands before cell `index` of the row at `row`; index ROW is the row's end. */
+static char separator(const struct pw_damage *damage, uint32_t row, uint32_t index)
+{
+    bool left = index > 0 && pw_damage_has(damage, row + index - 1);
+    bool right = index < ROW && pw_damage_has(damage, row + index);
+    if (left == right)
+        return ' ';
+    return right ? '[' : ']';
+}
+
+static void found_row(struct pw_text *text, const struct pw_damage *damage, uint32_t row)
+{
+    pw_text_str(text, "  ");
+    pw_text_hex(text, damage->window + row, ADDRESS_DIGITS);
+    pw_text_char(text, ':');
+    for (uint32_t i = 0; i < ROW; i++) {
+        pw_text_char(text, separator(damage, row, i));
+        if (row + i < damage->window_bytes)
+            pw_text_hex_digits(text, damage->found[row + i], 2);
+        else
+            pw_text_str(text, "  ");
+    }
+    pw_text_char(text, separator(damage, row, ROW));
+    pw_text_char(text, '|');
+    for (uint32_t i = row; i < row + ROW && i < damage->window_bytes; i++)
+        pw_text_char(text, is_printable(damage->found[i]) ? (char)damage->found[i] : '.');
+    pw_text_str(text, "|\n");
+}
+
+/* Under a row with damage: what the damaged bytes should be. */
+static void expected_row(struct pw_text *text, const struct pw_damage *damage, uint32_t row)
+{
+    uint32_t last = 0;
+    for (uint32_t i = 0; i < ROW; i++)
+        if (pw_damage_has(damage, row + i))
+            last = i + 1;
+    if (last == 0)
+        return;
+    pw_text_str(text, "        expected:");
+    for (uint32_t i = 0; i < last; i++) {
+        pw_text_char(text, ' ');
+        if (pw_damage_has(damage, row + i))
+            pw_text_hex_digits(text, damage->expected[row + i], 2);
+        else
+            pw_text_str(text, "  ");
+    }
+    pw_text_char(text, '\n');
+}
+
+/* The damaged run that the window shows, from its first damaged byte to its last: false, none. */
+static bool shown_run(const struct pw_damage *damage, uint32_t *first, uint32_t *length)
+{
+    uint32_t end = 0;
+    *first = PW_DAMAGE_WINDOW;
+    for (uint32_t i = 0; i < damage->window_bytes; i++) {
+        if (!pw_damage_has(damage, i))
+            continue;
+        if (*first == PW_DAMAGE_WINDOW)
+            *first = i;
+        end = i + 1;
+    }
+    *length = end - (end != 0 ? *first : 0);
+    return end != 0;
+}
+
+static bool is_text(const uint8_t *bytes, uint32_t length)
+{
+    bool has_letter = false;
+    for (uint32_t i = 0; i < length; i++) {
+        bool is_space = bytes[i] == '\n' || bytes[i] == '\t' || bytes[i] == '\r';
+        bool is_end = bytes[i] == '\0' && i + 1 == length;
+        if (!is_printable(bytes[i]) && !is_space && !is_end)
+            return false;
+        has_letter = has_letter || is_printable(bytes[i]);
+    }
+    return has_letter;
+}
+
+static void quoted_write(struct pw_text *text, const uint8_t *bytes, uint32_t length)
+{
+    pw_text_char(text, '"');
+    for (uint32_t i = 0; i < length; i++) {
+        static const char specials[] = "\0\n\t\r\"\\";
+        static const char names[] = "0ntr\"\\";
+        const char *special = memchr(specials, bytes[i], sizeof specials - 1);
+        if (special != NULL) {
+            pw_text_char(text, '\\');
+            pw_text_char(text, names[special - specials]);
+        } else {
+            pw_text_char(text, (char)bytes[i]);
+        }
+    }
+    pw_text_char(text, '"');
+}
+
+/* The aligned number of 2, 4 or 8 bytes that starts where the run starts and holds it all. */
+static bool number_write(struct pw_text *text, const struct pw_damage *damage, uint32_t first, uint32_t length)
+{
+    uint32_t width = 1;
+    while (width < length)
+        width *= 2;
+    uint64_t value = 0;
+    if (width > 8 || (damage->window + first) % width != 0 || first + width > damage->window_bytes)
+        return false;
+    memcpy(&value, damage->found + first, width); /* both machines that we run on are little-endian */
+    pw_text_str(text, "the number ");
+    pw_text_dec(text, value);
+    pw_text_str(text, " (");
+    pw_text_hex(text, value, 2 * width);
+    pw_text_char(text, ')');
+    const struct pw_module *module = width == 8 ? pw_modules_find(value) : NULL;
+    if (module != NULL) {
+        pw_text_str(text, ", an address in ");
+        pw_text_str(text, module->path);
+    }
+    return true;
+}
+
+static bool is_zero(const uint8_t *bytes, uint32_t length)
+{
+    for (uint32_t i = 0; i < length; i++)
+        if (bytes[i] != 0)
+            return false;
+    return true;
+}
+
+static void meaning_write(struct pw_text *text, const struct pw_fault *fault)
+{
+    const struct pw_damage *damage = &fault->damage;
+    bool is_next_byte = fault->kind == PW_KIND_OVERFLOW && fault->offset == 0;
+    uint32_t first;
+    uint32_t length;
+    if (!shown_run(damage, &first, &length))
+        return;
+    const uint8_t *bytes = damage->found + first;
+    size_t before = text->length;
+    pw_text_str(text, "  found ");
+    if (length == 1 && bytes[0] == 0) {
+        pw_text_str(text, "one zero byte");
+        pw_text_str(text, is_next_byte ? ": the end of a string that had no room for it?" : "");
+    } else if (is_zero(bytes, length)) {
+        pw_text_dec(text, length);
+        pw_text_str(text, " zero bytes");
+    } else if (is_text(bytes, length)) {
+        quoted_write(text, bytes, length);
+    } else if (!number_write(text, damage, first, length)) {
+        text->length = before; /* nothing that one could name */
+        text->buffer[before] = '\0';
+        return;
+    }
+    pw_text_char(text, '\n');
+}
+
+static void extent_write(struct pw_text *text, const struct pw_damage *damage)
+{
+    pw_text_dec(text, damage->damaged);
+    if (damage->damaged != damage->length) {
+        pw_text_str(text, " of ");
+        pw_text_dec(text, damage->length);
+    }
+    pw_text_str(text, damage->length == 1 ? " byte at " : " bytes from ");
+    pw_text_hex(text, damage->start, 0);
+    pw_text_str(text, damage->length == 1 ? " is" : " on are");
+    pw_text_str(text, " not what pwheap left there:\n");
+}
+
+void pw_damage_write(struct pw_text *text, const struct pw_fault *fault)
+{
+    const struct pw_damage *damage = &fault->damage;
+    if (!pw_damage_is_shown(damage))
+        return;
+    extent_write(text, damage);
+    for (uint32_t row = 0; row < damage->window_bytes; row += ROW) {
+        found_row(text, damage, row);
+        expected_row(text, damage, row);
+    }
+    meaning_write(text, fault);
+    pw_text_char(text, '\n');
+}

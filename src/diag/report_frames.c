@@ -1,0 +1,130 @@
+/* report_frames.c - stacks: which frames are shown, where each is, and how it is written. */
+#include "diag/report_render.h"
+
+#include "trace/depot.h"
+#include "trace/modules.h"
+
+#include <string.h>
+
+const char *pw_path_basename(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+static bool has_prefix(const char *str, const char *prefix)
+{
+    return strncmp(str, prefix, strlen(prefix)) == 0;
+}
+
+/* The preloaded library; NULL where it is linked into the program and can't be told from it. */
+static const struct pw_module *own_library(void)
+{
+    const struct pw_module *module = pw_modules_find((uintptr_t)&own_library);
+    return module != NULL && has_prefix(pw_path_basename(module->path), "libpwheap.so") ? module : NULL;
+}
+
+struct pw_trace pw_trace_of_fault(const struct pw_fault *fault)
+{
+    uint32_t count = fault->frame_count < PW_MAX_FRAMES ? fault->frame_count : PW_MAX_FRAMES;
+    uint32_t skipped = 0;
+    const struct pw_module *own = own_library();
+    if (own != NULL)
+        while (skipped < count && pw_modules_find(fault->frames[skipped]) == own)
+            skipped++;
+    if (skipped == count)
+        skipped = 0;
+    bool is_signal = fault->operation == PW_OP_ACCESS || fault->operation == PW_OP_ABORT;
+    return (struct pw_trace){.frames = fault->frames + skipped,
+                             .count = count - skipped,
+                             .first_is_pc = is_signal && skipped == 0};
+}
+
+struct pw_trace pw_trace_of_stack(uint64_t *frames, uint32_t id)
+{
+    size_t count = pw_depot_get(id, frames, PW_MAX_FRAMES);
+    return (struct pw_trace){.frames = frames,
+                             .count = (uint32_t)(count < PW_MAX_FRAMES ? count : PW_MAX_FRAMES)};
+}
+
+struct pw_frame pw_frame_locate(const struct pw_trace *trace, uint32_t index)
+{
+    uint64_t pc = trace->frames[index];
+    if (!(trace->first_is_pc && index == 0) && pc != 0)
+        pc--; /* into the call, that may be the last instruction of its line or function */
+    const struct pw_module *module = pw_modules_find(pc);
+    return (struct pw_frame){
+        .pc = pc, .module = module, .offset = module != NULL ? pc - module->bias : 0};
+}
+
+struct pw_frame pw_frame_resolve(struct pw_render *render, const struct pw_trace *trace, uint32_t index)
+{
+    struct pw_frame frame = pw_frame_locate(trace, index);
+    uint64_t offset = 0;
+    if (frame.module != NULL &&
+        pw_modules_function(frame.pc, render->function, sizeof render->function, &offset) &&
+        render->function[0] != '\0')
+        frame.function = render->function;
+    return frame;
+}
+
+static bool is_runtime(const struct pw_module *module)
+{
+    static const char *const names[] = {"libc.so",      "libc-",    "libstdc++.so", "libc++.so",
+                                        "libpthread",   "ld-linux", "ld-2",         "libgcc_s",
+                                        "ld-musl-",     "libpwheap.so"};
+    if (module == NULL)
+        return false;
+    for (size_t i = 0; i < PW_ARRAY_SIZE(names); i++)
+        if (has_prefix(pw_path_basename(module->path), names[i]))
+            return true;
+    return false;
+}
+
+uint32_t pw_trace_culprit(const struct pw_trace *trace)
+{
+    for (uint32_t i = 0; i < trace->count; i++)
+        if (!is_runtime(pw_frame_locate(trace, i).module))
+            return i;
+    return 0;
+}
+
+void pw_build_id_write(struct pw_text *text, const struct pw_module *module)
+{
+    uint32_t length = module->build_id_len < PW_BUILD_ID_BYTES ? module->build_id_len : PW_BUILD_ID_BYTES;
+    for (uint32_t i = 0; i < length; i++)
+        pw_text_hex_digits(text, module->build_id[i], 2);
+}
+
+static void frame_write(struct pw_text *text, uint32_t number, const struct pw_frame *frame)
+{
+    pw_text_str(text, "    #");
+    pw_text_dec(text, number);
+    pw_text_str(text, " ");
+    pw_text_hex(text, frame->pc, 12);
+    pw_text_str(text, frame->function != NULL ? " in " : " ");
+    pw_text_str(text, frame->function != NULL ? frame->function : "");
+    if (frame->module == NULL) {
+        pw_text_str(text, " (<unknown module>)\n");
+        return;
+    }
+    pw_text_str(text, " (");
+    pw_text_str(text, frame->module->path);
+    pw_text_str(text, "+");
+    pw_text_hex(text, frame->offset, 0);
+    pw_text_str(text, ")");
+    if (frame->module->build_id_len != 0) {
+        pw_text_str(text, " (BuildId: ");
+        pw_build_id_write(text, frame->module);
+        pw_text_str(text, ")");
+    }
+    pw_text_str(text, "\n");
+}
+
+void pw_frames_write(struct pw_render *render, const struct pw_trace *trace, uint32_t limit)
+{
+    for (uint32_t i = 0; i < trace->count && i < limit; i++) {
+        struct pw_frame frame = pw_frame_resolve(render, trace, i);
+        frame_write(&render->text, i, &frame);
+    }
+}

@@ -1,0 +1,105 @@
+/*
+ * report_render.h - private to the reports: what the parts of a report share.
+ *
+ * A struct pw_render is one report in the making. It is static, guarded by the report lock; the
+ * functions append to its text and never fail: what does not fit is cut (base/text.h).
+ */
+#ifndef PW_DIAG_REPORT_RENDER_H
+#define PW_DIAG_REPORT_RENDER_H
+
+#include "base/text.h"
+#include "diag/report.h"
+
+enum {
+    PW_FUNCTION_NAME_BYTES = 1024,
+    PW_ADVICE_BYTES = 512,
+    PW_FINGERPRINT_FRAMES = 3,
+};
+
+struct pw_render {
+    struct pw_text text;
+    const struct pw_fault *fault;
+    const struct pw_report_config *config;
+    uint32_t pid;
+    uint64_t time_ns; /* since 1970 */
+    uint64_t fingerprint;
+    uint32_t frame_limit; /* frames shown of a stack */
+    uint64_t frames[PW_MAX_FRAMES];
+    char function[PW_FUNCTION_NAME_BYTES];
+};
+
+/* Some frames, innermost first. */
+struct pw_trace {
+    const uint64_t *frames;
+    uint32_t count;
+    bool first_is_pc; /* frames[0] is an instruction's own address, not a return address */
+};
+
+struct pw_frame {
+    uint64_t pc;                    /* of the call or of the access */
+    const struct pw_module *module; /* NULL: not known */
+    uint64_t offset;                /* in its file */
+    const char *function;           /* NULL: not known. In render->function: until the next one */
+};
+
+/* -- report_frames.c */
+/* Where it was found, without the library's own frames. */
+struct pw_trace pw_trace_of_fault(const struct pw_fault *fault);
+/* The stack with this id in the depot, into `frames` (PW_MAX_FRAMES of them). */
+struct pw_trace pw_trace_of_stack(uint64_t *frames, uint32_t id);
+struct pw_frame pw_frame_locate(const struct pw_trace *trace, uint32_t index);
+/* The same with the function's name. */
+struct pw_frame pw_frame_resolve(struct pw_render *render, const struct pw_trace *trace, uint32_t index);
+/* The innermost frame that is not of libc, the C++ library or the loader; 0 where there is none. */
+uint32_t pw_trace_culprit(const struct pw_trace *trace);
+void pw_frames_write(struct pw_render *render, const struct pw_trace *trace, uint32_t limit);
+void pw_build_id_write(struct pw_text *text, const struct pw_module *module);
+/* The last part of a path. */
+const char *pw_path_basename(const char *path);
+
+/* -- report_words.c: what text, asan and JSON say alike */
+/* True: damage that was found some time after it was done. */
+bool pw_fault_is_late(const struct pw_fault *fault);
+/* As pw_kind_name; in the asan format the name that AddressSanitizer has for it. */
+const char *pw_report_kind_name(const struct pw_render *render);
+/* The name of a thread, "" where none is known. */
+const char *pw_thread_name(const struct pw_report_config *config, uint32_t ordinal);
+bool pw_is_asan(const struct pw_render *render);
+void pw_say(struct pw_render *render, const char *words);
+void pw_say_address(struct pw_render *render, const char *before, uint64_t address);
+void pw_say_number(struct pw_render *render, const char *before, uint64_t value, const char *after);
+/* "T1 (name)" */
+void pw_say_thread(struct pw_render *render, uint32_t ordinal);
+/* What to do next, as one line, without a newline. */
+void pw_advice_write(struct pw_text *text, const struct pw_fault *fault, enum pw_level level);
+/* 2026-01-31T23:59:59.123Z */
+void pw_time_write(struct pw_text *text, uint64_t time_ns);
+
+/* -- report_bytes.c */
+bool pw_damage_is_shown(const struct pw_damage *damage);
+bool pw_damage_has(const struct pw_damage *damage, uint32_t index);
+/* Nothing where there is no picture. */
+void pw_damage_write(struct pw_text *text, const struct pw_fault *fault);
+
+/* -- report_head.c: parts 1 and 2; report_text.c: the rest; report_json.c */
+void pw_head_write(struct pw_render *render);
+void pw_text_report_write(struct pw_render *render);
+void pw_json_report_write(struct pw_render *render);
+void pw_json_note_write(struct pw_text *text, uint32_t pid, uint64_t time_ns, const char *note);
+
+/* -- report_style.c: the finished text as it is shown: coloured, prefixes stripped. */
+bool pw_style_is_needed(const struct pw_report_config *config, bool colored);
+void pw_style_write(struct pw_text *out, const struct pw_report_config *config, bool colored,
+                    const char *text, size_t length);
+
+/* -- report_filter.c: the text with functions, files and lines in place of offsets. */
+/* True: `output` holds it, and *output_length is set. */
+bool pw_symbolize(const struct pw_report_config *config, const char *text, size_t length, char *output,
+                  size_t output_size, size_t *output_length);
+
+/* -- report_sink.c */
+void pw_sink_init(void);
+/* To where the log goes, else to stderr; coloured and stripped as the configuration says. */
+void pw_sink_write(const struct pw_report_config *config, const char *text, size_t length);
+
+#endif

@@ -1,0 +1,226 @@
+/*
+ * report_text.c - a report as text, part by part in the order of REPORTS.md. Parts 1 and 2 are in
+ * report_head.c. The asan format differs in the words of some lines only.
+ */
+#include "diag/report_render.h"
+
+enum { NEIGHBOUR_FRAMES = 1 };
+
+static const char *relation_words(enum pw_relation relation)
+{
+    switch (relation) {
+    case PW_RELATION_BEFORE:
+        return " bytes before ";
+    case PW_RELATION_AFTER:
+        return " bytes after ";
+    default:
+        return " bytes inside of ";
+    }
+}
+
+static void location_write(struct pw_render *render)
+{
+    const struct pw_fault *fault = render->fault;
+    const struct pw_block_info *block = &fault->block;
+    size_t before = render->text.length;
+    if (fault->relation != PW_RELATION_NONE && block->known) {
+        pw_say_address(render, "", fault->address);
+        pw_say_number(render, " is located ", fault->offset, relation_words(fault->relation));
+        pw_say_number(render, "", block->size, pw_is_asan(render) ? "-byte region [" : "-byte block [");
+        pw_say_address(render, "", block->address);
+        pw_say_address(render, ",", block->address + block->size);
+        pw_say(render, ")\n");
+    }
+    if (fault->place != NULL) {
+        pw_say_address(render, "", fault->address);
+        pw_say(render, " lies in ");
+        pw_say(render, fault->place);
+        pw_say(render, "\n");
+    } else if (!block->known && fault->kind == PW_KIND_BAD_FREE) {
+        pw_say_address(render, "", fault->address);
+        pw_say(render, " is no block of pwheap, and was none as far as it remembers\n");
+    }
+    if (fault->broken_rule != NULL) {
+        pw_say(render, "the block's header is damaged: ");
+        pw_say(render, fault->broken_rule);
+        pw_say(render, "\n");
+    }
+    if (!fault->is_certain)
+        pw_say(render, "(probably: it can't be told for sure from what is left)\n");
+    if (!block->known && render->text.length != before)
+        pw_say(render, "\n");
+}
+
+/* "freed by thread T2 (name) here:" and the frames. */
+static void event_write(struct pw_render *render, const char *what, uint32_t thread, const struct pw_trace *trace)
+{
+    pw_say(render, what);
+    pw_say(render, " by thread ");
+    pw_say_thread(render, thread);
+    pw_say(render, " here:\n");
+    pw_frames_write(render, trace, render->frame_limit);
+    pw_say(render, "\n");
+}
+
+static bool was_freed(const struct pw_block_info *block)
+{
+    return block->state != PW_STATE_LIVE && block->state != PW_STATE_PENDING;
+}
+
+static void no_stack_write(struct pw_render *render)
+{
+    if (render->config->level < PW_LEVEL_FULL)
+        pw_say(render, "(who allocated and freed a block is kept at PWHEAP_CHECK=full)\n\n");
+    else
+        pw_say(render, "(no stack was kept for this block)\n\n");
+}
+
+static void history_write(struct pw_render *render)
+{
+    const struct pw_block_info *block = &render->fault->block;
+    if (!block->known)
+        return;
+    struct pw_trace freed = {0};
+    if (block->has_evidence && was_freed(block))
+        freed = pw_trace_of_stack(render->frames, block->free_stack);
+    if (freed.count != 0)
+        event_write(render, "freed", block->free_thread, &freed);
+    struct pw_trace allocated = {0};
+    if (block->has_evidence)
+        allocated = pw_trace_of_stack(render->frames, block->alloc_stack);
+    if (allocated.count != 0)
+        event_write(render, freed.count != 0 ? "previously allocated" : "allocated", block->alloc_thread,
+                    &allocated);
+    if (freed.count == 0 && allocated.count == 0)
+        no_stack_write(render);
+}
+
+static void flags_write(struct pw_render *render, const struct pw_block_info *block)
+{
+    static const struct {
+        uint8_t flag;
+        const char *words;
+    } flags[] = {{PW_HEAP_MAPPED, ", mapped"},
+                 {PW_HEAP_GUARDED, ", guarded"},
+                 {PW_HEAP_ALIGNED, ", aligned"},
+                 {PW_HEAP_ZEROED, ", zeroed"},
+                 {PW_HEAP_RIGHT, ", right-aligned"}};
+    for (size_t i = 0; i < PW_ARRAY_SIZE(flags); i++)
+        if (block->flags & flags[i].flag)
+            pw_say(render, flags[i].words);
+}
+
+/* The requested size and the family of a block are lost when it is free, the size when it is freed. */
+static void block_words(struct pw_render *render, const struct pw_block_info *block)
+{
+    bool is_idle = block->state == PW_STATE_FREE || block->state == PW_STATE_CACHED;
+    pw_say(render, pw_state_name(block->state));
+    if (!was_freed(block))
+        pw_say_number(render, ", ", block->size, " bytes of");
+    else
+        pw_say(render, ",");
+    pw_say_number(render, " ", block->block_size, was_freed(block) ? " bytes" : "");
+    if (!is_idle) {
+        pw_say(render, ", ");
+        pw_say(render, pw_family_name(block->family));
+    }
+    flags_write(render, block);
+    if (block->has_evidence && block->number != 0) {
+        pw_say_number(render, ", allocation number ", block->number, " of thread ");
+        pw_say_thread(render, block->alloc_thread);
+    }
+    pw_say_number(render, ", heap ", block->heap, "");
+    pw_say_number(render, ", region ", block->region, "");
+    if (!block->sealed)
+        pw_say(render, "; its header does not bear its seal, so none of this is sure");
+    pw_say(render, "\n");
+}
+
+static void neighbour_write(struct pw_render *render, const char *where, const struct pw_block_info *block)
+{
+    pw_say(render, where);
+    if (!block->known) {
+        pw_say(render, "none\n");
+        return;
+    }
+    pw_say_address(render, "", block->address);
+    pw_say(render, ", ");
+    block_words(render, block);
+    if (!block->has_evidence)
+        return;
+    struct pw_trace trace = pw_trace_of_stack(render->frames, block->alloc_stack);
+    pw_frames_write(render, &trace, NEIGHBOUR_FRAMES);
+}
+
+static void surroundings_write(struct pw_render *render)
+{
+    const struct pw_fault *fault = render->fault;
+    if (!fault->block.known)
+        return;
+    pw_say(render, "block: ");
+    block_words(render, &fault->block);
+    neighbour_write(render, "block before it: ", &fault->before);
+    neighbour_write(render, "block after it: ", &fault->after);
+    pw_say(render, "\n");
+}
+
+static void advice_write(struct pw_render *render)
+{
+    size_t before = render->text.length;
+    pw_say(render, "advice: ");
+    size_t start = render->text.length;
+    pw_advice_write(&render->text, render->fault, render->config->level);
+    if (render->text.length == start) {
+        render->text.length = before;
+        render->text.buffer[before] = '\0';
+        return;
+    }
+    pw_say(render, "\n\n");
+}
+
+/*
+ * Stable from run to run, for tools compare it: late damage is named by its allocation, where it is known,
+ * for it is found wherever the program happened to be.
+ */
+static void summary_write(struct pw_render *render)
+{
+    struct pw_trace trace = pw_trace_of_fault(render->fault);
+    if (pw_fault_is_late(render->fault) && render->fault->block.has_evidence) {
+        struct pw_trace allocated = pw_trace_of_stack(render->frames, render->fault->block.alloc_stack);
+        if (allocated.count != 0)
+            trace = allocated;
+    }
+    pw_say(render, pw_is_asan(render) ? "SUMMARY: AddressSanitizer: " : "SUMMARY: PWHeap: ");
+    pw_say(render, pw_report_kind_name(render));
+    if (trace.count != 0) {
+        struct pw_frame frame = pw_frame_resolve(render, &trace, pw_trace_culprit(&trace));
+        pw_say(render, " (");
+        pw_say(render, frame.module != NULL ? frame.module->path : "<unknown module>");
+        if (frame.module != NULL) {
+            pw_say(render, "+");
+            pw_text_hex(&render->text, frame.offset, 0);
+        }
+        pw_say(render, ")");
+        pw_say(render, frame.function != NULL ? " in " : "");
+        pw_say(render, frame.function != NULL ? frame.function : "");
+    }
+    pw_say(render, "\n");
+}
+
+void pw_text_report_write(struct pw_render *render)
+{
+    enum { SUMMARY_BYTES = 2048 }; /* kept free for the end, however long the rest */
+    size_t capacity = render->text.capacity;
+    render->text.capacity = capacity - SUMMARY_BYTES;
+    pw_head_write(render);
+    location_write(render);
+    history_write(render);
+    pw_damage_write(&render->text, render->fault);
+    surroundings_write(render);
+    advice_write(render);
+    render->text.capacity = capacity;
+    if (render->text.truncated)
+        pw_say(render, "\n(the report is cut here: it was too long)\n");
+    if (render->config->print_summary)
+        summary_write(render);
+}

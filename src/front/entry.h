@@ -1,0 +1,28 @@
+/*
+ * entry.h - what the entry points (malloc family, operator new and delete, pwheap.h) are made of.
+ * Everything here is called by a thread that is outside the allocator.
+ */
+#ifndef PW_FRONT_ENTRY_H
+#define PW_FRONT_ENTRY_H
+
+#include "front/state.h"
+
+#define PW_ANY_SIZE SIZE_MAX
+#define PW_ANY_ALIGN 0
+
+/* A block or NULL and ENOMEM. align 1: whatever; else a power of two, and noted as asked for. */
+void *pw_allocate(size_t size, size_t align, bool zero, const struct pw_call *call);
+/* Give back what pw_check_release let pass. */
+void pw_give_back(void *pointer, const struct pw_call *call);
+/* Check family, size and alignment of a release; false: the pointer is not to be released. Reports. */
+bool pw_check_release(const void *pointer, const struct pw_call *call, size_t size, size_t align);
+/* Both, errno kept; NULL is nothing. */
+void pw_release_as(void *pointer, const struct pw_call *call, size_t size, size_t align);
+void *pw_reallocate(void *pointer, size_t size, const struct pw_call *call);
+
+/* Misuse that fails with errno, and is reported only when allocator_may_return_null=0; true: reported. */
+bool pw_found_size(size_t size, const struct pw_call *call);
+void pw_found_calloc_overflow(size_t count, size_t size, const struct pw_call *call);
+void pw_found_alignment(size_t align, const struct pw_call *call);
+
+#endif

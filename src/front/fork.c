@@ -1,0 +1,47 @@
+/*
+ * fork.c - a child of a threaded program gets a heap that works: every lock is taken before, in the
+ * order of src/front/README.md, and let go in both. Our handlers are the first registered (constructor
+ * priority), so they run last before and first after: nobody allocates while the locks are held.
+ */
+#include "check/quarantine.h"
+#include "diag/patrol.h"
+#include "diag/report.h"
+#include "front/state.h"
+#include "os/process.h"
+#include "trace/unwind.h"
+
+#include <pthread.h>
+
+static void before(void)
+{
+    pw_cache_before_fork();
+    pw_quarantine_before_fork();
+    pw_heap_before_fork();
+}
+
+static void after(bool is_child)
+{
+    pw_heap_after_fork(is_child);
+    pw_quarantine_after_fork();
+    pw_cache_after_fork();
+}
+
+static void after_in_parent(void)
+{
+    after(false);
+}
+
+static void after_in_child(void)
+{
+    after(true);
+    pw_root.pid = pw_os_process_id();
+    pw_patrol_after_fork();
+    pw_report_after_fork();
+    pw_unwind_after_fork();
+    pw_threads_after_fork();
+}
+
+void pw_fork_start(void)
+{
+    (void)pthread_atfork(before, after_in_parent, after_in_child);
+}

@@ -1,0 +1,178 @@
+/*
+ * found.c - where a verdict becomes a report. Detection calls one of these with no lock held; they
+ * have the damage diagnosed under the heap's lock, let go of it, and report.
+ *
+ *   pw_found_in_block ── pw_diagnose_block ─┐
+ *   pw_found_bad_pointer ─ pw_diagnose_free ┼─ pw_found ── pw_report ── pw_report_end
+ *   pw_look_at_everything ─ pw_validate_all ┘
+ */
+#include "front/entry.h"
+#include "front/hot.h"
+#include "os/process.h"
+
+#include "diag/report.h"
+#include "trace/unwind.h"
+
+#include <sched.h>
+
+static void lock_heap(void *context, uint32_t heap)
+{
+    (void)context;
+    pw_heap_acquire(&pw_heaps[heap]);
+}
+
+static void unlock_heap(void *context, uint32_t heap)
+{
+    (void)context;
+    pw_heap_release(&pw_heaps[heap]);
+}
+
+/* Another thread may be between two steps of handing a block over: give it time to end them. */
+static bool look_again(void *context, unsigned attempt)
+{
+    (void)context;
+    if (attempt > 2)
+        (void)sched_yield();
+    return true;
+}
+
+struct pw_image pw_image_locked(void)
+{
+    struct pw_image image = pw_image_self();
+    image.lock = lock_heap;
+    image.unlock = unlock_heap;
+    image.look_again = look_again;
+    return image;
+}
+
+void pw_retire(struct pw_block block)
+{
+    struct pw_header *header = pw_block_header(block);
+    pw_header_write(block.region, block.granule, PW_STATE_RETIRED,
+                    pw_header_fields(header).flags & ~PW_HEAP_ZEROED, 0, header->size);
+}
+
+void pw_found(struct pw_fault *fault, const struct pw_call *call)
+{
+    fault->operation = call->operation;
+    fault->pc = call->pc;
+    fault->thread = pw_self != NULL ? pw_self->thread : PW_MAX_THREADS;
+    size_t most = pw_options()->malloc_context_size;
+    fault->is_passed_on = call->signal_context != NULL;
+    fault->frame_count = (uint32_t)(
+        call->signal_context != NULL
+            ? pw_unwind_from_signal(fault->frames, most, call->signal_context)
+            : pw_unwind_capture(fault->frames, most, call->pc, call->frame));
+    pw_threads_refresh_names();
+    if (pw_report(fault))
+        pw_report_end(fault);
+}
+
+/* What is wrong in the block or in front of it, seen under the lock of its heap. */
+static bool diagnose(struct pw_block block, struct pw_fault *fault)
+{
+    struct pw_image image = pw_image_self();
+    image.look_again = look_again;
+    struct pw_heap *heap = &pw_heaps[block.region->heap];
+    uint32_t index = pw_region_index(block.region);
+    pw_heap_acquire(heap);
+    bool is_fine = pw_diagnose_block(&image, index, block.granule, fault);
+    if (is_fine && block.granule > block.region->first) {
+        uint32_t before = pw_region_find_start(block.region, block.granule - 1);
+        is_fine = before == 0 || pw_diagnose_block(&image, index, before, fault);
+    }
+    if (is_fine) {
+        uint32_t after = pw_image_next_start(&image, block.region, block.granule + 1);
+        is_fine = after == 0 || pw_diagnose_block(&image, index, after, fault);
+    }
+    pw_heap_release(heap);
+    return !is_fine;
+}
+
+/* Make what was damaged in the zone before a block whole, so that it is not found again. */
+static void mend_front(uint64_t address)
+{
+    if (pw_root.level >= PW_LEVEL_FAST)
+        pw_zone_cut(address);
+}
+
+void pw_found_in_block(uint64_t address, const struct pw_call *call)
+{
+    struct pw_block block = pw_block_at(pw_page_map_entry(address), address);
+    struct pw_fault fault = {.kind = PW_KIND_NONE};
+    if (!diagnose(block, &fault))
+        return;
+    pw_found(&fault, call);
+    if (block.region->shift == PW_GRANULE_SHIFT)
+        mend_front(address);
+    pw_retire(block);
+}
+
+void pw_found_bad_pointer(const void *pointer, const struct pw_call *call)
+{
+    struct pw_image image = pw_image_self();
+    struct pw_fault fault = {.kind = PW_KIND_NONE};
+    struct pw_block block = pw_heap_find((uint64_t)pointer);
+    struct pw_heap *heap = block.region != NULL ? &pw_heaps[block.region->heap] : NULL;
+    if (heap != NULL)
+        pw_heap_acquire(heap);
+    pw_diagnose_free(&image, (uint64_t)pointer, &fault);
+    if (heap != NULL)
+        pw_heap_release(heap);
+    if (fault.kind != PW_KIND_NONE)
+        pw_found(&fault, call);
+}
+
+struct look {
+    struct pw_call call;
+    uint64_t faults;
+};
+
+static void report_found(void *context, const struct pw_fault *found)
+{
+    struct look *look = context;
+    struct pw_fault fault = *found;
+    look->faults++;
+    pw_found(&fault, &look->call);
+}
+
+uint64_t pw_look_at_everything(enum pw_operation operation, const struct pw_call *call)
+{
+    struct look look = {.call = *call};
+    struct pw_image image = pw_image_locked();
+    look.call.operation = operation;
+    return pw_validate_all(&image, report_found, &look);
+}
+
+static bool misuse_is_reported(void)
+{
+    return !pw_options()->allocator_may_return_null;
+}
+
+bool pw_found_size(size_t size, const struct pw_call *call)
+{
+    struct pw_fault fault = {.kind = PW_KIND_SIZE_TOO_BIG, .is_certain = true, .access_size = size};
+    uint64_t most = pw_options()->max_allocation_size_mb;
+    if (size <= PTRDIFF_MAX && (most == 0 || size >> 20 < most))
+        return false;
+    pw_found(&fault, call);
+    return true;
+}
+
+void pw_found_calloc_overflow(size_t count, size_t size, const struct pw_call *call)
+{
+    struct pw_fault fault = {.kind = PW_KIND_CALLOC_OVERFLOW,
+                             .is_certain = true,
+                             .access_size = count,
+                             .given_size = size};
+    if (misuse_is_reported())
+        pw_found(&fault, call);
+}
+
+void pw_found_alignment(size_t align, const struct pw_call *call)
+{
+    struct pw_fault fault = {
+        .kind = PW_KIND_BAD_ALIGNMENT, .is_certain = true, .given_alignment = align};
+    if (misuse_is_reported())
+        pw_found(&fault, call);
+}

@@ -1,0 +1,219 @@
+/* levels.c - acquire and release at whatever level, and the slow halves of the fast ones. */
+#include "front/hot.h"
+
+#include "trace/depot.h"
+#include "trace/unwind.h"
+
+uint32_t pw_stack_of(const struct pw_cache *cache, const struct pw_call *call)
+{
+    if (cache->level < PW_LEVEL_FULL)
+        return 0;
+    uint64_t frames[PW_MAX_FRAMES];
+    size_t count = pw_unwind_capture(frames, pw_options()->malloc_context_size, call->pc, call->frame);
+    return pw_depot_put(frames, count);
+}
+
+void *pw_refill(struct pw_cache *cache, uint32_t granules, const struct pw_call *call)
+{
+    (void)call;
+    bool is_fifo = cache->level >= PW_LEVEL_FAST;
+    pw_reentry_settle();
+    while (pw_cache_refill(cache, granules)) {
+        void *block = pw_cache_pop(cache, granules, is_fifo);
+        if (block != NULL)
+            return block;
+    }
+    /* No memory: what was to stay in is better than nothing. */
+    return pw_cache_pop(cache, granules, false);
+}
+
+/* A block is leaving its ring for the heap at level fast: is its poison intact? */
+static bool may_leave(void *block)
+{
+    struct pw_handle handle = pw_handle_of(block);
+    if (pw_cached_is_intact(&handle, PW_LEVEL_FAST))
+        return true;
+    struct pw_call call = PW_CALL(PW_OP_QUARANTINE, PW_FAMILY_MALLOC);
+    pw_found_in_block(handle.address, &call);
+    return false;
+}
+
+void pw_overflow(struct pw_cache *cache, uint32_t granules, void *block)
+{
+    pw_cache_drain(cache, granules, cache->level == PW_LEVEL_FAST ? may_leave : NULL);
+    (void)pw_cache_push(cache, granules, block);
+}
+
+void pw_recycle(struct pw_cache *cache, uint64_t address)
+{
+    struct pw_handle handle = pw_handle_of((void *)address);
+    pw_handle_set(&handle, PW_STATE_CACHED, 0, ++cache->frees & 0xffff);
+    uint32_t granules = (uint32_t)(handle.bytes >> PW_GRANULE_SHIFT);
+    if (!pw_cache_push(cache, granules, (void *)address))
+        pw_overflow(cache, granules, (void *)address);
+}
+
+static struct pw_evidence *evidence_of(uint64_t address)
+{
+    struct pw_block block = pw_block_at(pw_page_map_entry(address), address);
+    return pw_region_evidence(block.region, block.granule);
+}
+
+static void fill_new(void *block, size_t size)
+{
+    uint64_t most = pw_options()->max_malloc_fill_size;
+    if (most > 0)
+        __builtin_memset(block, pw_options()->malloc_fill_byte, size < most ? size : most);
+}
+
+/* A CACHED small block, looked at, for `granules` at an alignment; header NULL: no memory. */
+static struct pw_handle take_block(struct pw_cache *cache, uint32_t granules, size_t align,
+                                   const struct pw_call *call)
+{
+    bool is_fifo = cache->level >= PW_LEVEL_FAST;
+    for (;;) {
+        void *block;
+        if (align > PW_HEAP_ALIGNMENT)
+            block = pw_heap_take_aligned(cache->heap, granules, align);
+        else
+            block = pw_cache_pop(cache, granules, is_fifo);
+        if (block == NULL && align <= PW_HEAP_ALIGNMENT)
+            block = pw_refill(cache, granules, call);
+        if (block == NULL)
+            return (struct pw_handle){.header = NULL};
+        struct pw_handle handle = pw_handle_of(block);
+        bool is_intact = cache->level >= PW_LEVEL_FULL   ? pw_cached_is_intact(&handle, PW_LEVEL_FULL)
+                         : cache->level == PW_LEVEL_FAST ? pw_cached_is_intact(&handle, PW_LEVEL_FAST)
+                                                         : true;
+        if (is_intact)
+            return handle;
+        pw_found_in_block(handle.address, call);
+    }
+}
+
+static void *small_acquire(struct pw_cache *cache, size_t size, uint32_t granules, size_t align,
+                           bool zero, const struct pw_call *call)
+{
+    uint32_t stack = pw_stack_of(cache, call);
+    struct pw_handle handle = take_block(cache, granules, align, call);
+    if (handle.header == NULL)
+        return NULL;
+    uint32_t flags = (uint32_t)call->family << PW_HEAP_FAMILY_SHIFT;
+    if (align > 1)
+        flags |= PW_HEAP_ALIGNED;
+    if (++cache->allocations == cache->chores_at)
+        pw_chores(cache, call);
+    if (cache->level >= PW_LEVEL_FULL) {
+        *evidence_of(handle.address) = (struct pw_evidence){
+            .alloc_stack = stack, .alloc_thread = cache->thread, .number = cache->allocations};
+        cache->live_bytes += (int64_t)handle.bytes;
+        pw_dress(&handle, size, zero, flags, PW_LEVEL_FULL);
+    } else if (cache->level == PW_LEVEL_FAST) {
+        pw_dress(&handle, size, zero, flags, PW_LEVEL_FAST);
+    } else {
+        pw_dress(&handle, size, zero, flags, PW_LEVEL_OFF);
+    }
+    if (!zero)
+        fill_new((void *)handle.address, size);
+    return (void *)handle.address;
+}
+
+void *pw_acquire(struct pw_cache *cache, size_t size, size_t align, bool zero,
+                 const struct pw_call *call)
+{
+    uint64_t most = pw_options()->max_allocation_size_mb;
+    if (size > PTRDIFF_MAX || (most != 0 && size >> 20 >= most && size > most << 20))
+        return NULL;
+    uint64_t granules = pw_granules_for(size, (enum pw_level)cache->level);
+    bool is_small = granules <= PW_HEAP_NUM_BINS && align <= PW_HEAP_LARGE_ALLOC_THRESHOLD;
+    if (is_small)
+        return small_acquire(cache, size, (uint32_t)granules, align, zero, call);
+    uint32_t stack = pw_stack_of(cache, call);
+    void *block = pw_big_acquire(cache->heap, size, align, zero, cache->thread,
+                                 cache->allocations + 1, stack, call);
+    if (block == NULL)
+        return NULL;
+    if (++cache->allocations == cache->chores_at)
+        pw_chores(cache, call);
+    if (cache->level >= PW_LEVEL_FULL)
+        cache->live_bytes += (int64_t)size;
+    if (!zero)
+        fill_new(block, size);
+    return block;
+}
+
+/* Every byte between the data of the block before and this one, and this one's own zone. */
+static bool zones_hold(const struct pw_handle *handle, struct pw_block block)
+{
+    uint64_t end = handle->address + handle->bytes;
+    if (!pw_zone_all_holds(end - pw_word_fields(handle->word).slack, end) ||
+        !pw_zone_tail_holds(handle->address))
+        return false;
+    struct pw_block previous = pw_block_previous(block);
+    if (previous.region == NULL)
+        return true;
+    struct pw_header *header = pw_block_header(previous);
+    uint64_t word = atomic_load_explicit(&header->word, memory_order_acquire);
+    struct pw_fields fields = pw_word_fields(word);
+    if (fields.state != PW_STATE_LIVE ||
+        !pw_word_is_sealed(pw_root.seal_key, pw_block_address(previous), word, header->size))
+        return true;
+    return pw_zone_all_holds(handle->address - fields.slack, handle->address);
+}
+
+static bool next_is_sealed(struct pw_block block)
+{
+    struct pw_block next = pw_block_next(block);
+    if (next.region == NULL)
+        return true;
+    struct pw_header *header = pw_block_header(next);
+    return pw_word_is_sound(pw_root.seal_key, pw_block_address(next),
+                            atomic_load_explicit(&header->word, memory_order_acquire), header->size);
+}
+
+/* Check, claim, poison, put into the quarantine. */
+static void full_release(struct pw_cache *cache, struct pw_handle *handle, struct pw_block block,
+                         const struct pw_call *call)
+{
+    uint32_t stack = pw_stack_of(cache, call);
+    if (!zones_hold(handle, block) || !next_is_sealed(block)) {
+        pw_found_in_block(handle->address, call);
+        handle->word = atomic_load_explicit(&handle->header->word, memory_order_acquire);
+        if (pw_word_fields(handle->word).state != PW_STATE_LIVE)
+            return;
+    }
+    uint64_t expected = handle->word;
+    if (!atomic_compare_exchange_strong_explicit(&handle->header->word, &expected,
+                                                 pw_word_pending(expected, PW_STATE_LIVE),
+                                                 memory_order_acq_rel, memory_order_acquire)) {
+        pw_found_bad_pointer((void *)handle->address, call);
+        return;
+    }
+    struct pw_evidence *evidence = pw_region_evidence(block.region, block.granule);
+    evidence->free_stack = stack;
+    evidence->free_thread = cache->thread;
+    pw_poison_write(handle->address, pw_poison_bytes(handle->bytes));
+    cache->live_bytes -= (int64_t)handle->bytes;
+    pw_handle_set(handle, PW_STATE_QUARANTINED, pw_word_fields(handle->word).flags,
+                  ++cache->frees & 0xffff);
+    pw_quarantine_block(cache, (void *)handle->address, handle->bytes, call);
+}
+
+void pw_release(struct pw_cache *cache, void *pointer, const struct pw_call *call)
+{
+    uint64_t entry;
+    struct pw_handle handle = pw_gate(pointer, &entry);
+    if (handle.header == NULL) {
+        pw_found_bad_pointer(pointer, call);
+        return;
+    }
+    struct pw_block block = pw_block_at(entry, handle.address);
+    if ((entry & PW_ENTRY_SHIFT_MASK) == PW_PAGE_SHIFT)
+        pw_big_release(cache, block, handle.word, call);
+    else if (cache->level >= PW_LEVEL_FULL)
+        full_release(cache, &handle, block, call);
+    else if (cache->level == PW_LEVEL_FAST)
+        pw_small_release(cache, &handle, call, PW_LEVEL_FAST);
+    else
+        pw_small_release(cache, &handle, call, PW_LEVEL_OFF);
+}

@@ -1,0 +1,225 @@
+/*
+ * malloc.c - the malloc family with glibc's semantics, down to errno.
+ *
+ * malloc ─ pw_enter ┬ fast: pw_small_acquire (hot.h), inline
+ *                   ├ off, full, big, aligned: pw_acquire (levels.c, big.c)
+ *                   └ no cache, or inside the allocator: pw_reentry_acquire (reentry.c)
+ * free   ─ pw_enter ┬ fast: pw_gate, pw_small_release (hot.h), inline
+ *                   ├ else: pw_release (levels.c, big.c) ─ at full: quarantine.c
+ *                   └ pw_reentry_release (reentry.c)
+ */
+#include "front/entry.h"
+#include "front/hot.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+
+void *pw_allocate(size_t size, size_t align, bool zero, const struct pw_call *call)
+{
+    struct pw_cache *cache = pw_thread_open();
+    void *block;
+    if (pw_enter(cache)) {
+        block = pw_acquire(cache, size, align, zero, call);
+        pw_leave(cache);
+    } else {
+        block = pw_reentry_acquire(size, align, zero, call);
+    }
+    if (pw_unlikely(block == NULL)) {
+        if (!pw_options()->allocator_may_return_null && pw_found_size(size, call) && size <= PTRDIFF_MAX)
+            return NULL;
+        errno = ENOMEM;
+    }
+    return block;
+}
+
+void pw_give_back(void *pointer, const struct pw_call *call)
+{
+    struct pw_cache *cache = pw_thread_open();
+    if (pw_enter(cache)) {
+        pw_release(cache, pointer, call);
+        pw_leave(cache);
+    } else {
+        pw_reentry_release(pointer, call);
+    }
+}
+
+/* malloc at level fast, where nothing is out of the ordinary; NULL: take the long way. */
+PW_INLINE void *quick_acquire(size_t size, const struct pw_call *call)
+{
+    struct pw_cache *cache = pw_self;
+    if (pw_unlikely(cache == NULL || !cache->takes_fast_path ||
+                    size > PW_HEAP_LARGE_ALLOC_THRESHOLD))
+        return NULL;
+    uint64_t granules = pw_granules_for(size, PW_LEVEL_FAST);
+    if (pw_unlikely(granules > PW_HEAP_NUM_BINS || !pw_enter(cache)))
+        return NULL;
+    void *block = pw_small_acquire(cache, size, (uint32_t)granules, false, call, PW_LEVEL_FAST);
+    pw_leave(cache);
+    return block;
+}
+
+PW_PUBLIC void *malloc(size_t size)
+{
+    struct pw_call call = PW_CALL(PW_OP_MALLOC, PW_FAMILY_MALLOC);
+    void *block = quick_acquire(size, &call);
+    return pw_likely(block != NULL) ? block : pw_allocate(size, 1, false, &call);
+}
+
+PW_PUBLIC void free(void *pointer)
+{
+    struct pw_call call = PW_CALL(PW_OP_FREE, PW_FAMILY_MALLOC);
+    struct pw_cache *cache = pw_self;
+    if (pw_unlikely(pointer == NULL))
+        return;
+    if (pw_likely(cache != NULL && cache->takes_fast_path && pw_enter(cache))) {
+        uint64_t entry;
+        struct pw_handle handle = pw_gate(pointer, &entry);
+        bool is_plain = handle.header != NULL && (entry & PW_ENTRY_SHIFT_MASK) == PW_GRANULE_SHIFT &&
+                        (pw_word_fields(handle.word).flags & PW_HEAP_FAMILY_MASK) == 0;
+        if (pw_likely(is_plain)) {
+            pw_small_release(cache, &handle, &call, PW_LEVEL_FAST);
+            pw_leave(cache);
+            return;
+        }
+        pw_leave(cache);
+    }
+    int saved_errno = errno;
+    if (pw_check_release(pointer, &call, PW_ANY_SIZE, PW_ANY_ALIGN))
+        pw_give_back(pointer, &call);
+    errno = saved_errno;
+}
+
+PW_PUBLIC void cfree(void *pointer);
+PW_PUBLIC void cfree(void *pointer)
+{
+    struct pw_call call = PW_CALL(PW_OP_FREE, PW_FAMILY_MALLOC);
+    pw_release_as(pointer, &call, PW_ANY_SIZE, PW_ANY_ALIGN);
+}
+
+PW_PUBLIC void free_sized(void *pointer, size_t size);
+PW_PUBLIC void free_sized(void *pointer, size_t size)
+{
+    struct pw_call call = PW_CALL(PW_OP_FREE, PW_FAMILY_MALLOC);
+    pw_release_as(pointer, &call, size, PW_ANY_ALIGN);
+}
+
+PW_PUBLIC void free_aligned_sized(void *pointer, size_t align, size_t size);
+PW_PUBLIC void free_aligned_sized(void *pointer, size_t align, size_t size)
+{
+    struct pw_call call = PW_CALL(PW_OP_FREE, PW_FAMILY_MALLOC);
+    pw_release_as(pointer, &call, size, align);
+}
+
+PW_PUBLIC void *calloc(size_t count, size_t size)
+{
+    struct pw_call call = PW_CALL(PW_OP_CALLOC, PW_FAMILY_MALLOC);
+    size_t bytes;
+    if (pw_unlikely(__builtin_mul_overflow(count, size, &bytes))) {
+        pw_found_calloc_overflow(count, size, &call);
+        errno = ENOMEM;
+        return NULL;
+    }
+    return pw_allocate(bytes, 1, true, &call);
+}
+
+PW_PUBLIC void *realloc(void *pointer, size_t size)
+{
+    struct pw_call call = PW_CALL(PW_OP_REALLOC, PW_FAMILY_MALLOC);
+    return pw_reallocate(pointer, size, &call);
+}
+
+PW_PUBLIC void *reallocarray(void *pointer, size_t count, size_t size)
+{
+    struct pw_call call = PW_CALL(PW_OP_REALLOC, PW_FAMILY_MALLOC);
+    size_t bytes;
+    if (pw_unlikely(__builtin_mul_overflow(count, size, &bytes))) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return pw_reallocate(pointer, bytes, &call);
+}
+
+/* What memalign makes of an alignment that is no power of two: the next one up; 0: too large. */
+static size_t round_alignment(size_t align)
+{
+    if (align > SIZE_MAX / 2 + 1)
+        return 0;
+    size_t rounded = 1;
+    while (rounded < align)
+        rounded *= 2;
+    return rounded;
+}
+
+static void *allocate_aligned(size_t align, size_t size, const struct pw_call *call)
+{
+    size_t rounded = round_alignment(align);
+    if (rounded == 0) {
+        pw_found_alignment(align, call);
+        errno = EINVAL;
+        return NULL;
+    }
+    if (size > PTRDIFF_MAX || rounded > PTRDIFF_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return pw_allocate(size, rounded == 1 ? 2 : rounded, false, call);
+}
+
+PW_PUBLIC void *memalign(size_t align, size_t size)
+{
+    struct pw_call call = PW_CALL(PW_OP_ALIGNED, PW_FAMILY_MALLOC);
+    return allocate_aligned(align, size, &call);
+}
+
+PW_PUBLIC void *aligned_alloc(size_t align, size_t size)
+{
+    struct pw_call call = PW_CALL(PW_OP_ALIGNED, PW_FAMILY_MALLOC);
+    return allocate_aligned(align, size, &call);
+}
+
+PW_PUBLIC int posix_memalign(void **result, size_t align, size_t size)
+{
+    struct pw_call call = PW_CALL(PW_OP_ALIGNED, PW_FAMILY_MALLOC);
+    if (!PW_IS_POW2(align) || align % sizeof(void *) != 0) {
+        pw_found_alignment(align, &call);
+        return EINVAL;
+    }
+    int saved_errno = errno;
+    void *block = allocate_aligned(align, size, &call);
+    errno = saved_errno;
+    if (block == NULL)
+        return ENOMEM;
+    *result = block;
+    return 0;
+}
+
+PW_PUBLIC void *valloc(size_t size)
+{
+    struct pw_call call = PW_CALL(PW_OP_ALIGNED, PW_FAMILY_MALLOC);
+    return allocate_aligned(PW_PAGE_BYTES, size, &call);
+}
+
+PW_PUBLIC void *pvalloc(size_t size)
+{
+    struct pw_call call = PW_CALL(PW_OP_ALIGNED, PW_FAMILY_MALLOC);
+    if (size > PTRDIFF_MAX - PW_PAGE_BYTES) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return allocate_aligned(PW_PAGE_BYTES, PW_ALIGN_UP(size, PW_PAGE_BYTES), &call);
+}
+
+PW_PUBLIC size_t malloc_usable_size(void *pointer)
+{
+    struct pw_call call = PW_CALL(PW_OP_USABLE_SIZE, PW_FAMILY_MALLOC);
+    if (pointer == NULL)
+        return 0;
+    uint64_t entry;
+    struct pw_handle handle = pw_gate(pointer, &entry);
+    if (handle.header == NULL) {
+        pw_found_bad_pointer(pointer, &call);
+        return 0;
+    }
+    return pw_block_requested(pw_block_at(entry, handle.address), handle.word);
+}

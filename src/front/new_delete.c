@@ -1,0 +1,107 @@
+/*
+ * new_delete.c - operator new and delete in all their forms, by their mangled names (Itanium C++ ABI,
+ * 64-bit size_t), so that C programs need no libstdc++.
+ *
+ * What they throw and the new_handler come from whichever C++ library the process has: its
+ * std::get_new_handler, and for bad_alloc its own operator new asked for more than there is.
+ */
+#include "front/entry.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+
+/* Present when the program is linked with a C++ library, statically or not. */
+extern void (*std_get_new_handler(void))(void) __asm__("_ZSt15get_new_handlerv") __attribute__((weak));
+extern void std_throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv") __attribute__((weak));
+
+static void *in_library(const char *symbol)
+{
+    static const char *const libraries[] = {"libstdc++.so.6", "libc++.so.1"};
+    for (size_t i = 0; i < PW_ARRAY_SIZE(libraries); i++) {
+        void *library = dlopen(libraries[i], RTLD_LAZY | RTLD_NOLOAD);
+        void *found = library != NULL ? dlsym(library, symbol) : NULL;
+        if (found != NULL)
+            return found;
+    }
+    return NULL;
+}
+
+typedef void (*handler_function)(void);
+
+static handler_function current_new_handler(void)
+{
+    handler_function (*get)(void) = std_get_new_handler;
+    if (get == NULL)
+        *(void **)&get = in_library("_ZSt15get_new_handlerv");
+    return get != NULL ? get() : NULL;
+}
+
+static void throw_bad_alloc(void)
+{
+    void *(*their_new)(size_t) = NULL;
+    if (std_throw_bad_alloc != NULL)
+        std_throw_bad_alloc();
+    *(void **)&their_new = in_library("_Znwm");
+    if (their_new != NULL)
+        (void)their_new(PTRDIFF_MAX);
+    abort(); /* no C++ library, so nobody could catch it */
+}
+
+/* As [new.delete.single] has it: try, call the handler, try again; without a handler throw or NULL. */
+static void *new_block(size_t size, size_t align, bool is_nothrow, const struct pw_call *call)
+{
+    for (;;) {
+        void *block = pw_allocate(size, align, false, call);
+        if (block != NULL)
+            return block;
+        handler_function handler = current_new_handler();
+        if (handler == NULL)
+            break;
+        handler();
+    }
+    if (!is_nothrow)
+        throw_bad_alloc();
+    return NULL;
+}
+
+/* A nothrow form must not let out what the handler throws; without a C++ library there is none. */
+#define NEW(symbol, parameters, align, is_nothrow, operation, family)                              \
+    PW_PUBLIC void *symbol parameters;                                                             \
+    PW_PUBLIC void *symbol parameters                                                              \
+    {                                                                                              \
+        struct pw_call call = PW_CALL(operation, family);                                          \
+        return new_block(size, align, is_nothrow, &call);                                          \
+    }
+
+#define DELETE(symbol, parameters, size, align, operation, family)                                 \
+    PW_PUBLIC void symbol parameters;                                                              \
+    PW_PUBLIC void symbol parameters                                                               \
+    {                                                                                              \
+        struct pw_call call = PW_CALL(operation, family);                                          \
+        pw_release_as(pointer, &call, size, align);                                                \
+    }
+
+/* clang-format off */
+NEW(_Znwm, (size_t size), 1, false, PW_OP_NEW, PW_FAMILY_NEW)
+NEW(_Znam, (size_t size), 1, false, PW_OP_NEW_ARRAY, PW_FAMILY_NEW_ARRAY)
+NEW(_ZnwmRKSt9nothrow_t, (size_t size, const void *tag __attribute__((unused))), 1, true, PW_OP_NEW, PW_FAMILY_NEW)
+NEW(_ZnamRKSt9nothrow_t, (size_t size, const void *tag __attribute__((unused))), 1, true, PW_OP_NEW_ARRAY, PW_FAMILY_NEW_ARRAY)
+NEW(_ZnwmSt11align_val_t, (size_t size, size_t align), align, false, PW_OP_NEW, PW_FAMILY_NEW)
+NEW(_ZnamSt11align_val_t, (size_t size, size_t align), align, false, PW_OP_NEW_ARRAY, PW_FAMILY_NEW_ARRAY)
+NEW(_ZnwmSt11align_val_tRKSt9nothrow_t, (size_t size, size_t align, const void *tag __attribute__((unused))), align, true, PW_OP_NEW, PW_FAMILY_NEW)
+NEW(_ZnamSt11align_val_tRKSt9nothrow_t, (size_t size, size_t align, const void *tag __attribute__((unused))), align, true, PW_OP_NEW_ARRAY, PW_FAMILY_NEW_ARRAY)
+
+DELETE(_ZdlPv, (void *pointer), PW_ANY_SIZE, PW_ANY_ALIGN, PW_OP_DELETE, PW_FAMILY_NEW)
+DELETE(_ZdaPv, (void *pointer), PW_ANY_SIZE, PW_ANY_ALIGN, PW_OP_DELETE_ARRAY, PW_FAMILY_NEW_ARRAY)
+DELETE(_ZdlPvRKSt9nothrow_t, (void *pointer, const void *tag __attribute__((unused))), PW_ANY_SIZE, PW_ANY_ALIGN, PW_OP_DELETE, PW_FAMILY_NEW)
+DELETE(_ZdaPvRKSt9nothrow_t, (void *pointer, const void *tag __attribute__((unused))), PW_ANY_SIZE, PW_ANY_ALIGN, PW_OP_DELETE_ARRAY, PW_FAMILY_NEW_ARRAY)
+DELETE(_ZdlPvm, (void *pointer, size_t size), size, PW_ANY_ALIGN, PW_OP_DELETE, PW_FAMILY_NEW)
+DELETE(_ZdaPvm, (void *pointer, size_t size), size, PW_ANY_ALIGN, PW_OP_DELETE_ARRAY, PW_FAMILY_NEW_ARRAY)
+DELETE(_ZdlPvSt11align_val_t, (void *pointer, size_t align), PW_ANY_SIZE, align, PW_OP_DELETE, PW_FAMILY_NEW)
+DELETE(_ZdaPvSt11align_val_t, (void *pointer, size_t align), PW_ANY_SIZE, align, PW_OP_DELETE_ARRAY, PW_FAMILY_NEW_ARRAY)
+DELETE(_ZdlPvmSt11align_val_t, (void *pointer, size_t size, size_t align), size, align, PW_OP_DELETE, PW_FAMILY_NEW)
+DELETE(_ZdaPvmSt11align_val_t, (void *pointer, size_t size, size_t align), size, align, PW_OP_DELETE_ARRAY, PW_FAMILY_NEW_ARRAY)
+DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, (void *pointer, size_t align, const void *tag __attribute__((unused))), PW_ANY_SIZE, align, PW_OP_DELETE, PW_FAMILY_NEW)
+DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, (void *pointer, size_t align, const void *tag __attribute__((unused))), PW_ANY_SIZE, align, PW_OP_DELETE_ARRAY, PW_FAMILY_NEW_ARRAY)
+/* clang-format on */

@@ -1,0 +1,81 @@
+/* quarantine.c - into and out of the quarantine, at full. */
+#include "check/quarantine.h"
+
+#include "front/hot.h"
+
+enum { LIVE_SHARE_SHIFT = 2 };
+
+/* Bytes that may wait: the option's, or a quarter of what is live, if that is more. */
+static uint64_t limit_bytes(void)
+{
+    int64_t live = 0;
+    for (struct pw_cache *cache = pw_cache_first(); cache != NULL; cache = cache->next)
+        live += cache->live_bytes;
+    uint64_t share = live > 0 ? (uint64_t)live >> LIVE_SHARE_SHIFT : 0;
+    uint64_t least = pw_options()->quarantine_size_mb << 20;
+    return share > least ? share : least;
+}
+
+/* A block has waited long enough: verify it, and let it be used again. */
+static void evict(struct pw_cache *cache, void *address, const struct pw_call *call)
+{
+    uint64_t entry = pw_page_map_entry((uint64_t)address);
+    if ((entry & PW_ENTRY_SHIFT_MASK) == PW_PAGE_SHIFT) {
+        pw_big_evict(pw_block_at(entry, (uint64_t)address), call);
+        return;
+    }
+    struct pw_handle handle = pw_handle_of(address);
+    bool is_fine = pw_word_is_sealed(pw_root.seal_key, handle.address, handle.word, handle.header->size) &&
+                   pw_poison_holds(handle.address, pw_poison_bytes(handle.bytes)) &&
+                   pw_zone_tail_holds(handle.address + handle.bytes);
+    if (pw_likely(is_fine))
+        pw_recycle(cache, handle.address);
+    else
+        pw_found_in_block(handle.address, call);
+}
+
+static void evict_batch(struct pw_cache *cache, struct pw_quarantine_batch *batch,
+                        const struct pw_call *call)
+{
+    enum { AHEAD = 4 };
+    struct pw_call leaving = *call;
+    leaving.operation = PW_OP_QUARANTINE;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        if (i + AHEAD < batch->count)
+            __builtin_prefetch(batch->blocks[i + AHEAD]);
+        evict(cache, batch->blocks[i], &leaving);
+    }
+    pw_quarantine_free_batch(batch);
+}
+
+void pw_quarantine_flush(struct pw_cache *cache)
+{
+    if (cache->batch == NULL)
+        return;
+    if (cache->batch->count > 0)
+        pw_quarantine_put(cache->batch);
+    else
+        pw_quarantine_free_batch(cache->batch);
+    cache->batch = NULL;
+}
+
+void pw_quarantine_block(struct pw_cache *cache, void *block, uint64_t bytes,
+                         const struct pw_call *call)
+{
+    if (cache->batch == NULL)
+        cache->batch = pw_quarantine_new_batch();
+    if (cache->batch == NULL || pw_options()->quarantine_size_mb == 0) {
+        evict(cache, block, call);
+        return;
+    }
+    cache->batch->blocks[cache->batch->count++] = block;
+    cache->batch->bytes += bytes;
+    if (cache->batch->count < PW_BATCH_BLOCKS &&
+        cache->batch->bytes < (uint64_t)pw_options()->thread_local_quarantine_size_kb << 10)
+        return;
+    pw_quarantine_flush(cache);
+    struct pw_quarantine_batch *batch;
+    uint64_t limit = limit_bytes();
+    while ((batch = pw_quarantine_take(limit)) != NULL)
+        evict_batch(cache, batch, call);
+}

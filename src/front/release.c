@@ -1,0 +1,134 @@
+/* release.c - what free, operator delete and realloc check before they give a block back. */
+#include "front/entry.h"
+#include "front/hot.h"
+
+#include <errno.h>
+
+enum { MOVE_PAGES_BYTES = 64 * 1024 };
+
+static struct pw_fault mismatch(const struct pw_handle *handle, const struct pw_block *block,
+                                enum pw_kind kind, const struct pw_call *call)
+{
+    struct pw_image image = pw_image_self();
+    struct pw_fault fault = {.kind = kind, .is_certain = true, .address = handle->address};
+    pw_inspect_block(&image, pw_region_index(block->region), block->granule, &fault.block);
+    pw_inspect_neighbours(&image, &fault.block, &fault.before, &fault.after);
+    fault.relation = PW_RELATION_INSIDE;
+    fault.released_as = call->family;
+    return fault;
+}
+
+bool pw_check_release(const void *pointer, const struct pw_call *call, size_t size, size_t align)
+{
+    if (pw_root.level < PW_LEVEL_FAST)
+        return true;
+    uint64_t entry;
+    struct pw_handle handle = pw_gate(pointer, &entry);
+    if (handle.header == NULL)
+        return true; /* pw_release says what is wrong with it */
+    struct pw_block block = pw_block_at(entry, handle.address);
+    uint32_t flags = pw_word_fields(handle.word).flags;
+    enum pw_family family = (enum pw_family)((flags & PW_HEAP_FAMILY_MASK) >> PW_HEAP_FAMILY_SHIFT);
+    if (family != call->family && pw_options()->alloc_dealloc_mismatch) {
+        struct pw_fault fault = mismatch(&handle, &block, PW_KIND_FAMILY_MISMATCH, call);
+        pw_found(&fault, call);
+        return true;
+    }
+    if (!pw_options()->new_delete_type_mismatch)
+        return true;
+    bool wrong_size = size != PW_ANY_SIZE && size != pw_block_requested(block, handle.word);
+    bool wrong_align = align != PW_ANY_ALIGN &&
+                       ((flags & PW_HEAP_ALIGNED) == 0 || handle.address % align != 0);
+    if (wrong_size || wrong_align) {
+        struct pw_fault fault = mismatch(&handle, &block, PW_KIND_SIZE_MISMATCH, call);
+        fault.given_size = size == PW_ANY_SIZE ? fault.block.size : size;
+        fault.given_alignment = align;
+        pw_found(&fault, call);
+    }
+    return true;
+}
+
+void pw_release_as(void *pointer, const struct pw_call *call, size_t size, size_t align)
+{
+    if (pointer == NULL)
+        return;
+    int saved_errno = errno;
+    if (pw_check_release(pointer, call, size, align))
+        pw_give_back(pointer, call);
+    errno = saved_errno;
+}
+
+/* Resize a small block where it is, if it takes the same granules; the handle is that of a LIVE one. */
+static bool resize_small(struct pw_handle *handle, struct pw_block block, size_t size)
+{
+    enum pw_level level = (enum pw_level)pw_root.level;
+    if (pw_granules_for(size, level) != handle->bytes >> PW_GRANULE_SHIFT)
+        return false;
+    uint64_t end = handle->address + handle->bytes;
+    uint64_t old_end = end - pw_word_fields(handle->word).slack;
+    if (level == PW_LEVEL_FAST ? !pw_zone_near_holds(old_end)
+                               : level >= PW_LEVEL_FULL && !pw_zone_all_holds(old_end, end))
+        return false; /* the copy's free reports it */
+    uint64_t expected = handle->word;
+    if (!atomic_compare_exchange_strong_explicit(&handle->header->word, &expected,
+                                                 pw_word_pending(expected, PW_STATE_LIVE),
+                                                 memory_order_acq_rel, memory_order_acquire))
+        return false;
+    if (level == PW_LEVEL_FAST)
+        pw_zone_write_near(handle->address + size);
+    else if (level >= PW_LEVEL_FULL)
+        pw_zone_write_all(handle->address + size, end);
+    (void)block;
+    pw_handle_set(handle, PW_STATE_LIVE, pw_word_fields(handle->word).flags,
+                  (uint32_t)(handle->bytes - size));
+    return true;
+}
+
+static bool resize_in_place(struct pw_handle *handle, struct pw_block block, size_t size)
+{
+    struct pw_cache *cache = pw_self;
+    bool is_mapped = block.region->shift == PW_PAGE_SHIFT;
+    if (!pw_enter(cache))
+        return false;
+    bool done = is_mapped ? pw_big_resize(block, size) : resize_small(handle, block, size);
+    pw_leave(cache);
+    return done;
+}
+
+static bool is_mapped_address(const void *address)
+{
+    return (pw_page_map_entry((uint64_t)address) & PW_ENTRY_SHIFT_MASK) == PW_PAGE_SHIFT;
+}
+
+void *pw_reallocate(void *pointer, size_t size, const struct pw_call *call)
+{
+    if (pointer == NULL)
+        return pw_allocate(size, 1, false, call);
+    if (size == 0) {
+        pw_release_as(pointer, call, PW_ANY_SIZE, PW_ANY_ALIGN);
+        return NULL;
+    }
+    uint64_t entry;
+    struct pw_handle handle = pw_gate(pointer, &entry);
+    if (handle.header == NULL) {
+        pw_found_bad_pointer(pointer, call);
+        errno = ENOMEM;
+        return NULL;
+    }
+    (void)pw_check_release(pointer, call, PW_ANY_SIZE, PW_ANY_ALIGN);
+    struct pw_block block = pw_block_at(entry, handle.address);
+    size_t old_size = pw_block_requested(block, handle.word);
+    if (size <= PTRDIFF_MAX && resize_in_place(&handle, block, size))
+        return pointer;
+    void *moved = pw_allocate(size, 1, false, call);
+    if (moved == NULL)
+        return NULL;
+    size_t kept = old_size < size ? old_size : size;
+    if (kept < MOVE_PAGES_BYTES || !is_mapped_address(moved) || !is_mapped_address(pointer) ||
+        !pw_big_move(pointer, moved, kept))
+        __builtin_memcpy(moved, pointer, kept);
+    else
+        pw_big_moved(block, old_size, moved, size);
+    pw_give_back(pointer, call);
+    return moved;
+}

@@ -1,0 +1,210 @@
+/*
+ * signals.c - SIGSEGV, SIGBUS and SIGABRT: explain what concerns the heap, then let the signal have
+ * the effect that it would have had.
+ *
+ * Our handler stays installed; what the program asks for by sigaction and signal (which this file
+ * provides) is noted and called by ours, with its mask, so that a fault after the program set up its
+ * own handler is explained as well. Queries answer with the program's own settings.
+ */
+#include "diag/report.h"
+#include "front/state.h"
+#include "os/process.h"
+#include "os/signal_context.h"
+#include "trace/unwind.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { WATCHED = 3, POISON_REACH = 4096 };
+static const int watched[WATCHED] = {SIGSEGV, SIGBUS, SIGABRT};
+
+/* What the program wants; index as in `watched`. Guarded by its own common sense, as sigaction is. */
+static struct sigaction wanted[WATCHED];
+static bool is_ours[WATCHED];
+static int (*real_sigaction)(int, const struct sigaction *, struct sigaction *);
+
+static int index_of(int number)
+{
+    for (int i = 0; i < WATCHED; i++)
+        if (watched[i] == number)
+            return i;
+    return -1;
+}
+
+static void fill_access(struct pw_fault *fault, void *context)
+{
+    uint64_t registers[PW_OS_MAX_REGISTERS];
+    (void)pw_os_context_registers(context, registers);
+    fault->pc = registers[0];
+    fault->operation = PW_OP_ACCESS;
+    fault->access = PW_ACCESS_NONE;
+    if (pw_os_context_knows_access())
+        fault->access = pw_os_context_is_write(context) ? PW_ACCESS_WRITE : PW_ACCESS_READ;
+    fault->thread = pw_self != NULL ? pw_self->thread : PW_MAX_THREADS;
+    fault->frame_count = (uint32_t)pw_unwind_from_signal(
+        fault->frames, pw_options()->malloc_context_size, context);
+}
+
+/* A register that holds the fill of freed memory, or an address near to it; 0: none does. */
+static uint64_t find_poison(void *context, uint64_t address)
+{
+    uint64_t registers[PW_OS_MAX_REGISTERS];
+    size_t count = pw_os_context_registers(context, registers);
+    uint64_t poison = (uint64_t)(uint8_t)pw_root.free_fill * 0x0101010101010101u;
+    if (address - poison + POISON_REACH < 2 * POISON_REACH)
+        return address;
+    for (size_t i = 0; i < count; i++)
+        if (registers[i] - poison + POISON_REACH < 2 * POISON_REACH)
+            return registers[i];
+    return 0;
+}
+
+/* Is the fault about the heap? Then report it. Heap locks are not taken: their holder may be us. */
+static void explain(const siginfo_t *info, void *context)
+{
+    struct pw_image image = pw_image_self();
+    struct pw_fault fault = {.kind = PW_KIND_NONE};
+    uint64_t address = (uint64_t)info->si_addr;
+    if (info->si_code <= 0)
+        return; /* sent by somebody */
+    if (info->si_code != SI_KERNEL && pw_page_map_entry(address) != 0) {
+        pw_diagnose_address(&image, address, &fault);
+        if (fault.kind == PW_KIND_NONE)
+            return;
+    } else {
+        /* The address of a non-canonical access is not told; a register has it. */
+        uint64_t poison = pw_root.level >= PW_LEVEL_FAST ? find_poison(context, address) : 0;
+        if (poison == 0)
+            return;
+        fault.kind = PW_KIND_POISON;
+        fault.address = poison;
+        fault.is_certain = false;
+    }
+    fill_access(&fault, context);
+    fault.is_passed_on = true;
+    (void)pw_report(&fault);
+}
+
+/* True when all heap locks can be had, so that a look at the heap does not wait for ourselves. */
+static bool heaps_are_free(void)
+{
+    for (uint32_t i = 0; i < PW_MAX_HEAPS; i++) {
+        if (pw_heaps[i].regions == 0)
+            continue;
+        uint32_t tries = 0;
+        while (!pw_heap_try_acquire(&pw_heaps[i]))
+            if (++tries > 100000)
+                return false;
+        pw_heap_release(&pw_heaps[i]);
+    }
+    return true;
+}
+
+static void last_look(void *context)
+{
+    struct pw_cache *cache = pw_self;
+    if (!pw_options()->check_at_exit || (cache != NULL && cache->busy) || !heaps_are_free())
+        return;
+    struct pw_call call = PW_CALL(PW_OP_ABORT, PW_FAMILY_MALLOC);
+    call.signal_context = context;
+    (void)pw_look_at_everything(PW_OP_ABORT, &call);
+}
+
+/* Let the signal have its default effect: return to the faulting instruction, or send it again. */
+static void do_default(int number, const siginfo_t *info)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    (void)real_sigaction(number, &action, NULL);
+    if (info->si_code > 0)
+        return;
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, number);
+    (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    (void)syscall(SYS_tgkill, getpid(), pw_os_thread_id(), number);
+}
+
+static void pass_on(int number, siginfo_t *info, void *context)
+{
+    struct sigaction *action = &wanted[index_of(number)];
+    if (action->sa_handler == SIG_DFL || (action->sa_handler == SIG_IGN && info->si_code > 0)) {
+        do_default(number, info);
+        return;
+    }
+    if (action->sa_handler == SIG_IGN)
+        return;
+    sigset_t mask = action->sa_mask;
+    if ((action->sa_flags & SA_NODEFER) == 0)
+        (void)sigaddset(&mask, number);
+    (void)pthread_sigmask(SIG_BLOCK, &mask, NULL);
+    struct sigaction now = *action;
+    if ((now.sa_flags & (int)SA_RESETHAND) != 0)
+        action->sa_handler = SIG_DFL;
+    if ((now.sa_flags & SA_SIGINFO) != 0)
+        now.sa_sigaction(number, info, context);
+    else
+        now.sa_handler(number);
+}
+
+static void on_signal(int number, siginfo_t *info, void *context)
+{
+    int saved_errno = errno;
+    if (number == SIGABRT)
+        last_look(context);
+    else
+        explain(info, context);
+    errno = saved_errno;
+    pass_on(number, info, context);
+}
+
+static void find_real(void)
+{
+    if (real_sigaction == NULL)
+        *(void **)&real_sigaction = dlsym(RTLD_NEXT, "sigaction");
+}
+
+void pw_signals_start(void)
+{
+    const struct pw_options *options = pw_options();
+    bool wants[WATCHED] = {options->handle_segv, options->handle_sigbus,
+                           options->handle_abort && pw_root.level >= PW_LEVEL_FULL};
+    find_real();
+    for (int i = 0; real_sigaction != NULL && i < WATCHED; i++) {
+        if (!wants[i] || real_sigaction(watched[i], NULL, &wanted[i]) != 0)
+            continue;
+        struct sigaction action = {.sa_sigaction = on_signal,
+                                   .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+        is_ours[i] = real_sigaction(watched[i], &action, NULL) == 0;
+    }
+}
+
+PW_PUBLIC int sigaction(int number, const struct sigaction *action, struct sigaction *old)
+{
+    find_real();
+    int i = index_of(number);
+    if (real_sigaction == NULL) {
+        errno = ENOSYS;
+        return -1;
+    }
+    if (i < 0 || !is_ours[i])
+        return real_sigaction(number, action, old);
+    struct sigaction before = wanted[i];
+    if (action != NULL)
+        wanted[i] = *action;
+    if (old != NULL)
+        *old = before;
+    return 0;
+}
+
+PW_PUBLIC sighandler_t signal(int number, sighandler_t handler)
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART}, old;
+    (void)sigemptyset(&action.sa_mask);
+    if (sigaction(number, &action, &old) != 0)
+        return SIG_ERR;
+    return old.sa_handler;
+}

@@ -1,0 +1,188 @@
+/*
+ * start.c - setting up, at the first call of malloc: which may come from the dynamic loader, before
+ * libc's own constructors, with one thread. Only what needs no loader happens then; the rest (signal
+ * handlers, fork handlers, the unwinder) waits for the library's constructor.
+ *
+ *   first malloc ── pw_start ── options, keys, tables, heaps, caches
+ *   constructor ─── key of the threads, fork handlers, unwinder, signal handlers
+ *   destructor ──── the last look
+ */
+#include "base/random.h"
+#include "check/poison.h"
+#include "check/quarantine.h"
+#include "check/zone.h"
+#include "diag/log_path.h"
+#include "diag/report.h"
+#include "front/state.h"
+#include "front/statistics.h"
+#include "os/memory.h"
+#include "os/process.h"
+#include "pwheap/pwheap.h"
+#include "trace/depot.h"
+#include "trace/modules.h"
+#include "trace/unwind.h"
+
+#include <errno.h>
+
+_Atomic bool pw_is_ready;
+uint32_t pw_shared_heaps;
+
+/* 0: not begun; 1: somebody is at it; 2: done; 3: failed. */
+static _Atomic uint32_t stage;
+
+extern const char *pwheap_default_options(void) __attribute__((weak));
+
+/* Warnings about options, kept until there is somewhere to write them. */
+static char warnings[4096];
+static struct pw_text warning_text;
+
+static void keep_warning(void *context, const char *line)
+{
+    (void)context;
+    pw_text_str(&warning_text, line);
+    pw_text_char(&warning_text, '\0');
+}
+
+static void read_options(void)
+{
+    struct pw_options_sources sources = {.program = NULL};
+    warning_text = pw_text_over(warnings, sizeof warnings);
+    if (pwheap_default_options != NULL)
+        sources.program = pwheap_default_options();
+    if (!pw_os_is_secure()) {
+        sources.options_env = pw_os_environment("PWHEAP_OPTIONS");
+        sources.check_env = pw_os_environment("PWHEAP_CHECK");
+    }
+    pw_options_parse(&pw_options_storage, &sources, keep_warning, NULL);
+}
+
+/* The zone pattern: no byte of it is 0, 0xff, or one that text is made of. */
+static uint64_t make_zone_pattern(uint64_t *state)
+{
+    uint64_t random = pw_random_next(state), pattern = 0;
+    for (unsigned i = 0; i < 8; i++, random >>= 8)
+        pattern = pattern << 8 | (0x80 + (random & 0x3f) * 2 % 0x7e);
+    return pattern;
+}
+
+static void fill_root(void)
+{
+    const struct pw_options *options = pw_options();
+    uint64_t state = options->seed != 0 ? options->seed : pw_os_entropy();
+    pw_root.level = options->level;
+    pw_root.pid = pw_os_process_id();
+    pw_root.seal_key = pw_random_next(&state);
+    pw_root.zone_pattern = make_zone_pattern(&state);
+    pw_root.zone_min_bytes = pw_root.level == PW_LEVEL_OFF ? 0 : options->redzone;
+    pw_root.zone_shift = pw_root.level >= PW_LEVEL_FULL ? 3 : 0;
+    pw_root.zone_max_bytes = 2048;
+    pw_root.free_fill = options->free_fill_byte;
+    pw_root.free_fill_max = options->max_free_fill_size;
+}
+
+static bool make_tables(void)
+{
+    static const struct pw_heap_hooks fast_hooks = {
+        .cut = pw_zone_cut, .joined = pw_zone_joined, .taken = pw_poison_taken};
+    static const struct pw_heap_hooks full_hooks = {.cut = pw_zone_cut, .joined = pw_zone_joined};
+    const struct pw_heap_hooks *hooks = pw_root.level == PW_LEVEL_OFF    ? NULL
+                                        : pw_root.level == PW_LEVEL_FAST ? &fast_hooks
+                                                                         : &full_hooks;
+    pw_shared_heaps = pw_os_cpu_count();
+    if (pw_shared_heaps > PW_MOST_SHARED_HEAPS)
+        pw_shared_heaps = PW_MOST_SHARED_HEAPS;
+    pw_root.threads = (uint64_t)pw_os_map((PW_MAX_THREADS + 1) * sizeof(struct pw_thread_image));
+    pw_quarantine_init(pw_os_map);
+    if (pw_root.threads == 0 || !pw_heap_init(pw_shared_heaps + PW_REENTRY_HEAPS, hooks) ||
+        !pw_cache_init((enum pw_level)pw_root.level, pw_os_map))
+        return false;
+    if (pw_root.level >= PW_LEVEL_FULL)
+        (void)pw_depot_init();
+    (void)pw_modules_init();
+    pw_root.modules = (uint64_t)pw_modules_table();
+    pw_root.depot = (uint64_t)pw_depot_image();
+    pw_root.ready = 1;
+    return true;
+}
+
+bool pw_start(void)
+{
+    uint32_t expected = 0;
+    if (atomic_load_explicit(&pw_is_ready, memory_order_acquire))
+        return true;
+    if (!atomic_compare_exchange_strong(&stage, &expected, 1)) {
+        /* Another thread can't be at it: the first call comes long before there are two. */
+        return false;
+    }
+    int saved_errno = errno;
+    read_options();
+    fill_root();
+    bool done = make_tables();
+    atomic_store_explicit(&pw_is_ready, done, memory_order_release);
+    atomic_store(&stage, done ? 2 : 3);
+    errno = saved_errno;
+    return done;
+}
+
+static void configure_reports(void)
+{
+    struct pw_report_config config = pw_report_config_of(pw_options());
+    config.level = (enum pw_level)pw_root.level;
+    config.threads = (const struct pw_thread_image *)pw_root.threads;
+    config.thread_count = &pw_root.thread_count;
+    pw_report_init(&config);
+}
+
+void pw_options_changed(void)
+{
+    configure_reports();
+}
+
+static void write_stderr(void *context, const char *bytes, size_t length)
+{
+    (void)context;
+    (void)pw_os_write_all(2, bytes, length);
+}
+
+static void tell_warnings(void)
+{
+    for (size_t at = 0; at < warning_text.length; at++) {
+        pw_report_line(&warnings[at]);
+        while (warnings[at] != '\0')
+            at++;
+    }
+    if (!pw_options()->help)
+        return;
+    char storage[1024];
+    struct pw_text text = pw_text_over(storage, sizeof storage);
+    text.flush = write_stderr;
+    pw_options_help(pw_options(), &text);
+    pw_text_flush(&text);
+}
+
+__attribute__((constructor(101))) static void construct(void)
+{
+    if (!pw_start())
+        return;
+    struct pw_cache *cache = pw_thread_open();
+    configure_reports();
+    tell_warnings();
+    pw_threads_start();
+    pw_fork_start();
+    if (pw_root.level >= PW_LEVEL_FULL) {
+        (void)cache;
+        pw_unwind_init();
+        pw_modules_refresh();
+    }
+    pw_signals_start();
+}
+
+__attribute__((destructor(101))) static void destruct(void)
+{
+    if (!atomic_load(&pw_is_ready))
+        return;
+    struct pw_call call = PW_CALL(PW_OP_EXIT, PW_FAMILY_MALLOC);
+    if (pw_options()->check_at_exit)
+        (void)pw_look_at_everything(PW_OP_EXIT, &call);
+    pw_print_statistics_at_exit();
+}

@@ -1,0 +1,160 @@
+/*
+ * state.h - what the files of front share: the thread's cache, the call that came in, and who sees
+ * to what. The call trees and the lock order are in src/front/README.md.
+ */
+#ifndef PW_FRONT_STATE_H
+#define PW_FRONT_STATE_H
+
+#include "cache/cache.h"
+#include "diag/options.h"
+#include "heap/mapped.h"
+#include "image/image.h"
+
+/* A call into the allocator: who made it, and as what. */
+struct pw_call {
+    uint64_t pc;    /* return address of the entry point */
+    uint64_t frame; /* stack pointer right after that return */
+    enum pw_operation operation;
+    enum pw_family family;
+    void *signal_context; /* the call is a signal handler's look at the heap; else NULL */
+};
+
+/* To be written in the entry point itself. */
+#define PW_CALL(operation_, family_)                                                               \
+    ((struct pw_call){.pc = (uint64_t)__builtin_return_address(0),                                 \
+                      .frame = (uint64_t)__builtin_dwarf_cfa(),                                    \
+                      .operation = (operation_),                                                   \
+                      .family = (family_)})
+
+/* The calling thread's cache; NULL before its first call and after its last. */
+extern __thread struct pw_cache *pw_self __attribute__((visibility("hidden")));
+
+/* The heaps that threads share, and after them those that only reentry.c uses. */
+enum { PW_REENTRY_HEAPS = 2, PW_MOST_SHARED_HEAPS = 4 };
+extern uint32_t pw_shared_heaps __attribute__((visibility("hidden")));
+
+/* start.c: ready once the process's heap is set up. */
+extern _Atomic bool pw_is_ready __attribute__((visibility("hidden")));
+/* Set up if nobody has; false: no memory, or the calling thread is in the middle of it. */
+bool pw_start(void);
+/* Options were changed while the program runs: tell those who keep a copy. */
+void pw_options_changed(void);
+
+/* True while the thread may use its cache: not before it has one, not inside the allocator. */
+PW_INLINE bool pw_enter(struct pw_cache *cache)
+{
+    if (pw_unlikely(cache == NULL || cache->busy))
+        return false;
+    cache->busy = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    return true;
+}
+
+PW_INLINE void pw_leave(struct pw_cache *cache)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    cache->busy = false;
+}
+
+/* threads.c ------------------------------------------------------------------------------------ */
+
+struct pw_cache *pw_thread_open_slow(void);
+/* The calling thread's cache, opened if need be; NULL: it can't have one (start-up, its end, no memory). */
+PW_INLINE struct pw_cache *pw_thread_open(void)
+{
+    return pw_likely(pw_self != NULL) ? pw_self : pw_thread_open_slow();
+}
+/* Bring the names in the thread table up to date, for a report. */
+void pw_threads_refresh_names(void);
+/* In the child of fork: only the calling thread is left. */
+void pw_threads_after_fork(void);
+/* Make the key whose destructor gives caches back. Once, at start-up. */
+void pw_threads_start(void);
+
+/* reentry.c ------------------------------------------------------------------------------------ */
+
+/*
+ * The way around the cache: for a thread that has none, or is interrupted inside the allocator.
+ * Blocks come without a stack from heaps that are used for nothing else.
+ */
+void *pw_reentry_acquire(size_t size, size_t align, bool zero, const struct pw_call *call);
+/* Claim and put aside a LIVE block for the next thread that refills. */
+void pw_reentry_release(void *block, const struct pw_call *call);
+/* Give what was put aside to the heaps; called where no lock is held. */
+void pw_reentry_settle(void);
+
+/* found.c -------------------------------------------------------------------------------------- */
+
+/* Report a fault that the calling thread found in `call`; returns where it may go on. */
+void pw_found(struct pw_fault *fault, const struct pw_call *call);
+/* Diagnose the block that starts at `address`, whose patterns or header are wrong, and report it. */
+void pw_found_in_block(uint64_t address, const struct pw_call *call);
+/* Something is wrong with a pointer given to free or its like: say what. */
+void pw_found_bad_pointer(const void *pointer, const struct pw_call *call);
+/* A whole look over the heap; number of faults reported. */
+uint64_t pw_look_at_everything(enum pw_operation operation, const struct pw_call *call);
+/* The image of this process with its locks. */
+struct pw_image pw_image_locked(void);
+/* Take a damaged block that is nobody's out of service. */
+void pw_retire(struct pw_block block);
+
+/* levels.c ------------------------------------------------------------------------------------- */
+
+/* Get and give back at the level of the cache; the cache is entered. NULL: no memory. */
+void *pw_acquire(struct pw_cache *cache, size_t size, size_t align, bool zero,
+                 const struct pw_call *call);
+void pw_release(struct pw_cache *cache, void *block, const struct pw_call *call);
+/* A CACHED block of `granules` after the ring was found empty; NULL: no memory. */
+void *pw_refill(struct pw_cache *cache, uint32_t granules, const struct pw_call *call);
+/* Put a CACHED block into its ring when that is full. */
+void pw_overflow(struct pw_cache *cache, uint32_t granules, void *block);
+/* The id of the stack of a call, at full; else 0. */
+uint32_t pw_stack_of(const struct pw_cache *cache, const struct pw_call *call);
+/* Mark a LIVE block of `bytes` that leaves the program CACHED, and put it into its ring. */
+void pw_recycle(struct pw_cache *cache, uint64_t address);
+
+/* chores.c: what is due every so many allocations --------------------------------------------- */
+
+void pw_chores(struct pw_cache *cache, const struct pw_call *call);
+/* Set when the next are due. */
+void pw_chores_plan(struct pw_cache *cache);
+
+/* big.c: MAPPED blocks ------------------------------------------------------------------------- */
+
+void *pw_big_acquire(struct pw_heap *heap, size_t size, size_t align, bool zero, uint16_t thread,
+                     uint32_t number, uint32_t stack, const struct pw_call *call);
+/* Check and claim a LIVE MAPPED block and give it back (or, at full, to the quarantine). */
+void pw_big_release(struct pw_cache *cache, struct pw_block block, uint64_t word,
+                    const struct pw_call *call);
+/* Try to make it `size` bytes where it is. */
+bool pw_big_resize(struct pw_block block, size_t size);
+/* Move the pages of `from` (at least `bytes` data) to the start of `to`; false: copy instead. */
+bool pw_big_move(void *from, void *to, size_t bytes);
+/* After that: both blocks' zones may have gone with the pages; write them again. */
+void pw_big_moved(struct pw_block from, size_t from_size, void *to, size_t to_size);
+/* A MAPPED block leaves the quarantine. */
+void pw_big_evict(struct pw_block block, const struct pw_call *call);
+
+/* quarantine.c (full) -------------------------------------------------------------------------- */
+
+/* Queue a QUARANTINED block that weighs `bytes`. */
+void pw_quarantine_block(struct pw_cache *cache, void *block, uint64_t bytes,
+                         const struct pw_call *call);
+/* The thread's own batch goes to the queue. */
+void pw_quarantine_flush(struct pw_cache *cache);
+
+/* signals.c, fork.c ---------------------------------------------------------------------------- */
+
+void pw_signals_start(void);
+void pw_fork_start(void);
+
+/* Requested bytes of a LIVE block whose header has been checked. */
+PW_INLINE uint64_t pw_block_requested(struct pw_block block, uint64_t word)
+{
+    if (block.region->shift == PW_PAGE_SHIFT)
+        return pw_block_extension(block)->requested;
+    uint64_t bytes = (uint64_t)pw_block_header(block)->size << PW_GRANULE_SHIFT;
+    return bytes - pw_word_fields(word).slack;
+}
+
+#endif

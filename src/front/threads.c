@@ -1,0 +1,124 @@
+/*
+ * threads.c - a cache for every thread: opened at its first allocation, given back at its end.
+ *
+ * The end is told by a pthread key's destructor. Other keys' destructors may allocate after ours, so
+ * ours asks to be called again for as many rounds as there are, and gives the cache back in the
+ * last one; what comes after that goes through reentry.c.
+ */
+#include "check/quarantine.h"
+#include "front/state.h"
+#include "os/process.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+
+__thread struct pw_cache *pw_self;
+/* True when the thread gave its cache back, or is getting one. */
+static __thread bool has_no_cache;
+
+static pthread_key_t key;
+static bool has_key;
+
+static struct pw_thread_image *thread_entry(uint16_t thread)
+{
+    return (struct pw_thread_image *)pw_root.threads + thread;
+}
+
+/* The next ordinal; those past the table share its last entry. */
+static uint16_t new_thread(void)
+{
+    uint32_t ordinal = atomic_fetch_add_explicit(&pw_root.thread_count, 1, memory_order_relaxed);
+    if (ordinal >= PW_MAX_THREADS) {
+        atomic_store_explicit(&pw_root.thread_count, PW_MAX_THREADS, memory_order_relaxed);
+        ordinal = PW_MAX_THREADS - 1;
+    }
+    struct pw_thread_image *entry = thread_entry((uint16_t)ordinal);
+    entry->tid = pw_os_thread_id();
+    pw_os_thread_name(entry->name);
+    atomic_store_explicit(&entry->alive, 1, memory_order_release);
+    return (uint16_t)ordinal;
+}
+
+static void thread_ends(void *value)
+{
+    struct pw_cache *cache = value;
+    if (cache->exit_rounds++ < PTHREAD_DESTRUCTOR_ITERATIONS - 1 &&
+        pthread_setspecific(key, cache) == 0)
+        return;
+    cache->busy = true;
+    pw_os_thread_name(cache->image->name);
+    pw_quarantine_flush(cache);
+    pw_self = NULL;
+    has_no_cache = true;
+    cache->image->allocations += cache->allocations;
+    cache->image->frees += cache->frees;
+    atomic_store_explicit(&cache->image->alive, 0, memory_order_release);
+    cache->busy = false;
+    pw_cache_close(cache);
+}
+
+void pw_threads_start(void)
+{
+    has_key = pthread_key_create(&key, thread_ends) == 0;
+    if (has_key && pw_self != NULL)
+        (void)pthread_setspecific(key, pw_self);
+}
+
+struct pw_cache *pw_thread_open_slow(void)
+{
+    if (has_no_cache || !pw_start())
+        return NULL;
+    int saved_errno = errno;
+    has_no_cache = true; /* what the following calls allocate goes around it */
+    uint16_t thread = new_thread();
+    struct pw_cache *cache =
+        pw_cache_open(thread, thread_entry(thread), &pw_heaps[thread % pw_shared_heaps]);
+    if (cache != NULL) {
+        cache->exit_rounds = 0;
+        cache->takes_fast_path = cache->level == PW_LEVEL_FAST && pw_options()->max_malloc_fill_size == 0;
+        pw_chores_plan(cache);
+        if (has_key)
+            (void)pthread_setspecific(key, cache);
+        pw_self = cache;
+        has_no_cache = false;
+    }
+    errno = saved_errno;
+    return cache;
+}
+
+void pw_threads_refresh_names(void)
+{
+    struct pw_cache *self = pw_self;
+    if (self != NULL)
+        pw_os_thread_name(self->image->name);
+    for (struct pw_cache *cache = pw_cache_first(); cache != NULL; cache = cache->next) {
+        if (cache == self || !cache->in_use || cache->image == NULL)
+            continue;
+        char path_storage[64], name[16];
+        struct pw_text path = pw_text_over(path_storage, sizeof path_storage);
+        pw_text_str(&path, "/proc/self/task/");
+        pw_text_dec(&path, cache->image->tid);
+        pw_text_str(&path, "/comm");
+        int64_t length = pw_os_read_file(path_storage, name, sizeof name);
+        for (int64_t i = 0; i + 1 < length; i++)
+            cache->image->name[i] = name[i];
+        if (length > 0)
+            cache->image->name[length - 1] = '\0';
+    }
+}
+
+void pw_threads_after_fork(void)
+{
+    struct pw_cache *self = pw_self;
+    for (struct pw_cache *cache = pw_cache_first(); cache != NULL; cache = cache->next) {
+        if (cache == self || !cache->in_use)
+            continue;
+        atomic_store_explicit(&cache->image->alive, 0, memory_order_relaxed);
+        /* One caught in the middle of an operation is left as it is, with what it holds. */
+        if (!cache->busy)
+            cache->in_use = false;
+    }
+    if (self != NULL)
+        self->image->tid = pw_os_thread_id();
+}

@@ -1,0 +1,10 @@
+/* bins.h - looking a block up in the bins; the rest of them is in heap.h. */
+#ifndef PW_HEAP_BINS_H
+#define PW_HEAP_BINS_H
+
+#include "heap/heap.h"
+
+/* A FREE block of at least `granules`, still in its bin: the smallest bin first; region NULL: none. */
+struct pw_block pw_bins_find(struct pw_heap *heap, uint32_t granules);
+
+#endif

@@ -1,0 +1,256 @@
+/* heap.c - see heap.h */
+#include "heap/heap.h"
+
+#include "heap/bins.h"
+#include "heap/mapped.h"
+#include "os/memory.h"
+
+struct pw_heap pw_heaps[PW_MAX_HEAPS];
+static struct pw_heap_hooks hooks;
+
+enum { SMALL_REGION_GRANULES = PW_SLOT_BYTES >> PW_GRANULE_SHIFT };
+
+bool pw_heap_init(uint32_t count, const struct pw_heap_hooks *content_hooks)
+{
+    if (!pw_page_map_init() || !pw_regions_init())
+        return false;
+    if (content_hooks != NULL)
+        hooks = *content_hooks;
+    for (uint32_t i = 0; i < PW_MAX_HEAPS; i++) {
+        pw_heaps[i].index = i;
+        pw_heaps[i].in_use = i < count;
+    }
+    pw_root.heaps = (uint64_t)pw_heaps;
+    pw_root.heap_stride = sizeof(struct pw_heap);
+    pw_root.heap_count = PW_MAX_HEAPS;
+    return true;
+}
+
+void pw_heap_acquire(struct pw_heap *heap)
+{
+    pw_lock_acquire(&heap->lock);
+}
+
+bool pw_heap_try_acquire(struct pw_heap *heap)
+{
+    return pw_lock_try(&heap->lock);
+}
+
+void pw_heap_release(struct pw_heap *heap)
+{
+    pw_lock_release(&heap->lock);
+}
+
+struct pw_block pw_heap_block_new(struct pw_heap *heap)
+{
+    ENSURE(pw_lock_is_held(&heap->lock));
+    struct pw_region *region = pw_region_create(heap->index, PW_REGION_SMALL, SMALL_REGION_GRANULES,
+                                                PW_GRANULE_SHIFT);
+    if (region == NULL)
+        return (struct pw_block){NULL, 0};
+    heap->regions++;
+    struct pw_block block = {region, region->first};
+    pw_header_write(region, block.granule, PW_STATE_FREE, PW_HEAP_ZEROED, 0,
+                    region->limit - region->first);
+    pw_region_mark_start(region, block.granule);
+    if (hooks.cut != NULL) {
+        hooks.cut(pw_block_address(block)); /* the front zone */
+        hooks.cut(pw_block_end(block));
+    }
+    pw_heap_add_to_free_list(heap, block);
+    return block;
+}
+
+static void set_previous(struct pw_block block, uint32_t granules)
+{
+    if (block.region != NULL)
+        atomic_store_explicit(&pw_block_header(block)->prev, granules, memory_order_relaxed);
+}
+
+/* Shorten a block to `granules`; what was behind becomes a FREE block of its own, in no bin. */
+static struct pw_block cut(struct pw_block block, uint32_t granules)
+{
+    struct pw_header *header = pw_block_header(block);
+    struct pw_fields fields = pw_header_fields(header);
+    struct pw_block rest = {block.region, block.granule + granules};
+    uint32_t rest_granules = header->size - granules;
+    set_previous(pw_block_next(block), rest_granules);
+    pw_header_write(rest.region, rest.granule, PW_STATE_FREE, fields.flags & PW_HEAP_ZEROED, 0,
+                    rest_granules);
+    set_previous(rest, granules);
+    pw_region_mark_start(rest.region, rest.granule);
+    pw_header_write(block.region, block.granule, fields.state, fields.flags, fields.slack, granules);
+    if (hooks.cut != NULL)
+        hooks.cut(pw_block_address(rest));
+    return rest;
+}
+
+void pw_heap_block_split(struct pw_heap *heap, struct pw_block block, uint32_t granules)
+{
+    ENSURE(granules > 0 && granules < pw_block_header(block)->size);
+    pw_heap_add_to_free_list(heap, cut(block, granules));
+}
+
+/* True when the block can become part of a FREE neighbour with these flags. */
+static bool can_merge(struct pw_block block, uint8_t zeroed)
+{
+    if (block.region == NULL || !pw_header_is_sealed(block.region, block.granule))
+        return false;
+    struct pw_fields fields = pw_header_fields(pw_block_header(block));
+    return fields.state == PW_STATE_FREE && (fields.flags & PW_HEAP_ZEROED) == zeroed;
+}
+
+/* Make `right`, in no bin, a part of `left`, in no bin, right before it. */
+static void join(struct pw_block left, struct pw_block right, uint8_t zeroed)
+{
+    uint32_t size = pw_block_header(left)->size + pw_block_header(right)->size;
+    uint64_t seam = pw_block_address(right);
+    pw_region_clear_start(right.region, right.granule);
+    pw_header_write(left.region, left.granule, PW_STATE_FREE, zeroed, 0, size);
+    set_previous(pw_block_next(left), size);
+    if (hooks.joined != NULL)
+        hooks.joined(seam, zeroed != 0);
+}
+
+struct pw_block pw_heap_block_merge(struct pw_heap *heap, struct pw_block block)
+{
+    uint8_t zeroed = pw_header_fields(pw_block_header(block)).flags & PW_HEAP_ZEROED;
+    struct pw_block next = pw_block_next(block);
+    if (can_merge(next, zeroed)) {
+        pw_heap_remove_from_free_list(heap, next);
+        join(block, next, zeroed);
+    }
+    struct pw_block previous = pw_block_previous(block);
+    if (can_merge(previous, zeroed)) {
+        pw_heap_remove_from_free_list(heap, previous);
+        join(previous, block, zeroed);
+        return previous;
+    }
+    return block;
+}
+
+/* Make a block that is in no bin CACHED. */
+static void hand_out(struct pw_block block)
+{
+    struct pw_header *header = pw_block_header(block);
+    uint8_t zeroed = pw_header_fields(header).flags & PW_HEAP_ZEROED;
+    if (hooks.taken != NULL)
+        hooks.taken(pw_block_address(block), (uint64_t)header->size << PW_GRANULE_SHIFT, zeroed != 0);
+    pw_header_write(block.region, block.granule, PW_STATE_CACHED, zeroed, 0, header->size);
+}
+
+uint32_t pw_heap_take(struct pw_heap *heap, uint32_t granules, uint32_t want, void **out)
+{
+    uint32_t count = 0;
+    pw_heap_acquire(heap);
+    while (count < want) {
+        struct pw_block block = pw_bins_find(heap, granules);
+        if (block.region == NULL) {
+            if (count > 0)
+                break;
+            block = pw_heap_block_new(heap);
+            if (block.region == NULL)
+                break;
+        }
+        pw_heap_remove_from_free_list(heap, block);
+        /* Cut a run of equal blocks off its front. */
+        for (;;) {
+            bool has_rest = pw_block_header(block)->size > granules;
+            struct pw_block rest = has_rest ? cut(block, granules) : (struct pw_block){NULL, 0};
+            hand_out(block);
+            out[count++] = (void *)pw_block_address(block);
+            block = rest;
+            if (!has_rest)
+                break;
+            if (count == want || pw_block_header(block)->size < granules) {
+                pw_heap_add_to_free_list(heap, block);
+                break;
+            }
+        }
+    }
+    pw_heap_release(heap);
+    return count;
+}
+
+void *pw_heap_take_aligned(struct pw_heap *heap, uint32_t granules, uint64_t align)
+{
+    uint32_t align_granules = (uint32_t)(align >> PW_GRANULE_SHIFT);
+    uint32_t room = granules + (align_granules > 1 ? align_granules - 1 : 0);
+    void *result = NULL;
+    pw_heap_acquire(heap);
+    struct pw_block block = pw_bins_find(heap, room);
+    if (block.region == NULL)
+        block = pw_heap_block_new(heap);
+    if (block.region != NULL) {
+        pw_heap_remove_from_free_list(heap, block);
+        uint64_t address = pw_block_address(block);
+        uint32_t front = (uint32_t)((PW_ALIGN_UP(address, align) - address) >> PW_GRANULE_SHIFT);
+        if (front > 0) {
+            struct pw_block rest = cut(block, front);
+            pw_heap_add_to_free_list(heap, block);
+            block = rest;
+        }
+        if (pw_block_header(block)->size > granules)
+            pw_heap_block_split(heap, block, granules);
+        hand_out(block);
+        result = (void *)pw_block_address(block);
+    }
+    pw_heap_release(heap);
+    return result;
+}
+
+void pw_heap_give(void **blocks, uint32_t count)
+{
+    struct pw_heap *held = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t address = (uint64_t)blocks[i];
+        struct pw_block block = pw_block_at(pw_page_map_entry(address), address);
+        struct pw_heap *heap = &pw_heaps[block.region->heap];
+        if (heap != held) {
+            if (held != NULL)
+                pw_heap_release(held);
+            pw_heap_acquire(heap);
+            held = heap;
+        }
+        struct pw_header *header = pw_block_header(block);
+        uint32_t zeroed = pw_header_fields(header).flags & PW_HEAP_ZEROED;
+        pw_header_write(block.region, block.granule, PW_STATE_FREE, zeroed, 0, header->size);
+        pw_heap_add_to_free_list(heap, pw_heap_block_merge(heap, block));
+    }
+    if (held != NULL)
+        pw_heap_release(held);
+}
+
+void *pw_heap_alloc(struct pw_heap *heap, uint64_t bytes)
+{
+    if (bytes > PTRDIFF_MAX)
+        return NULL;
+    if (bytes > PW_HEAP_LARGE_ALLOC_THRESHOLD)
+        return pw_heap_map_memory(heap, bytes, PW_PAGE_BYTES);
+    uint64_t granules = (bytes + PW_HEAP_ALIGNMENT - 1) >> PW_GRANULE_SHIFT;
+    void *block = NULL;
+    (void)pw_heap_take(heap, granules == 0 ? 1 : (uint32_t)granules, 1, &block);
+    return block;
+}
+
+void pw_heap_free(void *block)
+{
+    uint64_t entry = pw_page_map_entry((uint64_t)block);
+    ENSURE(entry != 0);
+    if ((entry & PW_ENTRY_SHIFT_MASK) == PW_PAGE_SHIFT)
+        pw_heap_unmap_memory(block);
+    else
+        pw_heap_give(&block, 1);
+}
+
+struct pw_block pw_heap_find(uint64_t address)
+{
+    uint64_t entry = pw_page_map_entry(address);
+    if (entry == 0)
+        return (struct pw_block){NULL, 0};
+    struct pw_block block = pw_block_at(entry, address);
+    if (block.granule < block.region->first || block.granule >= block.region->limit)
+        return (struct pw_block){NULL, 0};
+    block.granule = pw_region_find_start(block.region, block.granule);
+    return block.granule == 0 ? (struct pw_block){NULL, 0} : block;
+}

@@ -1,0 +1,155 @@
+/*
+ * heap.h - the core heap: segregated fit over regions, after the heap of PatchworkOS's C library.
+ *
+ * A heap is a lock, 256 bins of n * 64 bytes with a bitmap (the last one holds everything of 16 KiB
+ * and more), bins of page runs for MAPPED blocks, and the regions that name it. There are a few of
+ * them; a thread takes from one, a block goes back to the one that it came from.
+ *
+ * Locks: everything named here but pw_heap_init, pw_heap_alloc, pw_heap_free and the page map needs
+ * the heap's lock (pw_heap_acquire), and checks it where it is cheap. With it held, nothing may
+ * unwind, report, or call libc functions that lock or allocate; only the region lock may follow.
+ *
+ * The heap knows nothing of checks. What lies in its blocks is told to it by three hooks.
+ */
+#ifndef PW_HEAP_HEAP_H
+#define PW_HEAP_HEAP_H
+
+#include "base/lock.h"
+#include "heap/region.h"
+
+struct pw_heap {
+    struct pw_heap_image image; /* first: readers know it */
+    struct pw_lock lock;
+    uint32_t index;
+    bool in_use;
+    uint32_t page_region_slots; /* slots that the next page region gets */
+    uint64_t dirty_pages;       /* of FREE runs that are not ZEROED */
+    uint64_t live_pages;        /* of MAPPED blocks that are handed out */
+    /* Regions made so far and not given back. */
+    uint32_t regions;
+};
+
+/*
+ * What the layer above does to the bytes of small blocks. Called with the heap's lock held; may
+ * write the bytes named and nothing else. Any of them may be NULL.
+ */
+struct pw_heap_hooks {
+    /* A block now ends at `end`: write its tail (PW_TAIL_BYTES before it). */
+    void (*cut)(uint64_t end);
+    /* No block ends at `end` any more: make the tail before it plain content. */
+    void (*joined)(uint64_t end, bool is_zeroed);
+    /* A block of `bytes` is about to become CACHED. */
+    void (*taken)(uint64_t start, uint64_t bytes, bool is_zeroed);
+};
+
+extern struct pw_heap pw_heaps[PW_MAX_HEAPS] __attribute__((visibility("hidden")));
+
+/* Set up the tables and `count` heaps for threads to share. False: no memory. Once, at start-up. */
+bool pw_heap_init(uint32_t count, const struct pw_heap_hooks *hooks);
+
+/* Take and give the heap's lock. */
+void pw_heap_acquire(struct pw_heap *heap);
+bool pw_heap_try_acquire(struct pw_heap *heap);
+void pw_heap_release(struct pw_heap *heap);
+
+/* The bin of blocks of `bytes` (a multiple of 64, at least 64): bytes / 64 - 1, at most the last. */
+PW_INLINE uint32_t pw_heap_get_bin_index(uint64_t bytes)
+{
+    uint64_t index = bytes / PW_HEAP_ALIGNMENT - 1;
+    return index < PW_HEAP_NUM_BINS ? (uint32_t)index : PW_HEAP_NUM_BINS - 1;
+}
+
+/* A block, as the heap's functions pass it. */
+struct pw_block {
+    struct pw_region *region; /* NULL: none */
+    uint32_t granule;
+};
+
+/* A new region as one FREE, ZEROED block in the last bin; region NULL: no memory. */
+struct pw_block pw_heap_block_new(struct pw_heap *heap);
+/* Cut a block that is in no bin in two: the first `granules` stay, the rest goes to its bin. */
+void pw_heap_block_split(struct pw_heap *heap, struct pw_block block, uint32_t granules);
+/* Merge a FREE block that is in no bin with its FREE neighbours; the block that it became. */
+struct pw_block pw_heap_block_merge(struct pw_heap *heap, struct pw_block block);
+void pw_heap_add_to_free_list(struct pw_heap *heap, struct pw_block block);
+void pw_heap_remove_from_free_list(struct pw_heap *heap, struct pw_block block);
+
+/*
+ * A refill: up to `want` CACHED blocks of `granules` (at most 256) each, their addresses into `out`.
+ * Takes the lock. Fewer than `want` when they would need another region; 0: no memory.
+ */
+uint32_t pw_heap_take(struct pw_heap *heap, uint32_t granules, uint32_t want, void **out);
+/* One CACHED block of at least `granules` that starts on a multiple of `align` (a power of two, at most 16 KiB); NULL: no memory. Takes the lock. */
+void *pw_heap_take_aligned(struct pw_heap *heap, uint32_t granules, uint64_t align);
+/*
+ * A drain: give CACHED blocks back, each to its heap; they are merged and go to the bins.
+ * Takes the locks, one after the other. The blocks' headers have been checked.
+ */
+void pw_heap_give(void **blocks, uint32_t count);
+
+/* One block of `bytes` in CACHED state, small or MAPPED, as the heap that this grew out of had it; NULL: no memory. */
+void *pw_heap_alloc(struct pw_heap *heap, uint64_t bytes);
+/* Give back what pw_heap_alloc gave. */
+void pw_heap_free(void *block);
+
+/* The block that starts at or holds `address`; region NULL: the address is in no region. */
+struct pw_block pw_heap_find(uint64_t address);
+
+/*
+ * Call `visit` for every block of every region in address order, with the lock of its heap held.
+ * It may not take locks or allocate. Stops when it returns false.
+ */
+void pw_heap_list(bool (*visit)(void *context, struct pw_block block), void *context);
+
+/* Give the memory of what is free back to the system (malloc_trim); bytes given back. Takes the locks. */
+uint64_t pw_heap_trim(void);
+
+/* A heap of its own (for instances), or NULL. */
+struct pw_heap *pw_heap_open(void);
+/* Give it back with all of its regions. */
+void pw_heap_close(struct pw_heap *heap);
+
+/* fork: take every lock in order, release them in the parent, reset them in the child. */
+void pw_heap_before_fork(void);
+void pw_heap_after_fork(bool is_child);
+
+PW_INLINE struct pw_header *pw_block_header(struct pw_block block)
+{
+    return pw_region_header(block.region, block.granule);
+}
+
+PW_INLINE uint64_t pw_block_address(struct pw_block block)
+{
+    return pw_region_address(block.region, block.granule);
+}
+
+PW_INLINE uint64_t pw_block_end(struct pw_block block)
+{
+    return pw_region_address(block.region, block.granule + pw_block_header(block)->size);
+}
+
+/* The block after / before; region NULL at the region's ends. */
+PW_INLINE struct pw_block pw_block_next(struct pw_block block)
+{
+    uint32_t next = block.granule + pw_block_header(block)->size;
+    if (next >= block.region->limit)
+        return (struct pw_block){NULL, 0};
+    return (struct pw_block){block.region, next};
+}
+
+PW_INLINE struct pw_block pw_block_previous(struct pw_block block)
+{
+    uint32_t prev = atomic_load_explicit(&pw_block_header(block)->prev, memory_order_relaxed);
+    if (prev == 0 || prev > block.granule - block.region->first)
+        return (struct pw_block){NULL, 0};
+    return (struct pw_block){block.region, block.granule - prev};
+}
+
+/* The block whose first byte is at `address`, which lies in the region. */
+PW_INLINE struct pw_block pw_block_at(uint64_t entry, uint64_t address)
+{
+    struct pw_region *region = pw_entry_region(entry);
+    return (struct pw_block){region, pw_region_granule(region, address)};
+}
+
+#endif

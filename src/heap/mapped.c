@@ -1,0 +1,207 @@
+/* mapped.c - see mapped.h */
+#include "heap/mapped.h"
+
+#include "heap/page_runs.h"
+#include "os/memory.h"
+
+enum {
+    FIRST_REGION_SLOTS = 2,     /* 64 MiB of address space, doubled with every further one … */
+    LARGEST_REGION_SLOTS = 32,  /* … up to 1 GiB */
+    DIRTY_LIMIT_PAGES = 8192,   /* free but not given back: 32 MiB a heap, or … */
+    DIRTY_LIVE_SHARE_SHIFT = 3, /* … an eighth of what is live, if that is more */
+    WASTE_SHIFT = 3,            /* a run that is longer by at most an eighth is taken whole */
+};
+
+/* A new page region with room for `pages`, as one FREE, ZEROED run; region NULL: no memory. */
+static struct pw_block new_page_region(struct pw_heap *heap, uint64_t pages)
+{
+    uint64_t needed = PW_ALIGN_UP((pages + 2) << PW_PAGE_SHIFT, PW_SLOT_BYTES) >> PW_SLOT_SHIFT;
+    uint64_t slots = heap->page_region_slots == 0 ? FIRST_REGION_SLOTS : heap->page_region_slots;
+    struct pw_region *region = NULL;
+    /* Where address space is short (ulimit -v), as little as will do. */
+    for (uint64_t attempt = slots > needed ? slots : needed;; attempt = needed) {
+        region = pw_region_create(heap->index, PW_REGION_PAGES,
+                                  attempt << (PW_SLOT_SHIFT - PW_PAGE_SHIFT), PW_PAGE_SHIFT);
+        if (region != NULL || attempt == needed)
+            break;
+    }
+    if (region == NULL)
+        return (struct pw_block){NULL, 0};
+    heap->regions++;
+    heap->page_region_slots =
+        (uint32_t)(slots * 2 > LARGEST_REGION_SLOTS ? LARGEST_REGION_SLOTS : slots * 2);
+    struct pw_block run = {region, region->first};
+    pw_header_write(region, run.granule, PW_STATE_FREE, PW_HEAP_ZEROED | PW_HEAP_MAPPED, 0,
+                    region->limit - region->first);
+    pw_region_mark_start(region, run.granule);
+    pw_runs_add(heap, run);
+    return run;
+}
+
+static struct pw_block find_run(struct pw_heap *heap, uint64_t pages)
+{
+    struct pw_block run = pw_runs_find(heap, (uint32_t)pages);
+    if (run.region == NULL && pw_runs_merge_all(heap))
+        run = pw_runs_find(heap, (uint32_t)pages);
+    if (run.region == NULL)
+        run = new_page_region(heap, pages);
+    return run;
+}
+
+/* Cut the front of a run in no bin off so that it starts on a multiple of align; the aligned rest. */
+static struct pw_block cut_front(struct pw_heap *heap, struct pw_block run, uint64_t align)
+{
+    uint64_t address = pw_block_address(run);
+    uint64_t front = (PW_ALIGN_UP(address, align) - address) >> PW_PAGE_SHIFT;
+    if (front != 0 && front < PW_RUN_MIN_PAGES)
+        front += align >> PW_PAGE_SHIFT;
+    if (front == 0)
+        return run;
+    pw_runs_cut(heap, run, (uint32_t)front, true);
+    struct pw_block aligned = pw_block_next(run);
+    pw_runs_add(heap, run);
+    pw_runs_remove(heap, aligned);
+    return aligned;
+}
+
+/* Cut what is not needed off a run in no bin, see to its guard, and make it a CACHED block. */
+static void make_block(struct pw_heap *heap, struct pw_block run, uint32_t pages)
+{
+    uint32_t spare = pw_block_header(run)->size - pages;
+    bool is_guarded = (pw_header_fields(pw_block_header(run)).flags & PW_HEAP_GUARDED) != 0;
+    if (spare >= PW_RUN_MIN_PAGES && (spare > pages >> WASTE_SHIFT || !is_guarded))
+        pw_runs_cut(heap, run, pages, true);
+    struct pw_header *header = pw_block_header(run);
+    uint32_t flags = pw_header_fields(header).flags | PW_HEAP_MAPPED;
+    if ((flags & PW_HEAP_GUARDED) == 0) {
+        uint64_t last = pw_block_end(run) - PW_PAGE_BYTES;
+        if (pw_os_guard((void *)last, PW_PAGE_BYTES))
+            flags |= PW_HEAP_GUARDED;
+    }
+    heap->live_pages += header->size;
+    pw_header_write(run.region, run.granule, PW_STATE_CACHED, flags, 0, header->size);
+}
+
+void *pw_heap_map_memory(struct pw_heap *heap, uint64_t bytes, uint64_t align)
+{
+    uint64_t pages = (PW_ALIGN_UP(bytes, PW_PAGE_BYTES) >> PW_PAGE_SHIFT) + 1;
+    if (pages < PW_RUN_MIN_PAGES)
+        pages = PW_RUN_MIN_PAGES;
+    uint64_t room = pages + (align > PW_PAGE_BYTES ? 2 * (align >> PW_PAGE_SHIFT) : 0);
+    if (bytes > PTRDIFF_MAX || align > PTRDIFF_MAX || room > UINT32_MAX / 2)
+        return NULL;
+    pw_heap_acquire(heap);
+    struct pw_block run = find_run(heap, room);
+    if (run.region != NULL) {
+        pw_runs_remove(heap, run);
+        if (align > PW_PAGE_BYTES)
+            run = cut_front(heap, run, align);
+        make_block(heap, run, (uint32_t)pages);
+    }
+    pw_heap_release(heap);
+    return run.region == NULL ? NULL : (void *)pw_block_address(run);
+}
+
+/* Purge free runs, the longest first, until no more than half the limit is dirty. */
+static uint64_t purge_some(struct pw_heap *heap, uint64_t keep_pages)
+{
+    uint64_t given = 0;
+    uint32_t count = atomic_load_explicit(&pw_root.region_count, memory_order_acquire);
+    for (uint32_t i = 1; i < count && heap->dirty_pages > keep_pages; i++) {
+        struct pw_region *region = pw_region_at(i);
+        if (region->heap != heap->index ||
+            atomic_load_explicit(&region->kind, memory_order_acquire) != PW_REGION_PAGES)
+            continue;
+        struct pw_block run = {region, region->first};
+        for (; run.region != NULL && heap->dirty_pages > keep_pages; run = pw_block_next(run))
+            if (pw_header_fields(pw_block_header(run)).state == PW_STATE_FREE)
+                given += pw_runs_purge(heap, run);
+    }
+    return given;
+}
+
+/* A region of more than the usual size goes back to the system as soon as it is empty. */
+static bool gave_region_back(struct pw_heap *heap, struct pw_block run)
+{
+    struct pw_region *region = run.region;
+    uint64_t usual = (uint64_t)LARGEST_REGION_SLOTS << (PW_SLOT_SHIFT - PW_PAGE_SHIFT);
+    if (region->granules <= usual)
+        return false;
+    (void)pw_runs_merge_all(heap);
+    struct pw_block whole = {region, region->first};
+    if (pw_header_fields(pw_block_header(whole)).state != PW_STATE_FREE ||
+        pw_block_header(whole)->size != region->limit - region->first)
+        return false;
+    pw_runs_remove(heap, whole);
+    pw_region_destroy(region);
+    heap->regions--;
+    return true;
+}
+
+void pw_heap_unmap_memory(void *address)
+{
+    struct pw_block run = pw_block_at(pw_page_map_entry((uint64_t)address), (uint64_t)address);
+    struct pw_heap *heap = &pw_heaps[run.region->heap];
+    pw_heap_acquire(heap);
+    struct pw_header *header = pw_block_header(run);
+    uint32_t flags = pw_header_fields(header).flags;
+    heap->live_pages -= header->size;
+    pw_header_write(run.region, run.granule, PW_STATE_FREE,
+                    flags & (PW_HEAP_GUARDED | PW_HEAP_ZEROED | PW_HEAP_MAPPED), 0, header->size);
+    pw_runs_add(heap, run);
+    uint64_t limit = heap->live_pages >> DIRTY_LIVE_SHARE_SHIFT;
+    if (limit < DIRTY_LIMIT_PAGES)
+        limit = DIRTY_LIMIT_PAGES;
+    if (!gave_region_back(heap, run) && heap->dirty_pages > limit)
+        (void)purge_some(heap, limit / 2);
+    pw_heap_release(heap);
+}
+
+bool pw_mapped_grow(struct pw_block block, uint64_t bytes)
+{
+    struct pw_heap *heap = &pw_heaps[block.region->heap];
+    uint64_t pages = (PW_ALIGN_UP(bytes, PW_PAGE_BYTES) >> PW_PAGE_SHIFT) + 1;
+    bool grown = false;
+    pw_heap_acquire(heap);
+    struct pw_block next = pw_block_next(block);
+    uint32_t old_pages = pw_block_header(block)->size;
+    if (next.region != NULL && pw_header_is_sealed(next.region, next.granule) &&
+        pw_header_fields(pw_block_header(next)).state == PW_STATE_FREE &&
+        (uint64_t)old_pages + pw_block_header(next)->size >= pages) {
+        uint32_t missing = (uint32_t)(pages - old_pages);
+        pw_runs_remove(heap, next);
+        if (missing >= PW_RUN_MIN_PAGES && pw_block_header(next)->size - missing >= PW_RUN_MIN_PAGES)
+            pw_runs_cut(heap, next, missing, true);
+        grown = pw_runs_join(block, next);
+        if (!grown)
+            pw_runs_add(heap, next);
+        heap->live_pages += pw_block_header(block)->size - old_pages;
+    }
+    struct pw_fields fields = pw_header_fields(pw_block_header(block));
+    if (grown && (fields.flags & PW_HEAP_GUARDED) == 0 &&
+        pw_os_guard((void *)(pw_block_end(block) - PW_PAGE_BYTES), PW_PAGE_BYTES))
+        pw_header_write(block.region, block.granule, fields.state, fields.flags | PW_HEAP_GUARDED,
+                        fields.slack, pw_block_header(block)->size);
+    pw_heap_release(heap);
+    return grown;
+}
+
+void pw_mapped_shrink(struct pw_block block, uint64_t bytes)
+{
+    struct pw_heap *heap = &pw_heaps[block.region->heap];
+    uint64_t pages = (PW_ALIGN_UP(bytes, PW_PAGE_BYTES) >> PW_PAGE_SHIFT) + 1;
+    pw_heap_acquire(heap);
+    uint32_t old_pages = pw_block_header(block)->size;
+    if (pages >= PW_RUN_MIN_PAGES && old_pages >= pages + PW_RUN_MIN_PAGES) {
+        pw_runs_cut(heap, block, (uint32_t)pages, true);
+        heap->live_pages -= old_pages - pages;
+    }
+    pw_heap_release(heap);
+}
+
+uint64_t pw_mapped_trim(struct pw_heap *heap)
+{
+    uint64_t given = purge_some(heap, 0);
+    (void)pw_runs_merge_all(heap);
+    return given;
+}

@@ -1,0 +1,37 @@
+/*
+ * page_runs.h - the free runs of pages of a heap: their bins, cutting and merging. Inside heap only;
+ * everything needs the heap's lock.
+ */
+#ifndef PW_HEAP_PAGE_RUNS_H
+#define PW_HEAP_PAGE_RUNS_H
+
+#include "heap/heap.h"
+
+/* A run is at least this long: a page of data and its guard. */
+#define PW_RUN_MIN_PAGES 2u
+
+void pw_runs_add(struct pw_heap *heap, struct pw_block run);
+void pw_runs_remove(struct pw_heap *heap, struct pw_block run);
+/* A FREE run of at least `pages`, still in its bin, the closest fit first; region NULL: none. */
+struct pw_block pw_runs_find(struct pw_heap *heap, uint32_t pages);
+
+/*
+ * Cut a run or block that is in no bin to `pages`, its new last page a guard when `wants_guard`;
+ * the rest (at least PW_RUN_MIN_PAGES) becomes a FREE run in its bin.
+ */
+void pw_runs_cut(struct pw_heap *heap, struct pw_block run, uint32_t pages, bool wants_guard);
+/* Merge every FREE run of the heap with its FREE neighbours; true if there was any. */
+bool pw_runs_merge_all(struct pw_heap *heap);
+/* Merge a run in no bin with the run that follows it (in no bin either). False: not possible. */
+bool pw_runs_join(struct pw_block left, struct pw_block right);
+/* Give the pages of a FREE run back; it is ZEROED then. Returns bytes. */
+uint64_t pw_runs_purge(struct pw_heap *heap, struct pw_block run);
+
+/* Pages of a run that may hold data: all, less a guard. */
+PW_INLINE uint32_t pw_runs_data_pages(struct pw_block run)
+{
+    struct pw_fields fields = pw_header_fields(pw_block_header(run));
+    return pw_block_header(run)->size - ((fields.flags & PW_HEAP_GUARDED) != 0);
+}
+
+#endif

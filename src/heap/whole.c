@@ -1,0 +1,162 @@
+/* whole.c - what is done to all heaps or to all of a heap at once: list, trim, instances, fork. */
+#include "heap/heap.h"
+
+#include "base/bitmap.h"
+#include "heap/mapped.h"
+#include "os/memory.h"
+
+/* The region with the lowest base above `after`, or NULL. */
+static struct pw_region *next_region(uint64_t after)
+{
+    struct pw_region *best = NULL;
+    uint32_t count = atomic_load_explicit(&pw_root.region_count, memory_order_acquire);
+    for (uint32_t i = 1; i < count; i++) {
+        struct pw_region *region = pw_region_at(i);
+        if (atomic_load_explicit(&region->kind, memory_order_acquire) != PW_REGION_NONE &&
+            region->base > after && (best == NULL || region->base < best->base))
+            best = region;
+    }
+    return best;
+}
+
+static bool list_region(struct pw_region *region, bool (*visit)(void *, struct pw_block), void *context)
+{
+    struct pw_heap *heap = &pw_heaps[region->heap];
+    bool go_on = true;
+    pw_heap_acquire(heap);
+    if (atomic_load_explicit(&region->kind, memory_order_acquire) != PW_REGION_NONE) {
+        struct pw_block block = {region, region->first};
+        while (go_on && block.region != NULL) {
+            struct pw_block next = pw_block_next(block);
+            go_on = visit(context, block);
+            block = next;
+        }
+    }
+    pw_heap_release(heap);
+    return go_on;
+}
+
+void pw_heap_list(bool (*visit)(void *context, struct pw_block block), void *context)
+{
+    struct pw_region *region = next_region(0);
+    while (region != NULL) {
+        uint64_t base = region->base;
+        if (!list_region(region, visit, context))
+            return;
+        region = next_region(base);
+    }
+}
+
+/* Purge the whole pages inside a FREE small block that was used. */
+static uint64_t purge_small(struct pw_heap *heap, struct pw_block block)
+{
+    uint64_t start = PW_ALIGN_UP(pw_block_address(block), PW_PAGE_BYTES);
+    uint64_t end = PW_ALIGN_DOWN(pw_block_end(block) - PW_TAIL_BYTES, PW_PAGE_BYTES);
+    if (end <= start || end - start < PW_HEAP_LARGE_ALLOC_THRESHOLD)
+        return 0;
+    /* What is purged is cut out as a block of its own, ZEROED, so that poison stays verifiable. */
+    uint32_t front = (uint32_t)((start - pw_block_address(block)) >> PW_GRANULE_SHIFT);
+    uint32_t length = (uint32_t)((end - start) >> PW_GRANULE_SHIFT);
+    if (front == 0 || front + length >= pw_block_header(block)->size)
+        return 0;
+    pw_heap_remove_from_free_list(heap, block);
+    pw_heap_block_split(heap, block, front);
+    pw_heap_add_to_free_list(heap, block);
+    struct pw_block middle = {block.region, block.granule + front};
+    pw_heap_remove_from_free_list(heap, middle);
+    pw_heap_block_split(heap, middle, length);
+    uint64_t tail[PW_TAIL_BYTES / 8];
+    uint64_t *tail_place = (uint64_t *)(end - PW_TAIL_BYTES);
+    tail[0] = tail_place[0];
+    tail[1] = tail_place[1];
+    if (!pw_os_purge((void *)start, end - start)) {
+        pw_heap_add_to_free_list(heap, middle);
+        return 0;
+    }
+    tail_place[0] = tail[0];
+    tail_place[1] = tail[1];
+    pw_header_write(middle.region, middle.granule, PW_STATE_FREE, PW_HEAP_ZEROED, 0, length);
+    pw_heap_add_to_free_list(heap, middle);
+    return end - start;
+}
+
+static uint64_t trim_small_region(struct pw_heap *heap, struct pw_region *region)
+{
+    uint64_t given = 0;
+    struct pw_block block = {region, region->first};
+    while (block.region != NULL) {
+        struct pw_block next = pw_block_next(block);
+        struct pw_fields fields = pw_header_fields(pw_block_header(block));
+        if (fields.state == PW_STATE_FREE && (fields.flags & PW_HEAP_ZEROED) == 0)
+            given += purge_small(heap, block);
+        block = next;
+    }
+    return given;
+}
+
+uint64_t pw_heap_trim(void)
+{
+    uint64_t given = 0;
+    uint32_t count = atomic_load_explicit(&pw_root.region_count, memory_order_acquire);
+    for (uint32_t i = 1; i < count; i++) {
+        struct pw_region *region = pw_region_at(i);
+        struct pw_heap *heap = &pw_heaps[region->heap];
+        pw_heap_acquire(heap);
+        if (atomic_load_explicit(&region->kind, memory_order_acquire) == PW_REGION_SMALL)
+            given += trim_small_region(heap, region);
+        pw_heap_release(heap);
+    }
+    for (uint32_t i = 0; i < PW_MAX_HEAPS; i++) {
+        if (pw_heaps[i].regions == 0)
+            continue;
+        pw_heap_acquire(&pw_heaps[i]);
+        given += pw_mapped_trim(&pw_heaps[i]);
+        pw_heap_release(&pw_heaps[i]);
+    }
+    return given;
+}
+
+struct pw_heap *pw_heap_open(void)
+{
+    struct pw_heap *found = NULL;
+    pw_regions_acquire();
+    for (uint32_t i = 0; i < PW_MAX_HEAPS && found == NULL; i++)
+        if (!pw_heaps[i].in_use)
+            found = &pw_heaps[i];
+    if (found != NULL)
+        found->in_use = true;
+    pw_regions_release();
+    return found;
+}
+
+void pw_heap_close(struct pw_heap *heap)
+{
+    pw_heap_acquire(heap);
+    uint32_t count = atomic_load_explicit(&pw_root.region_count, memory_order_acquire);
+    for (uint32_t i = 1; i < count; i++) {
+        struct pw_region *region = pw_region_at(i);
+        if (atomic_load_explicit(&region->kind, memory_order_acquire) != PW_REGION_NONE &&
+            region->heap == heap->index)
+            pw_region_destroy(region);
+    }
+    heap->image = (struct pw_heap_image){.flags = 0};
+    heap->dirty_pages = heap->live_pages = 0;
+    heap->regions = heap->page_region_slots = 0;
+    heap->in_use = false;
+    pw_heap_release(heap);
+}
+
+void pw_heap_before_fork(void)
+{
+    for (uint32_t i = 0; i < PW_MAX_HEAPS; i++)
+        pw_heap_acquire(&pw_heaps[i]);
+    pw_regions_acquire();
+}
+
+void pw_heap_after_fork(bool is_child)
+{
+    (void)is_child; /* the words are plain memory: the child's copies are held by it, and released alike */
+    pw_regions_release();
+    for (uint32_t i = PW_MAX_HEAPS; i > 0; i--)
+        pw_heap_release(&pw_heaps[i - 1]);
+}

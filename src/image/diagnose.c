@@ -1,0 +1,325 @@
+/*
+ * diagnose.c - from bytes that are not as they should be to the words for it.
+ *
+ * Where the damage lies decides: the zone between two blocks belongs to both, so bytes near the end
+ * of one are its overflow, near the start of the next that one's underflow. A verdict that has to
+ * choose between two says so (is_certain).
+ */
+#include "image/image.h"
+
+#include "image/pattern.h"
+#include "image/seal.h"
+
+/* Bytes that should hold a pattern. */
+struct range {
+    uint64_t start;
+    uint64_t bytes;
+    bool is_zone;    /* the zone pattern, else `fill` */
+    uint32_t fill;
+};
+
+enum { MAX_RANGES = 3, LOOKS = 64 };
+/* Of never-used memory only the first page is verified: reading all of it would make it resident. */
+static const uint64_t zeroed_check_bytes = PW_PAGE_BYTES;
+
+static uint8_t expected_byte(const struct pw_image *image, const struct range *range, uint64_t address)
+{
+    return range->is_zone ? pw_zone_byte(image->root->zone_pattern, address) : (uint8_t)range->fill;
+}
+
+static bool range_holds(const struct pw_image *image, const struct range *range)
+{
+    char scratch[PW_VIEW_MAX];
+    uint64_t word = range->is_zone ? pw_zone_word(image->root->zone_pattern, range->start)
+                                   : pw_fill_word(range->fill);
+    for (uint64_t done = 0; done < range->bytes; done += PW_VIEW_MAX) {
+        uint64_t part = range->bytes - done < PW_VIEW_MAX ? range->bytes - done : PW_VIEW_MAX;
+        const void *seen = image->view(image->context, range->start + done, part, scratch);
+        if (seen != NULL && !pw_pattern_holds(seen, part, word))
+            return false;
+    }
+    return true;
+}
+
+/* The first and the last wrong byte of a range; false: there is none. */
+static bool measure_damage(const struct pw_image *image, const struct range *range,
+                           struct pw_damage *damage)
+{
+    char scratch[PW_VIEW_MAX];
+    uint64_t last = 0;
+    damage->damaged = 0;
+    for (uint64_t done = 0; done < range->bytes; done += PW_VIEW_MAX) {
+        uint64_t part = range->bytes - done < PW_VIEW_MAX ? range->bytes - done : PW_VIEW_MAX;
+        const uint8_t *seen = image->view(image->context, range->start + done, part, scratch);
+        for (uint64_t i = 0; seen != NULL && i < part; i++) {
+            uint64_t address = range->start + done + i;
+            if (seen[i] == expected_byte(image, range, address))
+                continue;
+            if (damage->damaged++ == 0)
+                damage->start = address;
+            last = address;
+        }
+    }
+    damage->length = damage->damaged == 0 ? 0 : last - damage->start + 1;
+    return damage->damaged > 0;
+}
+
+/* Take the picture: whole rows of 16 bytes around the first damage, within the block and its zone. */
+static void picture(const struct pw_image *image, const struct range *range, struct pw_damage *damage)
+{
+    uint64_t start = PW_ALIGN_DOWN(damage->start, (uint64_t)16);
+    if (start >= range->start + 16 || start % PW_PAGE_BYTES != 0)
+        start -= start % PW_PAGE_BYTES != 0 ? 16 : 0;
+    uint64_t limit = PW_ALIGN_UP(range->start + range->bytes, (uint64_t)16);
+    uint64_t bytes = limit - start < PW_DAMAGE_WINDOW ? limit - start : PW_DAMAGE_WINDOW;
+    uint8_t scratch[PW_DAMAGE_WINDOW];
+    const uint8_t *seen = image->view(image->context, start, bytes, scratch);
+    if (seen == NULL)
+        return;
+    damage->window = start;
+    damage->window_bytes = (uint32_t)bytes;
+    for (uint64_t i = 0; i < bytes; i++) {
+        uint64_t address = start + i;
+        bool is_known = address >= range->start && address < range->start + range->bytes;
+        damage->found[i] = seen[i];
+        damage->is_known[i] = is_known;
+        damage->expected[i] = is_known ? expected_byte(image, range, address) : 0;
+    }
+}
+
+/* Which bytes of a block should hold which pattern, in its state and at its level. */
+static unsigned plan_ranges(const struct pw_image *image, const struct pw_block_info *info,
+                            struct range ranges[MAX_RANGES])
+{
+    const struct pw_root *root = image->root;
+    bool is_mapped = (info->flags & PW_HEAP_MAPPED) != 0;
+    uint64_t end = info->address + info->block_size - (is_mapped ? PW_PAGE_BYTES : 0);
+    uint64_t body_end = end - (is_mapped ? 0 : PW_TAIL_BYTES);
+    unsigned count = 0;
+    if (root->level == PW_LEVEL_OFF || info->state == PW_STATE_PENDING ||
+        info->state == PW_STATE_RETIRED)
+        return 0;
+    if (info->state == PW_STATE_LIVE) {
+        uint64_t zone = info->address + info->size;
+        uint64_t bytes = end - zone;
+        if (root->level == PW_LEVEL_FAST && bytes > PW_TAIL_BYTES)
+            bytes = PW_TAIL_BYTES;
+        ranges[count++] = (struct range){zone, bytes, true, 0};
+        if (!is_mapped && root->level == PW_LEVEL_FAST && end - zone > PW_TAIL_BYTES)
+            ranges[count++] = (struct range){body_end, PW_TAIL_BYTES, true, 0};
+        return count;
+    }
+    bool is_zeroed = (info->flags & PW_HEAP_ZEROED) != 0;
+    uint64_t bytes = body_end - info->address;
+    bool is_filled = is_mapped ? info->state == PW_STATE_QUARANTINED && !is_zeroed
+                               : is_zeroed || info->state != PW_STATE_FREE ||
+                                     root->level >= PW_LEVEL_FULL;
+    uint64_t cap = is_zeroed ? zeroed_check_bytes : root->free_fill_max;
+    if (is_filled)
+        ranges[count++] = (struct range){info->address, bytes < cap ? bytes : cap, false,
+                                         is_zeroed ? 0 : root->free_fill};
+    if (!is_mapped)
+        ranges[count++] = (struct range){body_end, PW_TAIL_BYTES, true, 0};
+    return count;
+}
+
+static void blame_underflow(struct pw_fault *fault, const struct pw_block_info *next)
+{
+    fault->kind = PW_KIND_UNDERFLOW;
+    fault->block = *next;
+    fault->relation = PW_RELATION_BEFORE;
+    fault->offset = next->address - fault->damage.start;
+}
+
+/* Decide whose fault damaged bytes of `range`, which belongs to `info`, are. */
+static void blame(const struct pw_image *image, const struct pw_block_info *info,
+                  const struct range *range, struct pw_fault *fault)
+{
+    struct pw_block_info before, next;
+    pw_inspect_neighbours(image, info, &before, &next);
+    uint64_t from_start = fault->damage.start - range->start;
+    uint64_t to_end = range->start + range->bytes - (fault->damage.start + fault->damage.length);
+    bool reaches_next = range->start + range->bytes == info->address + info->block_size;
+    bool next_is_live = next.known && next.sealed && next.state == PW_STATE_LIVE && reaches_next;
+    fault->address = fault->damage.start;
+    fault->access = PW_ACCESS_WRITE;
+    fault->block = *info;
+    fault->is_certain = true;
+    if (range->is_zone && info->state == PW_STATE_LIVE) {
+        if (next_is_live && to_end < from_start) {
+            blame_underflow(fault, &next);
+        } else {
+            fault->kind = PW_KIND_OVERFLOW;
+            fault->relation = PW_RELATION_AFTER;
+            fault->offset = fault->damage.start - (info->address + info->size);
+        }
+        fault->is_certain = from_start == 0 || to_end == 0 || !next_is_live;
+    } else if (range->is_zone && next_is_live) {
+        blame_underflow(fault, &next);
+    } else {
+        fault->kind = PW_KIND_USE_AFTER_FREE;
+        fault->relation = PW_RELATION_INSIDE;
+        fault->offset = fault->damage.start - info->address;
+    }
+    pw_inspect_neighbours(image, &fault->block, &fault->before, &fault->after);
+}
+
+/* Look at a range until it holds, the block is another's, or looking again makes no sense. */
+static bool settles(const struct pw_image *image, const struct range *range, uint32_t index,
+                    uint32_t granule, uint64_t word)
+{
+    struct pw_region region;
+    struct pw_header_copy header;
+    for (unsigned attempt = 0; image->look_again != NULL && attempt < LOOKS; attempt++) {
+        if (!image->look_again(image->context, attempt))
+            break;
+        if (!pw_image_region(image, index, &region) ||
+            !pw_image_header(image, &region, granule, &header) || header.word != word)
+            return true;
+        if (range_holds(image, range))
+            return true;
+    }
+    return false;
+}
+
+static bool check_patterns(const struct pw_image *image, const struct pw_block_info *info,
+                           uint64_t word, bool is_first, struct pw_fault *fault)
+{
+    struct range ranges[MAX_RANGES];
+    unsigned count = plan_ranges(image, info, ranges);
+    for (unsigned i = 0; i < count; i++) {
+        if (range_holds(image, &ranges[i]) ||
+            settles(image, &ranges[i], info->region, info->granule, word) ||
+            !measure_damage(image, &ranges[i], &fault->damage))
+            continue;
+        picture(image, &ranges[i], &fault->damage);
+        blame(image, info, &ranges[i], fault);
+        return false;
+    }
+    struct range front = {info->address - PW_TAIL_BYTES, PW_TAIL_BYTES, true, 0};
+    if (is_first && count > 0 && (info->flags & PW_HEAP_MAPPED) == 0 &&
+        measure_damage(image, &front, &fault->damage)) {
+        picture(image, &front, &fault->damage);
+        fault->address = fault->damage.start;
+        fault->access = PW_ACCESS_WRITE;
+        fault->is_certain = true;
+        blame_underflow(fault, info);
+        pw_inspect_neighbours(image, info, &fault->before, &fault->after);
+        return false;
+    }
+    return true;
+}
+
+/* The rule of the block's header that does not hold, or NULL. */
+static const char *broken_rule(const struct pw_image *image, const struct pw_region *region,
+                               uint32_t granule, const struct pw_header_copy *header)
+{
+    struct pw_header_copy other;
+    if (!header->is_sealed)
+        return "the header's magic and seal do not fit what it says";
+    if (pw_state_name(header->state) == pw_state_name(0))
+        return "the header's state is none that a block can have";
+    if (granule == region->first) {
+        if (header->prev != 0)
+            return "the first block of a region names a block before it";
+    } else if (header->prev == 0 || header->prev > granule - region->first ||
+               !pw_image_header(image, region, granule - header->prev, &other) ||
+               (other.is_sealed && other.size != header->prev)) {
+        return "the block before it does not end where this one starts";
+    }
+    uint32_t next = granule + header->size;
+    if (next < region->limit && pw_image_header(image, region, next, &other) && other.is_sealed &&
+        other.prev != header->size)
+        return "the block after it does not name this one as the one before";
+    if (pw_image_next_start(image, region, granule) != granule)
+        return "the bitmap of block starts does not know it";
+    return NULL;
+}
+
+bool pw_diagnose_block(const struct pw_image *image, uint32_t index, uint32_t granule,
+                       struct pw_fault *fault)
+{
+    struct pw_region region;
+    struct pw_header_copy header;
+    if (!pw_image_region(image, index, &region) || granule < region.first ||
+        granule >= region.limit || !pw_image_header(image, &region, granule, &header))
+        return true;
+    struct pw_block_info info;
+    const char *rule = broken_rule(image, &region, granule, &header);
+    pw_inspect_block(image, index, granule, &info);
+    if (rule == NULL && !info.sealed && header.is_sealed)
+        rule = "the requested size of a mapped block and its check do not fit";
+    if (rule == NULL)
+        return check_patterns(image, &info, header.word, granule == region.first, fault);
+    fault->kind = PW_KIND_HEADER;
+    fault->broken_rule = rule;
+    fault->is_certain = true;
+    fault->block = info;
+    fault->address = info.address;
+    fault->relation = PW_RELATION_INSIDE;
+    pw_inspect_neighbours(image, &info, &fault->before, &fault->after);
+    return false;
+}
+
+void pw_diagnose_free(const struct pw_image *image, uint64_t address, struct pw_fault *fault)
+{
+    struct pw_block_info info;
+    fault->address = address;
+    fault->is_certain = true;
+    if (!pw_inspect_address(image, address, &info)) {
+        fault->kind = PW_KIND_BAD_FREE;
+        fault->place = pw_image_find_region(image, address) != 0 ? "the edge of a heap region" : NULL;
+        return;
+    }
+    fault->block = info;
+    fault->relation = PW_RELATION_INSIDE;
+    fault->offset = address - info.address;
+    pw_inspect_neighbours(image, &info, &fault->before, &fault->after);
+    if (!info.sealed) {
+        fault->kind = PW_KIND_HEADER;
+        fault->broken_rule = "the header's magic and seal do not fit what it says";
+    } else if (info.state == PW_STATE_LIVE) {
+        fault->kind = fault->offset == 0 ? PW_KIND_NONE : PW_KIND_INTERIOR_FREE;
+        if (fault->offset > info.size) {
+            fault->relation = PW_RELATION_AFTER;
+            fault->offset -= info.size;
+        }
+    } else if (fault->offset == 0) {
+        fault->kind = PW_KIND_DOUBLE_FREE;
+    } else if (info.state == PW_STATE_FREE && address % PW_HEAP_ALIGNMENT == 0) {
+        /* The block that started here may have been merged with its neighbours since. */
+        fault->kind = PW_KIND_DOUBLE_FREE;
+        fault->is_certain = false;
+    } else {
+        fault->kind = PW_KIND_INTERIOR_FREE;
+    }
+}
+
+void pw_diagnose_address(const struct pw_image *image, uint64_t address, struct pw_fault *fault)
+{
+    struct pw_block_info info;
+    fault->address = address;
+    fault->is_certain = true;
+    if (!pw_inspect_address(image, address, &info))
+        return;
+    pw_inspect_neighbours(image, &info, &fault->before, &fault->after);
+    uint64_t end = info.address + info.size;
+    bool is_live = info.state == PW_STATE_LIVE;
+    if (address < end || !is_live) {
+        fault->kind = is_live ? PW_KIND_NONE : PW_KIND_USE_AFTER_FREE;
+        fault->relation = PW_RELATION_INSIDE;
+        fault->offset = address - info.address;
+    } else if (fault->after.known && fault->after.state == PW_STATE_LIVE &&
+               fault->after.address - address < address - end) {
+        fault->kind = PW_KIND_UNDERFLOW;
+        fault->relation = PW_RELATION_BEFORE;
+        fault->offset = fault->after.address - address;
+        info = fault->after;
+        pw_inspect_neighbours(image, &info, &fault->before, &fault->after);
+    } else {
+        fault->kind = PW_KIND_OVERFLOW;
+        fault->relation = PW_RELATION_AFTER;
+        fault->offset = address - end;
+    }
+    fault->block = info;
+}

@@ -1,0 +1,127 @@
+/* image.c - reading the frozen structures, every index and count bounded. */
+#include "image/image.h"
+
+#include "image/seal.h"
+
+static const void *view_self(void *context, uint64_t address, uint64_t bytes, void *scratch)
+{
+    (void)context;
+    (void)bytes;
+    (void)scratch;
+    return (const void *)address;
+}
+
+struct pw_image pw_image_self(void)
+{
+    return (struct pw_image){.root = &pw_root, .view = view_self};
+}
+
+static bool is_sane(const struct pw_region *region)
+{
+    if (region->kind != PW_REGION_SMALL && region->kind != PW_REGION_PAGES)
+        return false;
+    uint32_t shift = region->kind == PW_REGION_SMALL ? PW_GRANULE_SHIFT : PW_PAGE_SHIFT;
+    return region->shift == shift && region->base % PW_SLOT_BYTES == 0 && region->base != 0 &&
+           region->base >> PW_ADDRESS_BITS == 0 && region->first > 0 &&
+           region->first < region->limit && region->limit <= region->granules;
+}
+
+bool pw_image_region(const struct pw_image *image, uint32_t index, struct pw_region *region)
+{
+    uint32_t count = atomic_load_explicit(&image->root->region_count, memory_order_acquire);
+    if (index == 0 || index >= count || count > PW_MAX_REGIONS)
+        return false;
+    struct pw_region scratch;
+    const struct pw_region *seen =
+        image->view(image->context, image->root->regions + (uint64_t)index * sizeof scratch,
+                    sizeof scratch, &scratch);
+    if (seen == NULL)
+        return false;
+    *region = *seen;
+    return is_sane(region);
+}
+
+uint32_t pw_image_find_region(const struct pw_image *image, uint64_t address)
+{
+    uint32_t count = atomic_load_explicit(&image->root->region_count, memory_order_acquire);
+    for (uint32_t index = 1; index < count && index < PW_MAX_REGIONS; index++) {
+        struct pw_region region;
+        if (pw_image_region(image, index, &region) && address >= region.base &&
+            (address - region.base) >> region.shift < region.granules)
+            return index;
+    }
+    return 0;
+}
+
+static uint64_t read_word(const struct pw_image *image, uint64_t address)
+{
+    uint64_t scratch;
+    const uint64_t *seen = image->view(image->context, address, sizeof scratch, &scratch);
+    return seen == NULL ? 0 : *seen;
+}
+
+uint32_t pw_image_next_start(const struct pw_image *image, const struct pw_region *region,
+                             uint32_t granule)
+{
+    if (granule >= region->limit)
+        return 0;
+    uint64_t last = (region->limit - 1) / 64;
+    uint64_t index = granule / 64;
+    uint64_t word = read_word(image, region->starts + index * 8) & (~(uint64_t)0 << granule % 64);
+    while (word == 0) {
+        if (++index > last)
+            return 0;
+        word = read_word(image, region->starts + index * 8);
+    }
+    uint64_t found = index * 64 + (uint64_t)__builtin_ctzll(word);
+    return found < region->limit ? (uint32_t)found : 0;
+}
+
+uint32_t pw_image_find_start(const struct pw_image *image, const struct pw_region *region,
+                             uint32_t granule)
+{
+    if (granule >= region->limit)
+        return 0;
+    uint64_t index = granule / 64;
+    uint64_t word = read_word(image, region->starts + index * 8) & (~(uint64_t)0 >> (63 - granule % 64));
+    /* The summary says which word before it has a bit. */
+    if (word == 0) {
+        if (index == 0)
+            return 0;
+        uint64_t up = (index - 1) / 64;
+        uint64_t words =
+            read_word(image, region->summary + up * 8) & (~(uint64_t)0 >> (63 - (index - 1) % 64));
+        while (words == 0) {
+            if (up == 0)
+                return 0;
+            words = read_word(image, region->summary + --up * 8);
+        }
+        index = up * 64 + 63 - (uint64_t)__builtin_clzll(words);
+        word = read_word(image, region->starts + index * 8);
+        if (word == 0)
+            return 0;
+    }
+    return (uint32_t)(index * 64 + 63 - (uint64_t)__builtin_clzll(word));
+}
+
+bool pw_image_header(const struct pw_image *image, const struct pw_region *region, uint32_t granule,
+                     struct pw_header_copy *header)
+{
+    struct pw_header scratch;
+    const struct pw_header *seen =
+        image->view(image->context, region->headers + (uint64_t)granule * sizeof scratch,
+                    sizeof scratch, &scratch);
+    if (seen == NULL || granule >= region->granules)
+        return false;
+    header->word = atomic_load_explicit(&seen->word, memory_order_acquire);
+    header->size = seen->size;
+    header->prev = atomic_load_explicit(&seen->prev, memory_order_relaxed);
+    struct pw_fields fields = pw_word_fields(header->word);
+    header->state = fields.state;
+    header->flags = fields.flags;
+    header->slack = fields.slack;
+    uint64_t address = region->base + ((uint64_t)granule << region->shift);
+    header->is_sealed = header->size > 0 && header->size <= region->limit - granule &&
+                        pw_word_is_sound(image->root->seal_key, address, header->word, header->size);
+    return true;
+}

@@ -1,0 +1,117 @@
+/*
+ * image.h - an image to look at: this process's own heap, another process, a core, a fuzzer's bytes.
+ *
+ * The functions over it (walk, inspect, diagnose, validate) are pure: they read through `view`,
+ * bound all that they read, and write only to what they are given.
+ */
+#ifndef PW_IMAGE_IMAGE_H
+#define PW_IMAGE_IMAGE_H
+
+#include "image/fault.h"
+
+/* Bytes that a view is asked for at once, at most; `scratch` is at least as large. */
+#define PW_VIEW_MAX 4096u
+
+struct pw_image {
+    const struct pw_root *root; /* a copy, or the process's own */
+    /*
+     * `bytes` (at most PW_VIEW_MAX) at `address` of the image: a pointer to them, perhaps to a copy in
+     * `scratch`; NULL: they can't be read.
+     */
+    const void *(*view)(void *context, uint64_t address, uint64_t bytes, void *scratch);
+    /* Keep the blocks of a heap from being cut and merged, and let go; NULL where nothing runs. */
+    void (*lock)(void *context, uint32_t heap);
+    void (*unlock)(void *context, uint32_t heap);
+    /*
+     * True when a mismatch may be an operation of another thread in progress, and it is worth to look
+     * again (attempt counts from 0). NULL where nothing runs.
+     */
+    bool (*look_again)(void *context, unsigned attempt);
+    void *context;
+};
+
+/* The image of the calling process itself, without its locks: for who holds them or can't take them. */
+struct pw_image pw_image_self(void);
+
+/* Copy an entry of the region table, checked for sense; false: there is no such region. */
+bool pw_image_region(const struct pw_image *image, uint32_t index, struct pw_region *region);
+/* The index of the region that holds `address`, or 0. */
+uint32_t pw_image_find_region(const struct pw_image *image, uint64_t address);
+/* The granule of the first block at or after `granule` by the bitmap of starts, or 0. */
+uint32_t pw_image_next_start(const struct pw_image *image, const struct pw_region *region,
+                             uint32_t granule);
+/* The granule of the block that holds `granule`, or 0. */
+uint32_t pw_image_find_start(const struct pw_image *image, const struct pw_region *region,
+                             uint32_t granule);
+
+/* A header as read. */
+struct pw_header_copy {
+    uint64_t word;
+    uint32_t size;
+    uint32_t prev;
+    bool is_sealed;
+    uint8_t state;
+    uint8_t flags;
+    uint16_t slack;
+};
+bool pw_image_header(const struct pw_image *image, const struct pw_region *region, uint32_t granule,
+                     struct pw_header_copy *header);
+
+/* inspect.c ------------------------------------------------------------------------------------ */
+
+/* What is known of the block that starts at (region, granule). */
+void pw_inspect_block(const struct pw_image *image, uint32_t region, uint32_t granule,
+                      struct pw_block_info *info);
+/* The block that `address` is in; false: it is in none. */
+bool pw_inspect_address(const struct pw_image *image, uint64_t address, struct pw_block_info *info);
+/* The neighbours of a block in address order; `known` is false where there is none. */
+void pw_inspect_neighbours(const struct pw_image *image, const struct pw_block_info *info,
+                           struct pw_block_info *before, struct pw_block_info *after);
+
+/* diagnose.c ----------------------------------------------------------------------------------- */
+
+/*
+ * Check what lies in and behind the block at (region, granule): seal, links, red zone, tail, poison.
+ * True: all is well (or it is PENDING, or changed meanwhile); else *fault is filled, but for who
+ * found it.
+ */
+bool pw_diagnose_block(const struct pw_image *image, uint32_t region, uint32_t granule,
+                       struct pw_fault *fault);
+/* The verdict on giving `address` to free or realloc when it is no LIVE block's; fills *fault. */
+void pw_diagnose_free(const struct pw_image *image, uint64_t address, struct pw_fault *fault);
+/* The block that an access to `address` was most likely meant for; fills block, relation, offset, neighbours. */
+void pw_diagnose_address(const struct pw_image *image, uint64_t address, struct pw_fault *fault);
+
+/* validate.c ----------------------------------------------------------------------------------- */
+
+/*
+ * Where an incremental validation stands. Start with {0}. `regions` are taken in index order;
+ * "address order" holds within a region.
+ */
+struct pw_validate_cursor {
+    uint32_t region;
+    uint32_t granule;
+    bool is_done;
+};
+
+/*
+ * Check up to `max_blocks` blocks or `max_bytes` of content from the cursor on, holding the heap's
+ * lock, and stop at the first fault: true, and *fault is filled. False: none found in this step.
+ */
+bool pw_validate_step(const struct pw_image *image, struct pw_validate_cursor *cursor,
+                      uint64_t max_blocks, uint64_t max_bytes, struct pw_fault *fault);
+
+/* Everything: calls `found` for every fault, with no lock held. Returns their number. */
+uint64_t pw_validate_all(const struct pw_image *image,
+                         void (*found)(void *context, const struct pw_fault *fault), void *context);
+
+/* walk.c --------------------------------------------------------------------------------------- */
+
+/*
+ * Every block in address order; `visit` is called with no lock held and may do anything. It
+ * returns false to stop. Returns the number of blocks visited.
+ */
+uint64_t pw_image_walk(const struct pw_image *image,
+                 bool (*visit)(void *context, const struct pw_block_info *block), void *context);
+
+#endif

@@ -1,0 +1,112 @@
+/* inspect.c - what is known of a block. */
+#include "image/image.h"
+#include "image/seal.h"
+
+/* The requested size of a sealed header's block. */
+static uint64_t requested_size(const struct pw_image *image, const struct pw_region *region,
+                               uint32_t granule, const struct pw_header_copy *header, bool *is_sealed)
+{
+    uint64_t bytes = (uint64_t)header->size << region->shift;
+    bool is_live = header->state == PW_STATE_LIVE || header->state == PW_STATE_PENDING;
+    if (region->kind == PW_REGION_SMALL) {
+        uint64_t kept = is_live ? header->slack : PW_TAIL_BYTES;
+        return kept <= bytes ? bytes - kept : 0;
+    }
+    uint64_t capacity = bytes - PW_PAGE_BYTES;
+    if (header->state == PW_STATE_FREE || header->size < 2)
+        return capacity;
+    struct pw_extension scratch;
+    const struct pw_extension *seen =
+        image->view(image->context, region->headers + ((uint64_t)granule + 1) * sizeof scratch,
+                    sizeof scratch, &scratch);
+    uint64_t address = region->base + ((uint64_t)granule << region->shift);
+    if (seen == NULL || seen->requested > capacity ||
+        seen->check != pw_extension_check(image->root->seal_key, address, seen->requested)) {
+        if (is_live)
+            *is_sealed = false;
+        return capacity;
+    }
+    return seen->requested;
+}
+
+static void inspect_evidence(const struct pw_image *image, const struct pw_region *region,
+                             uint32_t granule, struct pw_block_info *info)
+{
+    if (image->root->level < PW_LEVEL_FULL)
+        return;
+    struct pw_evidence scratch;
+    const struct pw_evidence *seen =
+        image->view(image->context, region->evidence + (uint64_t)granule * sizeof scratch,
+                    sizeof scratch, &scratch);
+    if (seen == NULL)
+        return;
+    info->has_evidence = true;
+    info->alloc_stack = seen->alloc_stack;
+    info->free_stack = seen->free_stack;
+    if (info->state == PW_STATE_FREE && region->kind == PW_REGION_SMALL)
+        return; /* links in place of the rest */
+    info->alloc_thread = seen->alloc_thread;
+    info->free_thread = seen->free_thread;
+    info->number = seen->number;
+}
+
+void pw_inspect_block(const struct pw_image *image, uint32_t index, uint32_t granule,
+                      struct pw_block_info *info)
+{
+    *info = (struct pw_block_info){.known = false};
+    struct pw_region region;
+    struct pw_header_copy header;
+    if (!pw_image_region(image, index, &region) || granule >= region.limit ||
+        !pw_image_header(image, &region, granule, &header))
+        return;
+    info->known = true;
+    info->sealed = header.is_sealed;
+    info->state = header.state;
+    info->flags = header.flags;
+    info->family =
+        (enum pw_family)((header.flags & PW_HEAP_FAMILY_MASK) >> PW_HEAP_FAMILY_SHIFT);
+    info->region = index;
+    info->granule = granule;
+    info->heap = region.heap;
+    info->address = region.base + ((uint64_t)granule << region.shift);
+    if (!header.is_sealed) {
+        /* The bitmap of starts still tells how far it can reach. */
+        uint32_t next = pw_image_next_start(image, &region, granule + 1);
+        info->block_size = (uint64_t)((next == 0 ? region.limit : next) - granule) << region.shift;
+        info->size = info->block_size;
+    } else {
+        info->block_size = (uint64_t)header.size << region.shift;
+        info->size = requested_size(image, &region, granule, &header, &info->sealed);
+    }
+    inspect_evidence(image, &region, granule, info);
+}
+
+bool pw_inspect_address(const struct pw_image *image, uint64_t address, struct pw_block_info *info)
+{
+    *info = (struct pw_block_info){.known = false};
+    uint32_t index = pw_image_find_region(image, address);
+    struct pw_region region;
+    if (index == 0 || !pw_image_region(image, index, &region))
+        return false;
+    uint32_t granule = (uint32_t)((address - region.base) >> region.shift);
+    uint32_t start = pw_image_find_start(image, &region, granule);
+    if (start == 0 || granule < region.first)
+        return false;
+    pw_inspect_block(image, index, start, info);
+    return info->known;
+}
+
+void pw_inspect_neighbours(const struct pw_image *image, const struct pw_block_info *info,
+                           struct pw_block_info *before, struct pw_block_info *after)
+{
+    *before = *after = (struct pw_block_info){.known = false};
+    struct pw_region region;
+    if (!info->known || !pw_image_region(image, info->region, &region))
+        return;
+    uint32_t previous = pw_image_find_start(image, &region, info->granule - 1);
+    if (previous != 0)
+        pw_inspect_block(image, info->region, previous, before);
+    uint32_t next = pw_image_next_start(image, &region, info->granule + 1);
+    if (next != 0)
+        pw_inspect_block(image, info->region, next, after);
+}

@@ -1,0 +1,266 @@
+/*
+ * modules.c - see modules.h
+ *
+ * The table only grows. A module is written in full before `module_count` includes it; after that
+ * only `unloaded` changes. So whoever looks up needs no lock. `refreshing` keeps out a second
+ * refresh. It is only ever tried, never waited for long: a thread may hold the loader's lock (a
+ * constructor that allocates) while another that refreshes waits for that lock.
+ */
+#include "trace/modules.h"
+
+#include "base/lock.h"
+#include "os/memory.h"
+#include "os/process.h"
+#include "trace/file.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <link.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+enum { REFRESH_TRIES = 1000 };
+
+static struct pw_module *modules;
+static uint64_t *unwind_tables; /* of each module: address of its .eh_frame_hdr, or 0 */
+static _Atomic uint32_t module_count;
+static struct pw_lock refreshing;
+static _Atomic uint64_t loader_adds; /* dlpi_adds and dlpi_subs at the last refresh */
+static _Atomic uint64_t loader_subs;
+
+/* One refresh: which entries were met. Guarded by `refreshing`. */
+static uint64_t met[PW_MAX_MODULES / 64];
+
+static void object_extent(const struct dl_phdr_info *info, uint64_t *start, uint64_t *end)
+{
+    *start = UINT64_MAX;
+    *end = 0;
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        if (segment->p_type != PT_LOAD || segment->p_memsz == 0)
+            continue;
+        uint64_t low = info->dlpi_addr + segment->p_vaddr;
+        uint64_t high = low + segment->p_memsz;
+        *start = low < *start ? low : *start;
+        *end = high > *end ? high : *end;
+    }
+}
+
+static bool in_readable_segment(const struct dl_phdr_info *info, uint64_t vaddr, uint64_t bytes)
+{
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        if (segment->p_type == PT_LOAD && (segment->p_flags & PF_R) && vaddr >= segment->p_vaddr &&
+            bytes <= segment->p_filesz && vaddr - segment->p_vaddr <= segment->p_filesz - bytes)
+            return true;
+    }
+    return false;
+}
+
+/* Search `bytes` of notes for the build id; `align` is that of the segment. */
+static void notes_search(struct pw_module *module, const uint8_t *notes, uint64_t bytes, uint64_t align)
+{
+    uint64_t at = 0;
+    while (bytes - at >= sizeof(ElfW(Nhdr))) {
+        ElfW(Nhdr) note;
+        memcpy(&note, notes + at, sizeof note);
+        uint64_t name = at + sizeof note;
+        uint64_t value = PW_ALIGN_UP(name + note.n_namesz, align);
+        uint64_t next = PW_ALIGN_UP(value + note.n_descsz, align);
+        if (value + note.n_descsz > bytes)
+            return;
+        if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && memcmp(notes + name, "GNU", 4) == 0) {
+            module->build_id_len = note.n_descsz < PW_BUILD_ID_BYTES ? note.n_descsz : PW_BUILD_ID_BYTES;
+            memcpy(module->build_id, notes + value, module->build_id_len);
+            return;
+        }
+        if (next >= bytes)
+            return;
+        at = next;
+    }
+}
+
+static void object_build_id(struct pw_module *module, const struct dl_phdr_info *info)
+{
+    for (size_t i = 0; i < info->dlpi_phnum && module->build_id_len == 0; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        if (segment->p_type != PT_NOTE || !in_readable_segment(info, segment->p_vaddr, segment->p_filesz))
+            continue;
+        const void *notes = (const void *)(info->dlpi_addr + segment->p_vaddr);
+        if (pw_os_is_readable(notes, segment->p_filesz))
+            notes_search(module, notes, segment->p_filesz, segment->p_align == 8 ? 8 : 4);
+    }
+}
+
+static uint64_t object_unwind_table(const struct dl_phdr_info *info)
+{
+    for (size_t i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_GNU_EH_FRAME)
+            return info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+    return 0;
+}
+
+static void path_set(struct pw_module *module, const char *path)
+{
+    size_t length = 0;
+    for (; path[length] != '\0' && length < PW_MODULE_PATH_BYTES - 1; length++)
+        module->path[length] = path[length];
+    module->path[length] = '\0';
+}
+
+/*
+ * The loader names the main program "" and a library that was opened by a relative path by that.
+ * Where a file is mapped the kernel knows better. (/proc/self/exe is the loader itself when the
+ * program was started as `ld.so prog`.)
+ */
+static void object_path(struct pw_module *module, const struct dl_phdr_info *info)
+{
+    uint64_t vdso = getauxval(AT_SYSINFO_EHDR);
+    if (vdso >= module->start && vdso < module->end) {
+        path_set(module, "[vdso]");
+    } else if (info->dlpi_name != NULL && info->dlpi_name[0] == '/') {
+        path_set(module, info->dlpi_name);
+    } else if (!pw_file_mapped_at(module->start, module->path, sizeof module->path)) {
+        if (info->dlpi_name == NULL || info->dlpi_name[0] == '\0')
+            pw_os_program_path(module->path, sizeof module->path);
+        else
+            path_set(module, info->dlpi_name);
+    }
+}
+
+static bool is_same_object(const struct pw_module *a, const struct pw_module *b, const char *name)
+{
+    if (a->start != b->start || a->end != b->end || a->bias != b->bias || a->build_id_len != b->build_id_len)
+        return false;
+    if (a->build_id_len != 0)
+        return memcmp(a->build_id, b->build_id, a->build_id_len) == 0;
+    /* Without build ids two builds of a library look alike; at least the name must not differ. */
+    return name == NULL || name[0] != '/' || strncmp(a->path, name, PW_MODULE_PATH_BYTES - 1) == 0;
+}
+
+static void unloaded_set(struct pw_module *module, uint32_t unloaded)
+{
+    if (module->unloaded != unloaded)
+        __atomic_store_n(&module->unloaded, unloaded, __ATOMIC_RELEASE);
+}
+
+static int object_note(struct dl_phdr_info *info, size_t size, void *unused)
+{
+    (void)unused;
+    if (size >= offsetof(struct dl_phdr_info, dlpi_subs) + sizeof info->dlpi_subs) {
+        atomic_store_explicit(&loader_adds, info->dlpi_adds, memory_order_relaxed);
+        atomic_store_explicit(&loader_subs, info->dlpi_subs, memory_order_relaxed);
+    }
+    struct pw_module object = {.bias = info->dlpi_addr};
+    object_extent(info, &object.start, &object.end);
+    if (object.start >= object.end)
+        return 0;
+    object_build_id(&object, info);
+    uint32_t count = atomic_load_explicit(&module_count, memory_order_relaxed);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!is_same_object(&modules[i], &object, info->dlpi_name))
+            continue;
+        unloaded_set(&modules[i], 0);
+        met[i / 64] |= (uint64_t)1 << (i % 64);
+        return 0;
+    }
+    if (count == PW_MAX_MODULES)
+        return 0;
+    object_path(&object, info);
+    modules[count] = object;
+    unwind_tables[count] = object_unwind_table(info);
+    met[count / 64] |= (uint64_t)1 << (count % 64);
+    atomic_store_explicit(&module_count, count + 1, memory_order_release);
+    return 0;
+}
+
+bool pw_modules_init(void)
+{
+    size_t table_bytes = PW_ALIGN_UP(sizeof(struct pw_module) * PW_MAX_MODULES, PW_PAGE_BYTES);
+    if (modules != NULL)
+        return true;
+    void *mapping = pw_os_map(table_bytes + PW_MAX_MODULES * sizeof *unwind_tables);
+    if (mapping == NULL)
+        return false;
+    unwind_tables = (uint64_t *)((char *)mapping + table_bytes);
+    modules = mapping;
+    return true;
+}
+
+struct pw_module *pw_modules_table(void)
+{
+    return modules;
+}
+
+uint32_t pw_modules_count(void)
+{
+    return atomic_load_explicit(&module_count, memory_order_acquire);
+}
+
+static bool refresh_begin(void)
+{
+    for (int i = 0; i < REFRESH_TRIES; i++) {
+        if (pw_lock_try(&refreshing))
+            return true;
+        pw_pause();
+    }
+    return false;
+}
+
+void pw_modules_refresh(void)
+{
+    int saved_errno = errno;
+    if (modules == NULL || !refresh_begin())
+        return;
+    memset(met, 0, sizeof met);
+    (void)dl_iterate_phdr(object_note, NULL);
+    uint32_t count = atomic_load_explicit(&module_count, memory_order_relaxed);
+    for (uint32_t i = 0; i < count; i++)
+        if (!(met[i / 64] >> (i % 64) & 1))
+            unloaded_set(&modules[i], 1);
+    pw_lock_release(&refreshing);
+    errno = saved_errno;
+}
+
+static int loader_has_changed(struct dl_phdr_info *info, size_t size, void *changed)
+{
+    *(bool *)changed = size < offsetof(struct dl_phdr_info, dlpi_subs) + sizeof info->dlpi_subs ||
+                       info->dlpi_adds != atomic_load_explicit(&loader_adds, memory_order_relaxed) ||
+                       info->dlpi_subs != atomic_load_explicit(&loader_subs, memory_order_relaxed);
+    return 1;
+}
+
+void pw_modules_refresh_if_changed(void)
+{
+    bool changed = false;
+    (void)dl_iterate_phdr(loader_has_changed, &changed);
+    if (changed)
+        pw_modules_refresh();
+}
+
+const struct pw_module *pw_modules_find(uint64_t address)
+{
+    const struct pw_module *unloaded = NULL;
+    uint32_t count = modules == NULL ? 0 : pw_modules_count();
+    /* From the newest: of two that were once at the same place, the later one. */
+    for (uint32_t i = count; i-- > 0;) {
+        const struct pw_module *module = &modules[i];
+        if (address < module->start || address >= module->end)
+            continue;
+        if (__atomic_load_n(&module->unloaded, __ATOMIC_ACQUIRE) == 0)
+            return module;
+        if (unloaded == NULL)
+            unloaded = module;
+    }
+    return unloaded;
+}
+
+uint64_t pw_modules_unwind_table(const struct pw_module *module)
+{
+    return unwind_tables[module - modules];
+}
+
+void pw_modules_after_fork(void)
+{
+    pw_lock_reset(&refreshing);
+}

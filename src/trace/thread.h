@@ -1,0 +1,30 @@
+/*
+ * thread.h - what the unwinder keeps for each thread.
+ *
+ * Mapped, not in TLS, for it is two pages or so, and a thread may ask for a tiny stack that its TLS has to fit
+ * in. Taken at a thread's first trace, given back by pw_trace_thread_exit; lock-free, signal-safe.
+ */
+#ifndef PW_TRACE_THREAD_H
+#define PW_TRACE_THREAD_H
+
+#include "trace/walk.h"
+
+struct pw_trace_thread {
+    bool busy;           /* a walk is under way: a signal handler must not use this */
+    uint32_t generation; /* of the code, at the last walk: see pw_unwind_modules_changed */
+    uint32_t index;
+    _Atomic uint32_t next_free; /* index + 1, 0: the last */
+    struct pw_walk_memory walk;
+};
+
+/* Initial-exec: general TLS may allocate at its first use in a thread. */
+extern _Thread_local struct pw_trace_thread *pw_trace_thread_current __attribute__((tls_model("initial-exec")));
+
+/* The calling thread's, made now; NULL: no memory, or too many threads. */
+struct pw_trace_thread *pw_trace_thread_make(void);
+/* Give it back; the next trace of the thread would make another. */
+void pw_trace_thread_exit(void);
+/* In the child of fork(): all but the calling thread's are free. */
+void pw_trace_thread_after_fork(void);
+
+#endif

@@ -1,0 +1,169 @@
+/*
+ * unwind.c - see unwind.h
+ *
+ *   pw_unwind_capture ── pw_walk                         the rule: all frames known, nothing interrupted
+ *                     └─ capture_slowly ── pw_general_trace   a frame of an unusual kind, or a busy thread
+ *                                       └─ pw_libunwind_trace      neither could
+ */
+#include "trace/unwind.h"
+
+#include "base/arch.h"
+#include "trace/general.h"
+#include "trace/libunwind.h"
+#include "trace/rules.h"
+#include "trace/thread.h"
+#include "trace/walk.h"
+
+enum { OWN_FRAMES = 32 };
+
+static _Atomic uint32_t generation; /* of the code: how often some of it went away */
+static bool is_verifying;
+static _Atomic size_t difference_count;
+static struct pw_unwind_difference last_difference;
+
+void pw_unwind_init(void)
+{
+    pw_rule here = pw_rules_find((uint64_t)&pw_unwind_init);
+    if (!PW_ARCH_UNWINDS || pw_rule_kind(here) == PW_RULE_OUTSIDE)
+        (void)pw_libunwind_open();
+}
+
+/* From our own registers up to the frame that called the allocator. */
+static bool skip_own(struct pw_general *frame, struct pw_view *view, uint64_t caller_pc, uint64_t caller_frame)
+{
+    for (int i = 0; i < OWN_FRAMES && frame->registers[PW_REG_SP] < caller_frame; i++)
+        if (pw_general_step(frame, view) != PW_GENERAL_STEPPED)
+            return false;
+    return frame->registers[PW_REG_SP] == caller_frame && frame->registers[PW_REG_IP] == caller_pc;
+}
+
+/* Needs no memory of the thread: also for a signal that came in the middle of a capture. */
+static PW_NOINLINE size_t capture_slowly(uint64_t *frames, size_t max, uint64_t caller_pc, uint64_t caller_frame)
+{
+    struct pw_general frame = {.is_exact = true};
+    struct pw_view view = {0};
+    bool is_lost = true;
+    size_t count = 0;
+    pw_arch_registers(frame.registers);
+    if (PW_ARCH_UNWINDS && skip_own(&frame, &view, caller_pc, caller_frame))
+        count = pw_general_trace(frame, &view, frames, max, &is_lost);
+    if (!is_lost)
+        return count;
+    uint64_t theirs[PW_MAX_FRAMES];
+    size_t their_count = pw_libunwind_trace(theirs, max, caller_pc);
+    for (size_t i = count; i < their_count; i++)
+        frames[i] = theirs[i];
+    count = count > their_count ? count : their_count;
+    if (count == 0)
+        frames[count++] = caller_pc;
+    return count;
+}
+
+static PW_NOINLINE void verify(const uint64_t *frames, size_t count, size_t max, uint64_t caller_pc)
+{
+    struct pw_unwind_difference difference = {.our_count = count};
+    difference.their_count = pw_libunwind_trace(difference.theirs, max, caller_pc);
+    bool is_equal = count == difference.their_count;
+    for (size_t i = 0; i < count; i++) {
+        difference.ours[i] = frames[i];
+        is_equal = is_equal && frames[i] == difference.theirs[i];
+    }
+    if (is_equal)
+        return;
+    last_difference = difference;
+    atomic_fetch_add(&difference_count, 1);
+}
+
+size_t pw_unwind_capture(uint64_t *frames, size_t max, uint64_t caller_pc, uint64_t caller_frame)
+{
+    struct pw_entry entry = {.caller_pc = caller_pc, .caller_frame = caller_frame};
+    struct pw_trace_thread *thread = pw_trace_thread_current;
+    size_t count = 0;
+    PW_ARCH_HERE(entry.ip, entry.sp, entry.fp);
+    if (pw_unlikely(thread == NULL))
+        thread = pw_trace_thread_make();
+    if (pw_likely(PW_ARCH_UNWINDS && thread != NULL && !thread->busy)) {
+        thread->busy = true;
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        uint32_t now = atomic_load_explicit(&generation, memory_order_relaxed);
+        if (pw_unlikely(thread->generation != now)) {
+            thread->generation = now;
+            pw_walk_forget(&thread->walk);
+        }
+        count = pw_walk(&thread->walk, &entry, frames, max);
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        thread->busy = false;
+    }
+    if (pw_unlikely(count == 0))
+        count = capture_slowly(frames, max, caller_pc, caller_frame);
+    if (pw_unlikely(is_verifying))
+        verify(frames, count, max, caller_pc);
+    return count;
+}
+
+/* A jump to where no code is: it was a call most likely, and its return address lies on top of the stack. */
+static void undo_wild_call(struct pw_general *frame, struct pw_view *view)
+{
+    uint64_t return_address;
+    uint64_t sp = frame->registers[PW_REG_SP];
+    if (pw_view_read(view, sp, &return_address) && return_address != 0 &&
+        pw_rule_kind(pw_rules_find(return_address - 1)) != PW_RULE_OUTSIDE) {
+        frame->registers[PW_REG_IP] = return_address;
+        frame->registers[PW_REG_SP] = sp + 8;
+        frame->is_exact = false;
+    }
+}
+
+size_t pw_unwind_from_signal(uint64_t *frames, size_t max, void *ucontext)
+{
+    if (!PW_ARCH_UNWINDS)
+        return pw_libunwind_from_signal(frames, max, ucontext);
+    struct pw_general frame = {.is_exact = true};
+    struct pw_view view = {0};
+    size_t count = 0;
+    bool is_lost;
+    pw_arch_from_ucontext(ucontext, frame.registers);
+    uint64_t ip = frame.registers[PW_REG_IP];
+    if (ip == 0 || pw_rule_kind(pw_rules_find(ip)) == PW_RULE_OUTSIDE) {
+        undo_wild_call(&frame, &view);
+        if (!frame.is_exact)
+            frames[count++] = ip;
+    }
+    if (count == max)
+        return count;
+    count += pw_general_trace(frame, &view, frames + count, max - count, &is_lost);
+    if (is_lost) {
+        size_t their_count = pw_libunwind_from_signal(frames, max, ucontext);
+        count = their_count > count ? their_count : count;
+    }
+    return count;
+}
+
+void pw_unwind_modules_changed(void)
+{
+    pw_rules_forget();
+    atomic_fetch_add_explicit(&generation, 1, memory_order_relaxed);
+}
+
+void pw_unwind_thread_exit(void)
+{
+    pw_trace_thread_exit();
+}
+
+void pw_unwind_after_fork(void)
+{
+    pw_trace_thread_after_fork();
+}
+
+bool pw_unwind_set_verify(bool on)
+{
+    is_verifying = on && pw_libunwind_open();
+    return is_verifying == on;
+}
+
+size_t pw_unwind_differences(struct pw_unwind_difference *last)
+{
+    if (last != NULL)
+        *last = last_difference;
+    return atomic_load(&difference_count);
+}

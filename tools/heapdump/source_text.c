@@ -1,0 +1,37 @@
+/* source_text.c - see source_text.h */
+#include "source_text.h"
+
+#include "demangle.h"
+
+#include <string.h>
+
+const char *source_function(const struct source_style *style, const struct source_frame *frame)
+{
+    if (frame->function == NULL || !style->demangle)
+        return frame->function;
+    return demangle(frame->function);
+}
+
+/* The prefix goes wherever it is first found, with all before it; then a "./". */
+static const char *strip(const char *path, const char *prefix)
+{
+    if (prefix == NULL)
+        return path;
+    const char *found = strstr(path, prefix);
+    if (found != NULL)
+        path = found + strlen(prefix);
+    return strncmp(path, "./", 2) == 0 ? path + 2 : path;
+}
+
+void source_path(const struct source_style *style, const struct source_frame *frame, struct bytes *path)
+{
+    struct bytes whole = {0};
+    if (frame->directory != NULL) {
+        bytes_str(&whole, frame->directory);
+        bytes_char(&whole, '/');
+    }
+    bytes_str(&whole, frame->file);
+    bytes_clear(path);
+    bytes_str(path, strip(whole.data, style->strip_path_prefix));
+    bytes_free(&whole);
+}

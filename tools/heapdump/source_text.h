@@ -1,0 +1,19 @@
+/* source_text.h - how a source frame is written, the same in text and JSON. */
+#ifndef PW_HEAPDUMP_SOURCE_TEXT_H
+#define PW_HEAPDUMP_SOURCE_TEXT_H
+
+#include "bytes.h"
+#include "debug_unit.h"
+
+struct source_style {
+    bool demangle;
+    const char *strip_path_prefix; /* as AddressSanitizer's option; NULL: none */
+};
+
+/* The function as it is to be shown, NULL: not known. Until the next call. */
+const char *source_function(const struct source_style *style, const struct source_frame *frame);
+/* The path of its file as it is to be shown, into `path`; only where frame->file is known. */
+void source_path(const struct source_style *style, const struct source_frame *frame,
+                 struct bytes *path);
+
+#endif

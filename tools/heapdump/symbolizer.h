@@ -1,0 +1,29 @@
+/*
+ * symbolizer.h - what `heapdump symbolize` does to one line. Text and JSON know nothing of each other.
+ */
+#ifndef PW_HEAPDUMP_SYMBOLIZER_H
+#define PW_HEAPDUMP_SYMBOLIZER_H
+
+#include "json_frames.h"
+#include "source_text.h"
+#include "symbols.h"
+
+struct symbolizer {
+    struct source_style style;
+    struct symbols *symbols;
+    uint32_t added; /* frames that inlining added so far to the stack that is being read */
+    struct source_frame frames[SYMBOLS_FRAMES];
+    /* Kept for their memory; each use empties its own first. */
+    struct bytes output;
+    struct bytes path;
+    struct bytes module;
+    struct bytes build_id;
+    struct bytes function;
+    struct json_frames json;
+};
+
+/* What is to be printed in place of `line`, a whole one; until the next call. */
+struct span symbolize_text(struct symbolizer *symbolizer, struct span line);
+struct span symbolize_json(struct symbolizer *symbolizer, struct span line);
+
+#endif

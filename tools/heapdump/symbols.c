@@ -1,0 +1,115 @@
+/* symbols.c - see symbols.h */
+#include "symbols.h"
+
+#include "bytes.h"
+#include "debug_module.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct held_module {
+    char *path; /* NULL: this place is free */
+    uint64_t used; /* when it was last asked for, in questions */
+    struct debug_module module;
+};
+
+struct symbols {
+    uint64_t questions;
+    char *debuginfo_path; /* libdwfl gets a pointer to it */
+    Dwfl_Callbacks callbacks;
+    struct held_module held[SYMBOLS_MODULES];
+};
+
+struct symbols *symbols_open(const char *debuginfo_path)
+{
+    struct symbols *symbols = heapdump_grow(NULL, 1, sizeof *symbols);
+    memset(symbols, 0, sizeof *symbols);
+    if (debuginfo_path != NULL)
+        symbols->debuginfo_path = strdup(debuginfo_path);
+    symbols->callbacks = (Dwfl_Callbacks){
+        .find_elf = dwfl_build_id_find_elf,
+        .find_debuginfo = dwfl_standard_find_debuginfo,
+        .section_address = dwfl_offline_section_address,
+        .debuginfo_path = &symbols->debuginfo_path,
+    };
+    return symbols;
+}
+
+static void release(struct held_module *held)
+{
+    if (held->path == NULL)
+        return;
+    debug_module_close(&held->module);
+    free(held->path);
+    held->path = NULL;
+}
+
+void symbols_close(struct symbols *symbols)
+{
+    for (size_t i = 0; i < SYMBOLS_MODULES; i++)
+        release(&symbols->held[i]);
+    free(symbols->debuginfo_path);
+    free(symbols);
+}
+
+/* Its place; if it has none, a free one, else that of the module not asked for longest. */
+static struct held_module *find_place(struct symbols *symbols, const char *path)
+{
+    struct held_module *oldest = &symbols->held[0];
+    for (size_t i = 0; i < SYMBOLS_MODULES; i++) {
+        struct held_module *held = &symbols->held[i];
+        if (held->path != NULL && strcmp(held->path, path) == 0)
+            return held;
+        if (held->used < oldest->used)
+            oldest = held;
+    }
+    return oldest;
+}
+
+static struct debug_module *get_module(struct symbols *symbols, const char *path)
+{
+    struct held_module *held = find_place(symbols, path);
+    if (held->path == NULL || strcmp(held->path, path) != 0) {
+        release(held);
+        held->path = heapdump_grow(NULL, strlen(path) + 1, 1);
+        strcpy(held->path, path);
+        debug_module_open(&held->module, path, &symbols->callbacks);
+    }
+    held->used = ++symbols->questions;
+    return &held->module;
+}
+
+/* DWARF leaves out the mangled name of what is local to a C++ file; the symbol table has it. */
+static void set_full_name(struct debug_module *module, uint64_t offset, struct source_frame *frame)
+{
+    const char *symbol = debug_module_symbol(module, offset);
+    if (symbol != NULL && strncmp(symbol, "_Z", 2) == 0)
+        frame->function = symbol;
+}
+
+/* The name without DWARF: what the report has, else what the symbol table has. */
+static const char *other_name(struct debug_module *module, const struct code_address *address)
+{
+    return address->function[0] != '\0' ? address->function
+                                        : debug_module_symbol(module, address->offset);
+}
+
+size_t symbols_locate(struct symbols *symbols, const struct code_address *address,
+                      struct source_frame frames[SYMBOLS_FRAMES])
+{
+    struct debug_module *module = get_module(symbols, address->module);
+    if (!debug_module_is_open(module) ||
+        (address->build_id[0] != '\0' && !debug_module_has_build_id(module, address->build_id)))
+        return 0;
+    size_t count = debug_module_locate(module, address->offset, frames, SYMBOLS_FRAMES);
+    if (count == 0) {
+        frames[0] = (struct source_frame){.function = other_name(module, address)};
+        return frames[0].function != NULL ? 1 : 0;
+    }
+    struct source_frame *outermost = &frames[count - 1];
+    if (outermost->function == NULL)
+        outermost->function = other_name(module, address);
+    else if (outermost->is_short_name)
+        set_full_name(module, address->offset, outermost);
+    return count;
+}
