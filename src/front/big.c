@@ -44,7 +44,12 @@ void *pw_big_acquire(struct pw_heap *heap, size_t size, size_t align, bool zero,
     struct pw_block block =
         pw_block_at(pw_page_map_entry((uint64_t)address), (uint64_t)address);
     uint32_t flags = flags_of(block);
-    set_header(block, PW_STATE_PENDING, flags);
+    if ((flags & PW_HEAP_POISONED) != 0 && pw_root.level == PW_LEVEL_FAST &&
+        !pw_poison_line_holds((uint64_t)address, PW_PAGE_BYTES)) {
+        pw_found_in_block((uint64_t)address, call);
+        return pw_big_acquire(heap, size, align, zero, thread, number, stack, call);
+    }
+    set_header(block, PW_STATE_PENDING, flags & ~PW_HEAP_POISONED);
     if (zero && (flags & PW_HEAP_ZEROED) == 0)
         __builtin_memset(address, 0, size);
     write_zone(block, size);
@@ -76,7 +81,7 @@ static void quarantine(struct pw_cache *cache, struct pw_block block, uint32_t s
     struct pw_evidence *evidence = pw_region_evidence(block.region, block.granule);
     evidence->free_stack = stack;
     evidence->free_thread = cache->thread;
-    uint32_t flags = flags_of(block) & ~PW_HEAP_ZEROED;
+    uint32_t flags = flags_of(block) & ~(PW_HEAP_ZEROED | PW_HEAP_POISONED);
     uint64_t weight = capacity;
     if (capacity > TAKE_AWAY_BYTES && pw_os_guard(address, capacity)) {
         flags |= PW_HEAP_ZEROED;
@@ -84,6 +89,7 @@ static void quarantine(struct pw_cache *cache, struct pw_block block, uint32_t s
     } else {
         pw_poison_write((uint64_t)address,
                         capacity < pw_root.free_fill_max ? capacity : pw_root.free_fill_max);
+        flags |= PW_HEAP_POISONED;
     }
     set_header(block, PW_STATE_QUARANTINED, flags);
     pw_quarantine_block(cache, address, weight, call);
@@ -117,7 +123,12 @@ void pw_big_release(struct pw_cache *cache, struct pw_block block, uint64_t word
         quarantine(cache, block, stack, call);
         return;
     }
-    set_header(block, PW_STATE_CACHED, flags_of(block) & (PW_HEAP_MAPPED | PW_HEAP_GUARDED));
+    uint32_t flags = flags_of(block) & (PW_HEAP_MAPPED | PW_HEAP_GUARDED);
+    if (cache->level == PW_LEVEL_FAST) {
+        pw_poison_line(address, PW_PAGE_BYTES);
+        flags |= PW_HEAP_POISONED;
+    }
+    set_header(block, PW_STATE_CACHED, flags);
     pw_heap_unmap_memory((void *)address);
 }
 

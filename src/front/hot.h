@@ -143,7 +143,8 @@ PW_INLINE void pw_small_release(struct pw_cache *cache, struct pw_handle *handle
         atomic_signal_fence(memory_order_seq_cst);
         pw_poison_line(handle->address, handle->bytes);
     }
-    pw_handle_set(handle, PW_STATE_CACHED, 0, ++cache->frees & 0xffff);
+    cache->frees++;
+    pw_handle_set(handle, PW_STATE_CACHED, 0, fields.slack);
     uint32_t granules = (uint32_t)(handle->bytes >> PW_GRANULE_SHIFT);
     if (pw_unlikely(!pw_cache_push(cache, granules, (void *)handle->address)))
         pw_overflow(cache, granules, (void *)handle->address);

@@ -47,7 +47,7 @@ void pw_overflow(struct pw_cache *cache, uint32_t granules, void *block)
 void pw_recycle(struct pw_cache *cache, uint64_t address)
 {
     struct pw_handle handle = pw_handle_of((void *)address);
-    pw_handle_set(&handle, PW_STATE_CACHED, 0, ++cache->frees & 0xffff);
+    pw_handle_set(&handle, PW_STATE_CACHED, 0, pw_word_fields(handle.word).slack);
     uint32_t granules = (uint32_t)(handle.bytes >> PW_GRANULE_SHIFT);
     if (!pw_cache_push(cache, granules, (void *)address))
         pw_overflow(cache, granules, (void *)address);
@@ -194,8 +194,9 @@ static void full_release(struct pw_cache *cache, struct pw_handle *handle, struc
     evidence->free_thread = cache->thread;
     pw_poison_write(handle->address, pw_poison_bytes(handle->bytes));
     cache->live_bytes -= (int64_t)handle->bytes;
-    pw_handle_set(handle, PW_STATE_QUARANTINED, pw_word_fields(handle->word).flags,
-                  ++cache->frees & 0xffff);
+    cache->frees++;
+    struct pw_fields fields = pw_word_fields(handle->word);
+    pw_handle_set(handle, PW_STATE_QUARANTINED, fields.flags, fields.slack);
     pw_quarantine_block(cache, (void *)handle->address, handle->bytes, call);
 }
 

@@ -133,6 +133,7 @@ void pw_reentry_release(void *pointer, const struct pw_call *call)
         pw_poison_write(handle.address, pw_poison_bytes(handle.bytes));
     uint32_t flags = pw_word_fields(handle.word).flags;
     pw_handle_set(&handle, PW_STATE_CACHED,
-                  is_mapped ? flags & (PW_HEAP_MAPPED | PW_HEAP_GUARDED) : 0, 0);
+                  is_mapped ? flags & (PW_HEAP_MAPPED | PW_HEAP_GUARDED) : 0,
+                  pw_word_fields(handle.word).slack);
     put_block_aside(pointer);
 }

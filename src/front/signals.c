@@ -10,6 +10,7 @@
 #include "front/state.h"
 #include "os/process.h"
 #include "os/signal_context.h"
+#include "trace/modules.h"
 #include "trace/unwind.h"
 
 #include <dlfcn.h>
@@ -84,6 +85,7 @@ static void explain(const siginfo_t *info, void *context)
         fault.address = poison;
         fault.is_certain = false;
     }
+    pw_modules_refresh();
     fill_access(&fault, context);
     fault.is_passed_on = true;
     (void)pw_report(&fault);

@@ -147,7 +147,8 @@ void pw_heap_unmap_memory(void *address)
     uint32_t flags = pw_header_fields(header).flags;
     heap->live_pages -= header->size;
     pw_header_write(run.region, run.granule, PW_STATE_FREE,
-                    flags & (PW_HEAP_GUARDED | PW_HEAP_ZEROED | PW_HEAP_MAPPED), 0, header->size);
+                    flags & (PW_HEAP_GUARDED | PW_HEAP_ZEROED | PW_HEAP_MAPPED | PW_HEAP_POISONED), 0,
+                    header->size);
     pw_runs_add(heap, run);
     uint64_t limit = heap->live_pages >> DIRTY_LIVE_SHARE_SHIFT;
     if (limit < DIRTY_LIMIT_PAGES)

@@ -193,7 +193,8 @@ uint64_t pw_runs_purge(struct pw_heap *heap, struct pw_block run)
     if ((flags & PW_HEAP_ZEROED) != 0 || !pw_os_purge((void *)pw_block_address(run), bytes))
         return 0;
     pw_runs_remove(heap, run);
-    pw_header_write(run.region, run.granule, PW_STATE_FREE, flags | PW_HEAP_ZEROED, 0,
+    pw_header_write(run.region, run.granule, PW_STATE_FREE,
+                    (flags & ~PW_HEAP_POISONED) | PW_HEAP_ZEROED, 0,
                     pw_block_header(run)->size);
     pw_runs_add(heap, run);
     return bytes;

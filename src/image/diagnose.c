@@ -111,10 +111,12 @@ static unsigned plan_ranges(const struct pw_image *image, const struct pw_block_
     }
     bool is_zeroed = (info->flags & PW_HEAP_ZEROED) != 0;
     uint64_t bytes = body_end - info->address;
-    bool is_filled = is_mapped ? info->state == PW_STATE_QUARANTINED && !is_zeroed
+    bool is_filled = is_mapped ? (info->flags & PW_HEAP_POISONED) != 0 && !is_zeroed
                                : is_zeroed || info->state != PW_STATE_FREE ||
                                      root->level >= PW_LEVEL_FULL;
     uint64_t cap = is_zeroed ? zeroed_check_bytes : root->free_fill_max;
+    if (is_mapped && root->level == PW_LEVEL_FAST)
+        cap = PW_LINE_BYTES;
     if (is_filled)
         ranges[count++] = (struct range){info->address, bytes < cap ? bytes : cap, false,
                                          is_zeroed ? 0 : root->free_fill};
@@ -142,7 +144,6 @@ static void blame(const struct pw_image *image, const struct pw_block_info *info
     bool reaches_next = range->start + range->bytes == info->address + info->block_size;
     bool next_is_live = next.known && next.sealed && next.state == PW_STATE_LIVE && reaches_next;
     fault->address = fault->damage.start;
-    fault->access = PW_ACCESS_WRITE;
     fault->block = *info;
     fault->is_certain = true;
     if (range->is_zone && info->state == PW_STATE_LIVE) {
@@ -201,7 +202,6 @@ static bool check_patterns(const struct pw_image *image, const struct pw_block_i
         measure_damage(image, &front, &fault->damage)) {
         picture(image, &front, &fault->damage);
         fault->address = fault->damage.start;
-        fault->access = PW_ACCESS_WRITE;
         fault->is_certain = true;
         blame_underflow(fault, info);
         pw_inspect_neighbours(image, info, &fault->before, &fault->after);

@@ -9,7 +9,8 @@ static uint64_t requested_size(const struct pw_image *image, const struct pw_reg
     uint64_t bytes = (uint64_t)header->size << region->shift;
     bool is_live = header->state == PW_STATE_LIVE || header->state == PW_STATE_PENDING;
     if (region->kind == PW_REGION_SMALL) {
-        uint64_t kept = is_live ? header->slack : PW_TAIL_BYTES;
+        bool is_known = is_live || header->slack != 0;
+        uint64_t kept = is_known ? header->slack : PW_TAIL_BYTES;
         return kept <= bytes ? bytes - kept : 0;
     }
     uint64_t capacity = bytes - PW_PAGE_BYTES;

@@ -54,6 +54,7 @@
 #define PW_MAX_HEAPS 64u
 #define PW_MAX_THREADS 65535u /* ordinals; later threads share the last */
 #define PW_TAIL_BYTES 16u
+#define PW_LINE_BYTES 64u /* poisoned at level fast */
 
 enum pw_level { PW_LEVEL_OFF, PW_LEVEL_FAST, PW_LEVEL_FULL, PW_LEVEL_GUARD };
 
@@ -77,6 +78,8 @@ enum pw_state {
 #define PW_HEAP_ZEROED 0x04u  /* not LIVE, and all of it but the tail is zero */
 #define PW_HEAP_ALIGNED 0x08u /* asked for with an alignment */
 #define PW_HEAP_RIGHT 0x40u   /* page region: right-aligned against the guard */
+/* Page region, not LIVE: it starts with poison (at full all of it, at fast the first 64 bytes). */
+#define PW_HEAP_POISONED 0x80u
 #define PW_HEAP_FAMILY_SHIFT 4u
 #define PW_HEAP_FAMILY_MASK 0x30u
 enum pw_family { PW_FAMILY_MALLOC, PW_FAMILY_NEW, PW_FAMILY_NEW_ARRAY };
@@ -85,8 +88,8 @@ enum pw_family { PW_FAMILY_MALLOC, PW_FAMILY_NEW, PW_FAMILY_NEW_ARRAY };
  * The header proper. `word`, from the low bits up: magic 32, state 8, flags 8, slack 16; one word,
  * so that a state change with its seal is one store, and a claim one compare-and-swap.
  * magic = PW_HEAP_HEADER_MAGIC xor seal(key, address, state, flags, slack, size): see image/seal.h.
- * slack: block size - requested size of a LIVE block of a small region; of a block that is not LIVE,
- * a number that changes with every free, so that a walker sees a block that was reused meanwhile.
+ * slack: block size - requested size of a small block, also when it was freed since (a report tells
+ * the size that was asked for); 0 of one that never was LIVE or was cut and merged.
  * size and prev are in granules and change under the lock of the region's heap only, and size only
  * while the block is not LIVE or PENDING. prev of the first block is 0.
  *
