@@ -17,9 +17,12 @@
 
 enum { PW_CACHE_CLASSES = PW_HEAP_NUM_BINS };
 
+/* Which short cut of front/quick.h a thread may take: by its level, if no option stands against it. */
+enum pw_quick { PW_QUICK_NONE, PW_QUICK_OFF, PW_QUICK_FAST };
+
 struct pw_ring {
-    uint16_t head;  /* place of the oldest */
-    uint16_t count;
+    uint32_t head;  /* place of the oldest */
+    uint32_t count;
     uint16_t mask;  /* places - 1 */
     uint16_t keep;  /* so many stay in (not at level off) */
     uint16_t batch; /* what the next refill takes; doubles up to half of the places */
@@ -40,7 +43,7 @@ struct pw_cache {
     uint32_t frees;
     uint32_t chores_at; /* the value of `allocations` at which something is due (front/chores.c) */
     int64_t live_bytes; /* allocated less freed by this thread, at full; may be negative */
-    bool takes_fast_path; /* level fast, and no option that it does not know */
+    uint8_t quick;        /* enum pw_quick */
     uint8_t exit_rounds;  /* times that its thread's end has been put off */
     /* The quarantine's batch that the thread is filling (front/full.c); NULL: none yet. */
     struct pw_quarantine_batch *batch;

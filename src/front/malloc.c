@@ -1,15 +1,16 @@
 /*
  * malloc.c - the malloc family with glibc's semantics, down to errno.
  *
- * malloc ─ pw_enter ┬ fast: pw_small_acquire (hot.h), inline
- *                   ├ off, full, big, aligned: pw_acquire (levels.c, big.c)
- *                   └ no cache, or inside the allocator: pw_reentry_acquire (reentry.c)
- * free   ─ pw_enter ┬ fast: pw_gate, pw_small_release (hot.h), inline
- *                   ├ else: pw_release (levels.c, big.c) ─ at full: quarantine.c
- *                   └ pw_reentry_release (reentry.c)
+ * malloc ┬ pw_quick_acquire (quick.h): off and fast, nothing out of the ordinary
+ *        └ pw_allocate ┬ pw_acquire (levels.c, big.c)
+ *                      └ no cache, or inside the allocator: pw_reentry_acquire (reentry.c)
+ * free   ┬ pw_quick_release (quick.h)
+ *        └ pw_release_as ┬ pw_check_release (release.c): family, size
+ *                        └ pw_give_back ┬ pw_release (levels.c, big.c) ─ at full: quarantine.c
+ *                                       └ pw_reentry_release (reentry.c)
  */
 #include "front/entry.h"
-#include "front/hot.h"
+#include "front/quick.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -44,50 +45,21 @@ void pw_give_back(void *pointer, const struct pw_call *call)
     }
 }
 
-/* malloc at level fast, where nothing is out of the ordinary; NULL: take the long way. */
-PW_INLINE void *quick_acquire(size_t size, const struct pw_call *call)
-{
-    struct pw_cache *cache = pw_self;
-    if (pw_unlikely(cache == NULL || !cache->takes_fast_path ||
-                    size > PW_HEAP_LARGE_ALLOC_THRESHOLD))
-        return NULL;
-    uint64_t granules = pw_granules_for(size, PW_LEVEL_FAST);
-    if (pw_unlikely(granules > PW_HEAP_NUM_BINS || !pw_enter(cache)))
-        return NULL;
-    void *block = pw_small_acquire(cache, size, (uint32_t)granules, false, call, PW_LEVEL_FAST);
-    pw_leave(cache);
-    return block;
-}
-
 PW_PUBLIC void *malloc(size_t size)
 {
+    void *block = pw_quick_acquire(size, false, PW_FAMILY_MALLOC);
+    if (pw_likely(block != NULL))
+        return block;
     struct pw_call call = PW_CALL(PW_OP_MALLOC, PW_FAMILY_MALLOC);
-    void *block = quick_acquire(size, &call);
-    return pw_likely(block != NULL) ? block : pw_allocate(size, 1, false, &call);
+    return pw_allocate(size, 1, false, &call);
 }
 
 PW_PUBLIC void free(void *pointer)
 {
-    struct pw_call call = PW_CALL(PW_OP_FREE, PW_FAMILY_MALLOC);
-    struct pw_cache *cache = pw_self;
-    if (pw_unlikely(pointer == NULL))
+    if (pw_likely(pw_quick_release(pointer, PW_FAMILY_MALLOC, PW_ANY_SIZE)))
         return;
-    if (pw_likely(cache != NULL && cache->takes_fast_path && pw_enter(cache))) {
-        uint64_t entry;
-        struct pw_handle handle = pw_gate(pointer, &entry);
-        bool is_plain = handle.header != NULL && (entry & PW_ENTRY_SHIFT_MASK) == PW_GRANULE_SHIFT &&
-                        (pw_word_fields(handle.word).flags & PW_HEAP_FAMILY_MASK) == 0;
-        if (pw_likely(is_plain)) {
-            pw_small_release(cache, &handle, &call, PW_LEVEL_FAST);
-            pw_leave(cache);
-            return;
-        }
-        pw_leave(cache);
-    }
-    int saved_errno = errno;
-    if (pw_check_release(pointer, &call, PW_ANY_SIZE, PW_ANY_ALIGN))
-        pw_give_back(pointer, &call);
-    errno = saved_errno;
+    struct pw_call call = PW_CALL(PW_OP_FREE, PW_FAMILY_MALLOC);
+    pw_release_as(pointer, &call, PW_ANY_SIZE, PW_ANY_ALIGN);
 }
 
 PW_PUBLIC void cfree(void *pointer);
@@ -113,9 +85,13 @@ PW_PUBLIC void free_aligned_sized(void *pointer, size_t align, size_t size)
 
 PW_PUBLIC void *calloc(size_t count, size_t size)
 {
-    struct pw_call call = PW_CALL(PW_OP_CALLOC, PW_FAMILY_MALLOC);
     size_t bytes;
-    if (pw_unlikely(__builtin_mul_overflow(count, size, &bytes))) {
+    bool overflows = __builtin_mul_overflow(count, size, &bytes);
+    void *block = overflows ? NULL : pw_quick_acquire(bytes, true, PW_FAMILY_MALLOC);
+    if (pw_likely(block != NULL))
+        return block;
+    struct pw_call call = PW_CALL(PW_OP_CALLOC, PW_FAMILY_MALLOC);
+    if (overflows) {
         pw_found_calloc_overflow(count, size, &call);
         errno = ENOMEM;
         return NULL;

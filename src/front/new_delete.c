@@ -6,6 +6,7 @@
  * std::get_new_handler, and for bad_alloc its own operator new asked for more than there is.
  */
 #include "front/entry.h"
+#include "front/quick.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -70,6 +71,9 @@ static void *new_block(size_t size, size_t align, bool is_nothrow, const struct 
     PW_PUBLIC void *symbol parameters;                                                             \
     PW_PUBLIC void *symbol parameters                                                              \
     {                                                                                              \
+        void *block = align == 1 ? pw_quick_acquire(size, false, family) : NULL;                   \
+        if (pw_likely(block != NULL))                                                              \
+            return block;                                                                          \
         struct pw_call call = PW_CALL(operation, family);                                          \
         return new_block(size, align, is_nothrow, &call);                                          \
     }
@@ -78,6 +82,8 @@ static void *new_block(size_t size, size_t align, bool is_nothrow, const struct 
     PW_PUBLIC void symbol parameters;                                                              \
     PW_PUBLIC void symbol parameters                                                               \
     {                                                                                              \
+        if (align == PW_ANY_ALIGN && pw_likely(pw_quick_release(pointer, family, size)))           \
+            return;                                                                                \
         struct pw_call call = PW_CALL(operation, family);                                          \
         pw_release_as(pointer, &call, size, align);                                                \
     }

@@ -65,6 +65,16 @@ void pw_threads_start(void)
         (void)pthread_setspecific(key, pw_self);
 }
 
+static uint8_t quick_of(enum pw_level level)
+{
+    const struct pw_options *options = pw_options();
+    bool is_plain = options->max_malloc_fill_size == 0 && options->validate_every == 0 &&
+                    options->max_allocation_size_mb == 0 && options->alloc_dealloc_mismatch;
+    if (level == PW_LEVEL_OFF && options->max_malloc_fill_size == 0 && options->validate_every == 0)
+        return PW_QUICK_OFF;
+    return level == PW_LEVEL_FAST && is_plain ? PW_QUICK_FAST : PW_QUICK_NONE;
+}
+
 struct pw_cache *pw_thread_open_slow(void)
 {
     if (has_no_cache || !pw_start())
@@ -76,7 +86,7 @@ struct pw_cache *pw_thread_open_slow(void)
         pw_cache_open(thread, thread_entry(thread), &pw_heaps[thread % pw_shared_heaps]);
     if (cache != NULL) {
         cache->exit_rounds = 0;
-        cache->takes_fast_path = cache->level == PW_LEVEL_FAST && pw_options()->max_malloc_fill_size == 0;
+        cache->quick = quick_of((enum pw_level)cache->level);
         pw_chores_plan(cache);
         if (has_key)
             (void)pthread_setspecific(key, cache);

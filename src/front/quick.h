@@ -1,0 +1,123 @@
+/*
+ * quick.h - the usual case of malloc and free at levels off and fast: a small block, the thread's own
+ * cache, nothing wrong. No call is made, so no register is saved; anything else gives up before it
+ * has changed anything, and the long way (pw_allocate, pw_release_as) does it all again and says
+ * what is wrong. The steps are those of hot.h, in the same order.
+ */
+#ifndef PW_FRONT_QUICK_H
+#define PW_FRONT_QUICK_H
+
+#include "front/hot.h"
+
+PW_INLINE struct pw_header *pw_small_header(uint64_t entry, uint64_t address)
+{
+    uint64_t granule = (address & (PW_SLOT_BYTES - 1)) >> PW_GRANULE_SHIFT;
+    return (struct pw_header *)(entry & PW_ENTRY_HEADERS_MASK) + granule;
+}
+
+PW_INLINE void *pw_quick_acquire_at(struct pw_cache *cache, size_t size, bool zero,
+                                    enum pw_family family, enum pw_level level)
+{
+    if (pw_unlikely(size > PW_HEAP_LARGE_ALLOC_THRESHOLD))
+        return NULL;
+    uint64_t granules = pw_granules_for(size, level);
+    if (pw_unlikely(granules > PW_HEAP_NUM_BINS))
+        return NULL;
+    struct pw_ring *ring = &cache->rings[granules - 1];
+    uint32_t count = ring->count;
+    if (pw_unlikely(count <= (level == PW_LEVEL_OFF ? 0 : ring->keep) || cache->busy))
+        return NULL;
+    cache->busy = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    uint32_t place = level == PW_LEVEL_OFF ? (ring->head + count - 1) & ring->mask : ring->head;
+    uint64_t address = (uint64_t)cache->places[ring->first + place];
+    uint64_t entry = atomic_load_explicit(&pw_page_map[address >> PW_SLOT_SHIFT], memory_order_relaxed);
+    struct pw_handle handle = {.address = address, .header = pw_small_header(entry, address)};
+    handle.word = atomic_load_explicit(&handle.header->word, memory_order_relaxed);
+    handle.bytes = granules << PW_GRANULE_SHIFT;
+    struct pw_fields fields = pw_word_fields(handle.word);
+    bool is_fine = true;
+    if (level == PW_LEVEL_FAST)
+        is_fine = fields.state == PW_STATE_CACHED && ((fields.flags & PW_HEAP_ZEROED) != 0 ||
+                                                      pw_poison_line_holds(address, handle.bytes));
+    if (pw_likely(is_fine)) {
+        if (level != PW_LEVEL_OFF)
+            ring->head = (place + 1) & ring->mask;
+        ring->count = count - 1;
+        cache->allocations++;
+        pw_dress(&handle, size, zero, (uint32_t)family << PW_HEAP_FAMILY_SHIFT, level);
+    }
+    pw_leave(cache);
+    return pw_likely(is_fine) ? (void *)address : NULL;
+}
+
+/* A block of `size` bytes, or NULL: take the long way. */
+PW_INLINE void *pw_quick_acquire(size_t size, bool zero, enum pw_family family)
+{
+    struct pw_cache *cache = pw_self;
+    if (pw_unlikely(cache == NULL))
+        return NULL;
+    if (pw_likely(cache->quick == PW_QUICK_FAST))
+        return pw_quick_acquire_at(cache, size, zero, family, PW_LEVEL_FAST);
+    if (cache->quick == PW_QUICK_OFF)
+        return pw_quick_acquire_at(cache, size, zero, family, PW_LEVEL_OFF);
+    return NULL;
+}
+
+PW_INLINE bool pw_quick_release_at(struct pw_cache *cache, void *pointer, enum pw_family family,
+                                   size_t size, enum pw_level level)
+{
+    uint64_t address = (uint64_t)pointer;
+    uint64_t entry = pw_page_map_entry(address);
+    if (pw_unlikely((entry & PW_ENTRY_SHIFT_MASK) != PW_GRANULE_SHIFT || cache->busy))
+        return false;
+    struct pw_header *header = pw_small_header(entry, address);
+    uint64_t word = atomic_load_explicit(&header->word, memory_order_acquire);
+    uint32_t granules = header->size;
+    struct pw_fields fields = pw_word_fields(word);
+    bool is_ours = fields.state == PW_STATE_LIVE &&
+                   pw_word_is_sealed(pw_root.seal_key, address, word, granules);
+    if (level == PW_LEVEL_FAST)
+        is_ours = is_ours && (fields.flags & PW_HEAP_FAMILY_MASK) == family << PW_HEAP_FAMILY_SHIFT;
+    if (pw_unlikely(!is_ours || granules > PW_HEAP_NUM_BINS))
+        return false;
+    struct pw_ring *ring = &cache->rings[granules - 1];
+    uint64_t end = address + ((uint64_t)granules << PW_GRANULE_SHIFT);
+    if (pw_unlikely(ring->count > ring->mask || (size != SIZE_MAX && size != end - address - fields.slack)))
+        return false;
+    struct pw_handle handle = {address, header, word, end - address};
+    if (level == PW_LEVEL_FAST) {
+        if (pw_unlikely(!pw_zone_near_holds(end - fields.slack) || !pw_zone_tail_holds(address) ||
+                        !pw_zone_tail_holds(end)))
+            return false;
+    }
+    cache->busy = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (level == PW_LEVEL_FAST) {
+        atomic_store_explicit(&header->word, pw_word_pending(word, PW_STATE_LIVE),
+                              memory_order_release);
+        atomic_signal_fence(memory_order_seq_cst);
+        pw_poison_line(address, handle.bytes);
+    }
+    cache->frees++;
+    pw_handle_set(&handle, PW_STATE_CACHED, 0, fields.slack);
+    cache->places[ring->first + ((ring->head + ring->count) & ring->mask)] = pointer;
+    ring->count++;
+    pw_leave(cache);
+    return true;
+}
+
+/* Give back `pointer` (of `size` bytes, or SIZE_MAX: whatever); false: take the long way. */
+PW_INLINE bool pw_quick_release(void *pointer, enum pw_family family, size_t size)
+{
+    struct pw_cache *cache = pw_self;
+    if (pw_unlikely(cache == NULL))
+        return false;
+    if (pw_likely(cache->quick == PW_QUICK_FAST))
+        return pw_quick_release_at(cache, pointer, family, size, PW_LEVEL_FAST);
+    if (cache->quick == PW_QUICK_OFF)
+        return pw_quick_release_at(cache, pointer, family, size, PW_LEVEL_OFF);
+    return false;
+}
+
+#endif
