@@ -29,6 +29,6 @@ for folder in */; do
         esac
     done
 done
-conditional=$(grep -nE '^[[:space:]]*#[[:space:]]*(if|ifdef|elif)' -r . --include=*.c --include=*.h | grep -vE '^\./(os|base)/')
+conditional=$(grep -nE '^[[:space:]]*#[[:space:]]*(if|ifdef|elif)([^a-z]|$)' -r . --include=*.c --include=*.h | grep -vE '^\./(os|base)/')
 [ -z "$conditional" ] || { echo "conditional compilation outside os and base:"; echo "$conditional"; failed=1; }
 exit $failed

@@ -29,7 +29,12 @@ enum pwheap_block_state {
     PWHEAP_STATE_RETIRED      /* damaged, out of service */
 };
 
-enum pwheap_family { PWHEAP_FAMILY_MALLOC, PWHEAP_FAMILY_NEW, PWHEAP_FAMILY_NEW_ARRAY };
+enum pwheap_family {
+    PWHEAP_FAMILY_MALLOC,
+    PWHEAP_FAMILY_NEW,
+    PWHEAP_FAMILY_NEW_ARRAY,
+    PWHEAP_FAMILY_INSTANCE /* of a heap instance */
+};
 
 enum pwheap_relation {
     PWHEAP_RELATION_NONE, /* no block is near */
@@ -132,7 +137,7 @@ int pwheap_option_set(const char *name, const char *value);
 
 /* Heap instances of one's own: blocks of one are apart from all others and go with it. */
 struct pwheap_heap;
-/* A new heap, or NULL and ENOMEM. At most 60 at a time. Thread-safe. */
+/* A new heap, or NULL and ENOMEM. At most 50 at a time. Thread-safe. */
 struct pwheap_heap *pwheap_heap_create(void);
 /* Give back the heap and all of its blocks at once. Nobody may use it any more. */
 void pwheap_heap_destroy(struct pwheap_heap *heap);

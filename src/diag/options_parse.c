@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { MOST_WARNINGS = 16, SHOWN_COLUMNS = 66, MOST_COMPARED = 64, LINE_BYTES = 512 };
+enum { MOST_WARNINGS = 16, SHOWN_COLUMNS = 66, MOST_COMPARED = 40, LINE_BYTES = 512 };
 /* The longest line: fixed words 80, name 31, range 40, value 66 and the one that stays 66. */
 
 enum pass { PASS_LEVEL, PASS_VALUES, PASS_WARNINGS };

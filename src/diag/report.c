@@ -1,13 +1,16 @@
 /*
  * report.c - the order of events of a report, its lock and its end. See report.h.
  *
- * Everything static below is guarded by report_lock, but for the atomics. Lock order: the report lock
- * is taken with no other lock of the library held, and the loader's lock only before it
+ * Everything static below is guarded by the report lock, but for the atomics. Lock order: the report
+ * lock is taken with no other lock of the library held, and the loader's lock only before it
  * (pw_modules_refresh): a thread that holds the loader's may be waiting for ours.
+ *
+ * The lock is `owner` itself, so that there is no moment at which this thread holds it and a signal
+ * handler that has something to report can't know. Who waits looks again every millisecond: a report
+ * takes longer than that.
  */
 #include "diag/report_render.h"
 
-#include "base/lock.h"
 #include "os/process.h"
 #include "trace/depot.h"
 #include "trace/modules.h"
@@ -17,6 +20,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -26,8 +30,7 @@ enum {
     ABORT_STATUS = 134, /* what a shell calls death by SIGABRT */
 };
 
-static struct pw_lock report_lock;
-static _Atomic uint32_t owner; /* the thread that holds it, by its kernel id; 0: none */
+static _Atomic uint32_t owner; /* the thread that holds the report lock, by its kernel id; 0: none */
 static _Atomic size_t report_count;
 
 static struct pw_report_config config = {
@@ -62,16 +65,16 @@ static struct held hold(void)
     if (held.was_mine)
         return held;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &held.cancel_state);
-    pw_lock_acquire(&report_lock);
-    atomic_store_explicit(&owner, pw_os_thread_id(), memory_order_relaxed);
+    uint32_t self = pw_os_thread_id();
+    for (uint32_t nobody = 0; !atomic_compare_exchange_strong(&owner, &nobody, self); nobody = 0)
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     return held;
 }
 
 static void let_go(struct held held)
 {
     if (!held.was_mine) {
-        atomic_store_explicit(&owner, 0, memory_order_relaxed);
-        pw_lock_release(&report_lock);
+        atomic_store(&owner, 0);
         pthread_setcancelstate(held.cancel_state, NULL);
     }
     errno = held.saved_errno;
@@ -128,8 +131,7 @@ size_t pw_report_count(void)
 
 void pw_report_after_fork(void)
 {
-    atomic_store_explicit(&owner, 0, memory_order_relaxed);
-    pw_lock_reset(&report_lock);
+    atomic_store(&owner, 0);
     is_unwritten = is_halting = false;
 }
 
@@ -291,7 +293,8 @@ static bool is_new_locked(const struct pw_fault *fault)
 static void print_locked(void)
 {
     size_t length = 0;
-    bool is_symbolized = pw_symbolize(&config, raw, render.text.length, symbolized, sizeof symbolized, &length);
+    bool is_symbolized = pw_symbolize(&config, raw, render.text.length, symbolized,
+                                      sizeof symbolized, &length);
     is_unwritten = false;
     if (is_symbolized)
         pw_sink_write(&config, symbolized, length);
@@ -302,19 +305,20 @@ static void print_locked(void)
 /* True: the process is to end. */
 static bool report_locked(const struct pw_fault *fault)
 {
+    bool halts = config.halt_on_error && !fault->is_passed_on;
     render_fault_locked(fault);
     if (ask_callback_locked(fault)) {
         is_unwritten = false;
         atomic_fetch_add_explicit(&report_count, 1, memory_order_relaxed);
         return false;
     }
-    if (!config.halt_on_error && !is_new_locked(fault)) {
+    if (!halts && !is_new_locked(fault)) {
         is_unwritten = false;
         return false;
     }
     atomic_fetch_add_explicit(&report_count, 1, memory_order_relaxed);
     print_locked();
-    return config.halt_on_error && !fault->is_passed_on;
+    return halts;
 }
 
 bool pw_report(const struct pw_fault *fault)
@@ -335,15 +339,18 @@ bool pw_report(const struct pw_fault *fault)
 
 void pw_report_line(const char *line)
 {
-    static char storage[2048];
+    enum { LINE_BYTES = 1024, ESCAPED_BYTES = 6 * LINE_BYTES + 256 };
+    static char cut[LINE_BYTES]; /* a line that is too long is cut, not its end */
+    static char storage[ESCAPED_BYTES];
     struct held held = hold();
-    struct pw_text text = pw_text_over(storage, sizeof storage - 1); /* room for a last newline */
+    struct pw_text note = pw_text_over(cut, sizeof cut);
+    struct pw_text text = pw_text_over(storage, sizeof storage);
+    pw_text_str(&note, line);
     if (config.format == PW_REPORT_JSON) {
-        pw_json_note_write(&text, pw_os_process_id(), pw_os_wall_time_ns(), line);
+        pw_json_note_write(&text, pw_os_process_id(), pw_os_wall_time_ns(), cut);
     } else {
         line_begin(&text, "== pwheap: ");
-        pw_text_str(&text, line);
-        text.capacity++;
+        pw_text_str(&text, cut);
         pw_text_str(&text, "\n");
     }
     pw_sink_write(&config, storage, text.length);

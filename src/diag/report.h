@@ -3,9 +3,9 @@
  * AddressSanitizer's wording) or a line of JSON, and goes to the error callback, through the
  * symbolizer, to the log file or stderr.
  *
- * Callers hold no lock of the heap. Nothing here allocates, uses stdio or needs more than about 2 KiB of stack;
- * the buffers are static and guarded by the report lock, which one thread at a time holds: a second
- * one that has something to report waits. A fault on the thread that is reporting (its callback, a
+ * Callers hold no lock of the heap. Nothing here allocates, uses stdio or needs more than about 2 KiB
+ * of stack; the buffers are static and guarded by the report lock, which one thread at a time holds:
+ * a second one that has something to report waits. A fault on the thread that is reporting (its callback, a
  * broken debug file) is told in one line, and ends the process. errno is left as it was.
  *
  *   pw_report ── render ── callback ── seen before? ── symbolizer ── sink
@@ -56,7 +56,8 @@ void pw_report_init(const struct pw_report_config *config);
  * frames[0] of a fault of PW_OP_ACCESS or PW_OP_ABORT is the interrupted instruction; all other
  * frames are return addresses. For these two (a signal handler) the module list is not refreshed.
  * overlapping-copy: address and access_size are the destination, damage.start the source (0: not known).
- * calloc-overflow: access_size * given_size were asked for.
+ * calloc-overflow: access_size * given_size were asked for; allocation-size-too-big: given_size, else
+ * access_size. A fault that is_passed_on never halts.
  */
 bool pw_report(const struct pw_fault *fault);
 

@@ -125,7 +125,8 @@ static void quoted_write(struct pw_text *text, const uint8_t *bytes, uint32_t le
 }
 
 /* The aligned number of 2, 4 or 8 bytes that starts where the run starts and holds it all. */
-static bool number_write(struct pw_text *text, const struct pw_damage *damage, uint32_t first, uint32_t length)
+static bool number_write(struct pw_text *text, const struct pw_damage *damage, uint32_t first,
+                         uint32_t length)
 {
     uint32_t width = 1;
     while (width < length)

@@ -85,7 +85,8 @@ static void copy_environment(void)
     environment[count] = NULL;
 }
 
-static bool is_the_report(const char *text, size_t length, const char *output, size_t output_length, bool is_json)
+static bool is_the_report(const char *text, size_t length, const char *output, size_t output_length,
+                          bool is_json)
 {
     const char *newline = memchr(text, '\n', length);
     size_t head = is_json ? 1 : newline != NULL ? (size_t)(newline - text) + 1 : length;

@@ -112,7 +112,7 @@ static void request_head(struct pw_render *render)
         pw_say_number(render, "", fault->given_size, ") cannot be represented in type size_t");
     } else if (fault->kind == PW_KIND_SIZE_TOO_BIG) {
         pw_say(render, "requested allocation size ");
-        pw_text_hex(&render->text, fault->given_size, 0);
+        pw_text_hex(&render->text, fault->given_size != 0 ? fault->given_size : fault->access_size, 0);
         pw_say(render, " exceeds maximum supported size of ");
         pw_text_hex(&render->text, most != 0 ? most : PTRDIFF_MAX, 0);
     } else {
@@ -185,9 +185,11 @@ static void access_line(struct pw_render *render, const char *access, uint64_t s
     pw_say_thread(render, render->fault->thread);
 }
 
+/* Not every machine tells a handler which of the two it was. */
 static const char *access_name(enum pw_access access)
 {
-    return access == PW_ACCESS_READ ? "READ" : "WRITE";
+    static const char *const names[] = {"ACCESS", "READ", "WRITE"};
+    return names[(unsigned)access % PW_ARRAY_SIZE(names)];
 }
 
 /*
@@ -225,7 +227,7 @@ static void second_line(struct pw_render *render)
     const struct pw_fault *fault = render->fault;
     if (pw_is_asan(render) && fault->kind == PW_KIND_POISON) {
         asan_signal_line(render);
-    } else if (fault->access != PW_ACCESS_NONE) {
+    } else if (fault->access != PW_ACCESS_NONE || fault->operation == PW_OP_ACCESS) {
         uint64_t least = pw_is_asan(render) ? 1 : 0; /* its tools want a size */
         access_line(render, access_name(fault->access), fault->access_size != 0 ? fault->access_size : least);
         pw_say(render, "\n");

@@ -168,7 +168,8 @@ static void flags_member(struct pw_text *text, uint8_t flags)
                  {PW_HEAP_GUARDED, "guarded"},
                  {PW_HEAP_ZEROED, "zeroed"},
                  {PW_HEAP_ALIGNED, "aligned"},
-                 {PW_HEAP_RIGHT, "right"}};
+                 {PW_HEAP_RIGHT, "right"},
+                 {PW_HEAP_POISONED, "poisoned"}};
     name_write(text, "flags");
     pw_text_char(text, '[');
     for (size_t i = 0; i < PW_ARRAY_SIZE(names); i++)
@@ -202,11 +203,12 @@ static void block_member(struct pw_render *render, const char *name, const struc
     flags_member(text, block->flags);
     number_member(text, "heap", block->heap);
     number_member(text, "region", block->region);
-    if (block->has_evidence)
+    bool knows_threads = block->has_evidence && block->number != 0;
+    if (knows_threads)
         thread_member(render, "thread", block->alloc_thread);
     else
         null_member(text, "thread");
-    if (block->has_evidence && block->free_stack != 0)
+    if (knows_threads && block->free_stack != 0)
         thread_member(render, "free_thread", block->free_thread);
     else
         null_member(text, "free_thread");
@@ -222,7 +224,8 @@ enum column { FOUND, EXPECTED };
  * The damaged range as hex digits, from damage.start as far as the window goes; ".." where nobody
  * knows what should be there.
  */
-static void bytes_member(struct pw_text *text, const char *name, const struct pw_damage *damage, enum column column)
+static void bytes_member(struct pw_text *text, const char *name, const struct pw_damage *damage,
+                         enum column column)
 {
     uint64_t first = damage->start - damage->window;
     if (!pw_damage_is_shown(damage) || first >= damage->window_bytes) {
@@ -277,18 +280,26 @@ static void fault_members(struct pw_render *render)
     const struct pw_fault *fault = render->fault;
     struct pw_text *text = &render->text;
     bool is_mismatch = fault->kind == PW_KIND_FAMILY_MISMATCH;
+    bool is_request = fault->kind == PW_KIND_CALLOC_OVERFLOW || fault->kind == PW_KIND_SIZE_TOO_BIG;
+    bool is_calloc = fault->kind == PW_KIND_CALLOC_OVERFLOW;
+    bool is_given = fault->given_size != 0 || is_calloc || !is_request;
     string_member(text, "kind", pw_kind_name(fault->kind));
     bool_member(text, "certain", fault->is_certain);
     string_member(text, "operation", pw_operation_name(fault->operation));
     address_member(text, "address", fault->address);
     string_member(text, "access", access_name(fault->access));
-    number_member(text, "access_size", fault->access_size);
+    number_member(text, "access_size", is_request ? 0 : fault->access_size);
     address_member(text, "pc", fault->pc);
     number_member(text, "offset", fault->offset);
     string_member(text, "relation", relation_name(fault->relation));
     string_member(text, "released_as", is_mismatch ? pw_family_release_name(fault->released_as) : NULL);
-    number_member(text, "given_size", fault->given_size);
+    number_member(text, "given_count", is_calloc ? fault->access_size : 0);
+    number_member(text, "given_size", is_given ? fault->given_size : fault->access_size);
     number_member(text, "given_alignment", fault->given_alignment);
+    if (fault->kind == PW_KIND_OVERLAP && fault->damage.start != 0)
+        address_member(text, "source", fault->damage.start);
+    else
+        null_member(text, "source");
     string_member(text, "broken_rule", fault->broken_rule);
     string_member(text, "place", fault->place);
     thread_member(render, "thread", fault->thread);

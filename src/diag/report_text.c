@@ -45,18 +45,30 @@ static void location_write(struct pw_render *render)
         pw_say(render, fault->broken_rule);
         pw_say(render, "\n");
     }
+    if (fault->kind == PW_KIND_POISON && fault->place == NULL) {
+        pw_say_address(render, "", fault->address);
+        pw_say(render, " is what freed memory is filled with: "
+                       "a pointer was read from memory that was freed\n");
+    }
     if (!fault->is_certain)
         pw_say(render, "(probably: it can't be told for sure from what is left)\n");
     if (!block->known && render->text.length != before)
         pw_say(render, "\n");
 }
 
-/* "freed by thread T2 (name) here:" and the frames. */
-static void event_write(struct pw_render *render, const char *what, uint32_t thread, const struct pw_trace *trace)
+/*
+ * "freed by thread T2 (name) here:" and the frames. In a FREE block the links of its bin take the
+ * place of the threads and of the number, which is then 0.
+ */
+static void event_write(struct pw_render *render, const char *what, uint16_t thread,
+                        const struct pw_trace *trace)
 {
     pw_say(render, what);
     pw_say(render, " by thread ");
-    pw_say_thread(render, thread);
+    if (render->fault->block.number != 0)
+        pw_say_thread(render, thread);
+    else
+        pw_say(render, "T?");
     pw_say(render, " here:\n");
     pw_frames_write(render, trace, render->frame_limit);
     pw_say(render, "\n");
@@ -110,21 +122,23 @@ static void flags_write(struct pw_render *render, const struct pw_block_info *bl
             pw_say(render, flags[i].words);
 }
 
-/* The requested size and the family of a block are lost when it is free, the size when it is freed. */
+/* In a bin or a cache it is nobody's, and what is left of its last owner may mislead. */
+static bool is_idle(const struct pw_block_info *block)
+{
+    return block->state == PW_STATE_FREE || block->state == PW_STATE_CACHED;
+}
+
 static void block_words(struct pw_render *render, const struct pw_block_info *block)
 {
-    bool is_idle = block->state == PW_STATE_FREE || block->state == PW_STATE_CACHED;
     pw_say(render, pw_state_name(block->state));
-    if (!was_freed(block))
-        pw_say_number(render, ", ", block->size, " bytes of");
-    else
-        pw_say(render, ",");
-    pw_say_number(render, " ", block->block_size, was_freed(block) ? " bytes" : "");
-    if (!is_idle) {
-        pw_say(render, ", ");
+    if (is_idle(block)) {
+        pw_say_number(render, ", ", block->block_size, " bytes");
+    } else {
+        pw_say_number(render, ", ", block->size, " bytes of ");
+        pw_say_number(render, "", block->block_size, ", ");
         pw_say(render, pw_family_name(block->family));
+        flags_write(render, block);
     }
-    flags_write(render, block);
     if (block->has_evidence && block->number != 0) {
         pw_say_number(render, ", allocation number ", block->number, " of thread ");
         pw_say_thread(render, block->alloc_thread);
@@ -146,7 +160,7 @@ static void neighbour_write(struct pw_render *render, const char *where, const s
     pw_say_address(render, "", block->address);
     pw_say(render, ", ");
     block_words(render, block);
-    if (!block->has_evidence)
+    if (!block->has_evidence || is_idle(block))
         return;
     struct pw_trace trace = pw_trace_of_stack(render->frames, block->alloc_stack);
     pw_frames_write(render, &trace, NEIGHBOUR_FRAMES);

@@ -7,7 +7,7 @@ bool pw_fault_is_late(const struct pw_fault *fault)
     case PW_KIND_OVERFLOW:
     case PW_KIND_UNDERFLOW:
     case PW_KIND_USE_AFTER_FREE:
-        return fault->access == PW_ACCESS_NONE;
+        return fault->access == PW_ACCESS_NONE && fault->operation != PW_OP_ACCESS;
     case PW_KIND_HEADER:
         return true;
     default:
@@ -134,11 +134,14 @@ void pw_advice_write(struct pw_text *text, const struct pw_fault *fault, enum pw
     case PW_KIND_UNDERFLOW:
     case PW_KIND_USE_AFTER_FREE:
     case PW_KIND_HEADER:
-    case PW_KIND_POISON:
         damage_advice(text, fault, level);
         break;
     case PW_KIND_DOUBLE_FREE:
         double_free_advice(text, fault, level);
+        break;
+    case PW_KIND_POISON:
+        pw_text_str(text, "the pointer that the first frame follows was read from a block that was "
+                          "freed too early");
         break;
     case PW_KIND_BAD_FREE:
         pw_text_str(text, "only what malloc and its like returned can be given back, once");

@@ -12,7 +12,7 @@ static uint64_t limit_bytes(void)
     for (struct pw_cache *cache = pw_cache_first(); cache != NULL; cache = cache->next)
         live += cache->live_bytes;
     uint64_t share = live > 0 ? (uint64_t)live >> LIVE_SHARE_SHIFT : 0;
-    uint64_t least = pw_options()->quarantine_size_mb << 20;
+    uint64_t least = pw_options()->quarantine_size_mb << 20; /* 0 never gets here: there is none */
     return share > least ? share : least;
 }
 

@@ -77,8 +77,8 @@ PW_INLINE bool pw_quick_release_at(struct pw_cache *cache, void *pointer, enum p
     struct pw_fields fields = pw_word_fields(word);
     bool is_ours = fields.state == PW_STATE_LIVE &&
                    pw_word_is_sealed(pw_root.seal_key, address, word, granules);
-    if (level == PW_LEVEL_FAST)
-        is_ours = is_ours && (fields.flags & PW_HEAP_FAMILY_MASK) == family << PW_HEAP_FAMILY_SHIFT;
+    uint32_t its_family = (fields.flags & PW_HEAP_FAMILY_MASK) >> PW_HEAP_FAMILY_SHIFT;
+    is_ours = is_ours && (level == PW_LEVEL_OFF ? its_family != PW_FAMILY_INSTANCE : its_family == family);
     if (pw_unlikely(!is_ours || granules > PW_HEAP_NUM_BINS))
         return false;
     struct pw_ring *ring = &cache->rings[granules - 1];

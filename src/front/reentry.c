@@ -31,37 +31,6 @@ static struct pw_heap *acquire_any(void)
     }
 }
 
-static void *take(struct pw_heap *heap, size_t size, size_t align, bool zero,
-                  const struct pw_call *call)
-{
-    enum pw_level level = (enum pw_level)pw_root.level;
-    uint64_t granules = pw_granules_for(size, level);
-    if (granules > PW_HEAP_NUM_BINS || align > PW_HEAP_LARGE_ALLOC_THRESHOLD)
-        return pw_big_acquire(heap, size, align, zero, 0, 0, 0, call);
-    void *block = NULL;
-    if (align > PW_HEAP_ALIGNMENT)
-        block = pw_heap_take_aligned(heap, (uint32_t)granules, align);
-    else
-        (void)pw_heap_take(heap, (uint32_t)granules, 1, &block);
-    if (block == NULL)
-        return NULL;
-    struct pw_handle handle = pw_handle_of(block);
-    uint32_t flags = (uint32_t)call->family << PW_HEAP_FAMILY_SHIFT;
-    if (align > 1)
-        flags |= PW_HEAP_ALIGNED;
-    if (level >= PW_LEVEL_FULL) {
-        struct pw_block place = pw_block_at(pw_page_map_entry(handle.address), handle.address);
-        *pw_region_evidence(place.region, place.granule) = (struct pw_evidence){
-            .alloc_stack = pw_depot_put(&call->pc, 1), .alloc_thread = PW_MAX_THREADS};
-        pw_dress(&handle, size, zero, flags, PW_LEVEL_FULL);
-    } else if (level == PW_LEVEL_FAST) {
-        pw_dress(&handle, size, zero, flags, PW_LEVEL_FAST);
-    } else {
-        pw_dress(&handle, size, zero, flags, PW_LEVEL_OFF);
-    }
-    return block;
-}
-
 void *pw_reentry_acquire(size_t size, size_t align, bool zero, const struct pw_call *call)
 {
     sigset_t all, old;
@@ -69,7 +38,8 @@ void *pw_reentry_acquire(size_t size, size_t align, bool zero, const struct pw_c
         return NULL;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-    void *block = take(acquire_any(), size, align, zero, call);
+    uint32_t stack = pw_root.level >= PW_LEVEL_FULL ? pw_depot_put(&call->pc, 1) : 0;
+    void *block = pw_take_from(acquire_any(), size, align, zero, PW_MAX_THREADS, 0, stack, call);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     return block;
 }
@@ -100,40 +70,8 @@ void pw_reentry_settle(void)
     }
 }
 
-static bool patterns_hold(const struct pw_handle *handle, uint64_t size)
-{
-    uint64_t zone = handle->address + size;
-    if (pw_root.level == PW_LEVEL_OFF)
-        return true;
-    return pw_zone_near_holds(zone);
-}
-
 void pw_reentry_release(void *pointer, const struct pw_call *call)
 {
-    uint64_t entry;
-    struct pw_handle handle = pw_gate(pointer, &entry);
-    if (handle.header == NULL) {
-        pw_found_bad_pointer(pointer, call);
-        return;
-    }
-    struct pw_block block = pw_block_at(entry, handle.address);
-    bool is_mapped = block.region->shift == PW_PAGE_SHIFT;
-    if (!patterns_hold(&handle, pw_block_requested(block, handle.word))) {
-        pw_found_in_block(handle.address, call);
-        return;
-    }
-    uint64_t expected = handle.word;
-    if (!atomic_compare_exchange_strong_explicit(&handle.header->word, &expected,
-                                                 pw_word_pending(expected, PW_STATE_LIVE),
-                                                 memory_order_acq_rel, memory_order_acquire)) {
-        pw_found_bad_pointer(pointer, call);
-        return;
-    }
-    if (!is_mapped && pw_root.level >= PW_LEVEL_FAST)
-        pw_poison_write(handle.address, pw_poison_bytes(handle.bytes));
-    uint32_t flags = pw_word_fields(handle.word).flags;
-    pw_handle_set(&handle, PW_STATE_CACHED,
-                  is_mapped ? flags & (PW_HEAP_MAPPED | PW_HEAP_GUARDED) : 0,
-                  pw_word_fields(handle.word).slack);
-    put_block_aside(pointer);
+    if (pw_claim(pointer, call))
+        put_block_aside(pointer);
 }

@@ -20,8 +20,6 @@ static struct pw_fault mismatch(const struct pw_handle *handle, const struct pw_
 
 bool pw_check_release(const void *pointer, const struct pw_call *call, size_t size, size_t align)
 {
-    if (pw_root.level < PW_LEVEL_FAST)
-        return true;
     uint64_t entry;
     struct pw_handle handle = pw_gate(pointer, &entry);
     if (handle.header == NULL)
@@ -29,6 +27,14 @@ bool pw_check_release(const void *pointer, const struct pw_call *call, size_t si
     struct pw_block block = pw_block_at(entry, handle.address);
     uint32_t flags = pw_word_fields(handle.word).flags;
     enum pw_family family = (enum pw_family)((flags & PW_HEAP_FAMILY_MASK) >> PW_HEAP_FAMILY_SHIFT);
+    if ((family == PW_FAMILY_INSTANCE) != (call->family == PW_FAMILY_INSTANCE)) {
+        struct pw_fault fault = mismatch(&handle, &block, PW_KIND_BAD_FREE, call);
+        fault.place = "a block of another heap";
+        pw_found(&fault, call);
+        return false;
+    }
+    if (pw_root.level < PW_LEVEL_FAST)
+        return true;
     if (family != call->family && pw_options()->alloc_dealloc_mismatch) {
         struct pw_fault fault = mismatch(&handle, &block, PW_KIND_FAMILY_MISMATCH, call);
         pw_found(&fault, call);

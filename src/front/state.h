@@ -119,6 +119,14 @@ void pw_chores(struct pw_cache *cache, const struct pw_call *call);
 /* Set when the next are due. */
 void pw_chores_plan(struct pw_cache *cache);
 
+/* uncached.c: past the cache ------------------------------------------------------------------- */
+
+/* A LIVE block of any size from `heap`; NULL: no memory. Takes the heap's lock. */
+void *pw_take_from(struct pw_heap *heap, size_t size, size_t align, bool zero, uint16_t thread,
+                   uint32_t number, uint32_t stack, const struct pw_call *call);
+/* Check a LIVE block and make it CACHED, its caller's to give to pw_heap_free; false: reported. */
+bool pw_claim(void *pointer, const struct pw_call *call);
+
 /* big.c: MAPPED blocks ------------------------------------------------------------------------- */
 
 void *pw_big_acquire(struct pw_heap *heap, size_t size, size_t align, bool zero, uint16_t thread,

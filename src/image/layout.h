@@ -82,7 +82,8 @@ enum pw_state {
 #define PW_HEAP_POISONED 0x80u
 #define PW_HEAP_FAMILY_SHIFT 4u
 #define PW_HEAP_FAMILY_MASK 0x30u
-enum pw_family { PW_FAMILY_MALLOC, PW_FAMILY_NEW, PW_FAMILY_NEW_ARRAY };
+/* PW_FAMILY_INSTANCE: of a heap instance (pwheap_heap_create). */
+enum pw_family { PW_FAMILY_MALLOC, PW_FAMILY_NEW, PW_FAMILY_NEW_ARRAY, PW_FAMILY_INSTANCE };
 
 /*
  * The header proper. `word`, from the low bits up: magic 32, state 8, flags 8, slack 16; one word,

@@ -48,13 +48,14 @@ const char *pw_state_name(uint32_t state)
 
 const char *pw_family_name(enum pw_family family)
 {
-    static const char *const names[] = {"malloc", "new", "new[]"};
+    static const char *const names[] = {"malloc", "new", "new[]", "pwheap_heap_malloc"};
     return (unsigned)family < PW_ARRAY_SIZE(names) ? names[family] : "unknown";
 }
 
 const char *pw_family_release_name(enum pw_family family)
 {
-    static const char *const names[] = {"free", "operator delete", "operator delete[]"};
+    static const char *const names[] = {"free", "operator delete", "operator delete[]",
+                                        "pwheap_heap_free"};
     return (unsigned)family < PW_ARRAY_SIZE(names) ? names[family] : "unknown";
 }
 
