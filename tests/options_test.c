@@ -364,6 +364,9 @@ static void a_size_takes_unlimited_where_that_is_its_limit(void **state)
                    "option \"quarantine_size_mb\" is 0..1048576 MiB, not \"unlimited\"; stays 0");
     parse_good("seed=18446744073709551615");
     assert_true(options.seed == UINT64_MAX);
+    expect_warning("seed=18446744073709551616",
+                   "option \"seed\" is 0..18446744073709551615, not \"18446744073709551616\"; "
+                   "stays 0");
 }
 
 static void a_byte_is_at_most_255(void **state)

@@ -331,7 +331,8 @@ static struct pw_fault poison(void)
     fault.operation = PW_OP_ACCESS;
     fault.access = PW_ACCESS_READ;
     fault.address = 0xefefefefefefeff7;
-    fault.place = "no mapping: its bytes are those that freed memory is filled with";
+    fault.place = NULL;
+    fault.is_passed_on = true;
     return fault;
 }
 
@@ -365,7 +366,7 @@ static const struct sample samples[] = {
 };
 
 /* -- What a report says: taken by a callback, which keeps it from being printed. */
-static char captured[512 * 1024];
+static char captured[4 * 1024 * 1024];
 static struct pwheap_error captured_error;
 
 static bool capture(void *context, const struct pwheap_error *error)

@@ -290,6 +290,20 @@ static void test_threads_without_a_known_name_have_none(void **state)
     expect_in(text_report(fault), " in thread T1 (worker-1):\n");
 }
 
+static void test_what_a_free_block_no_longer_tells_is_not_made_up(void **state)
+{
+    (void)state;
+    struct pw_fault fault = double_free();
+    fault.block.state = PW_STATE_FREE;
+    fault.block.number = 0; /* its place is taken by the bin's links, as are the threads' */
+    expect_in(text_report(fault), "\nfreed by thread T? here:\n");
+    expect_in(captured, "\npreviously allocated by thread T? here:\n");
+    expect_in(captured, "\nblock: free, 64 bytes, heap 0, region 1\n");
+    fault.after = fault.block;
+    const char *after = strstr(text_report(fault), "\nblock after it: ");
+    assert_null(strstr(after, "    #0 ")); /* of an owner that is long gone */
+}
+
 static void test_a_report_that_is_too_long_is_cut_and_keeps_its_end(void **state)
 {
     (void)state;
@@ -346,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_the_picture_marks_damage_at_the_edges_of_rows_and_window),
         cmocka_unit_test(test_what_the_damage_looks_like_is_said),
         cmocka_unit_test(test_threads_without_a_known_name_have_none),
+        cmocka_unit_test(test_what_a_free_block_no_longer_tells_is_not_made_up),
         cmocka_unit_test(test_a_report_that_is_too_long_is_cut_and_keeps_its_end),
         cmocka_unit_test(test_garbage_in_a_fault_stays_within_bounds),
     };

@@ -38,6 +38,12 @@ static PW_NOINLINE void ours_with_id(uint64_t *frames, size_t *count)
     sink = pw_depot_put(frames, *count);
 }
 
+static PW_NOINLINE void ours_as_id(uint64_t *frames, size_t *count)
+{
+    sink = pw_unwind_capture_id(FRAMES, (uint64_t)__builtin_return_address(0), (uint64_t)__builtin_dwarf_cfa());
+    __asm__ volatile("" ::"r"(frames), "r"(count) : "memory");
+}
+
 static PW_NOINLINE void depot_only(uint64_t *frames, size_t *count)
 {
     sink = pw_depot_put(frames, *count);
@@ -107,6 +113,7 @@ static PW_NOINLINE double two_places(capture *f)
     static double took[ROUNDS];
     uint64_t frames[PW_MAX_FRAMES];
     size_t count = 0;
+    ours(frames, &count);
     for (size_t round = 0; round < ROUNDS; round++) {
         double start = now_ns();
         for (int i = 0; i < CALLS / 2; i++) {
@@ -125,6 +132,7 @@ static PW_NOINLINE double many_places(capture *f)
     static double took[ROUNDS];
     uint64_t frames[PW_MAX_FRAMES];
     size_t count = 0;
+    ours(frames, &count);
     for (size_t round = 0; round < ROUNDS; round++) {
         double start = now_ns();
         for (int i = 0; i < CALLS / 5; i++) {
@@ -153,6 +161,7 @@ static PW_NOINLINE void deep(int depth)
     printf("%-28s %8s %8s %8s   (ns a call, %d frames)\n", "", "same", "two", "many", FRAMES);
     row("pw_unwind_capture", ours);
     row("pw_unwind_capture and put", ours_with_id);
+    row("pw_unwind_capture_id", ours_as_id);
     row("pw_depot_put", depot_only);
     if (unw_backtrace != NULL)
         row("unw_backtrace", theirs);

@@ -23,14 +23,14 @@ enum pw_cfi_kind {
 struct pw_cfi_rule {
     uint8_t kind; /* enum pw_cfi_kind */
     uint8_t reg;
-    int32_t value; /* an expression: where it starts (its length first), from the module's start */
+    int32_t value; /* an expression: where it starts (its length first), from row.module */
 };
 
 /* How to undo one frame. The return address is that of column PW_REG_IP. */
 struct pw_cfi_row {
     struct pw_cfi_rule cfa; /* PW_CFI_REGISTER or PW_CFI_IS_EXPRESSION */
     struct pw_cfi_rule registers[PW_REG_COUNT];
-    const uint8_t *module; /* the module's start and end */
+    const uint8_t *module; /* what of it may be read: up to module_end */
     const uint8_t *module_end;
     bool is_signal_frame; /* the caller was interrupted: its ip is an instruction, no return address */
 };

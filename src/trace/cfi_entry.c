@@ -27,8 +27,9 @@ enum {
     TABLE_ENTRY_BYTES = 8,
 };
 
+/* Where the information about some code lies. */
 struct object {
-    const uint8_t *start;
+    const uint8_t *start; /* of what may be read: the module, or only its segment with the table */
     const uint8_t *end;
     const uint8_t *table; /* .eh_frame_hdr */
 };
@@ -46,6 +47,11 @@ static bool object_find(uint64_t pc, struct object *object)
     }
     struct found_object found;
     if (find_object((void *)pc, &found) != 0)
+        return false;
+    /* Of a module with gaps between its segments we are told the one that holds the address. */
+    const char *table = found.eh_frame;
+    if (table != NULL && (table < (const char *)found.map_start || table >= (const char *)found.map_end) &&
+        find_object(found.eh_frame, &found) != 0)
         return false;
     object->start = found.map_start;
     object->end = found.map_end;

@@ -9,7 +9,7 @@
 
 /* A frame description entry with its common information entry. */
 struct pw_cfi_entry {
-    const uint8_t *module; /* the module's start and end */
+    const uint8_t *module; /* what of it may be read: up to module_end */
     const uint8_t *module_end;
     uint64_t start; /* the addresses that it is about */
     uint64_t end;

@@ -85,8 +85,7 @@ struct pw_trace_thread *pw_trace_thread_make(void)
     if (thread == NULL)
         return NULL;
     thread->busy = false;
-    thread->walk.view = (struct pw_view){0};
-    pw_walk_forget(&thread->walk);
+    pw_walk_init(&thread->walk);
     pw_trace_thread_current = thread;
     return thread;
 }

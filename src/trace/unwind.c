@@ -8,6 +8,7 @@
 #include "trace/unwind.h"
 
 #include "base/arch.h"
+#include "trace/depot.h"
 #include "trace/general.h"
 #include "trace/libunwind.h"
 #include "trace/rules.h"
@@ -17,9 +18,6 @@
 enum { OWN_FRAMES = 32 };
 
 static _Atomic uint32_t generation; /* of the code: how often some of it went away */
-static bool is_verifying;
-static _Atomic size_t difference_count;
-static struct pw_unwind_difference last_difference;
 
 void pw_unwind_init(void)
 {
@@ -59,46 +57,62 @@ static PW_NOINLINE size_t capture_slowly(uint64_t *frames, size_t max, uint64_t 
     return count;
 }
 
-static PW_NOINLINE void verify(const uint64_t *frames, size_t count, size_t max, uint64_t caller_pc)
+static PW_NOINLINE uint32_t id_slowly(size_t max, uint64_t caller_pc, uint64_t caller_frame)
 {
-    struct pw_unwind_difference difference = {.our_count = count};
-    difference.their_count = pw_libunwind_trace(difference.theirs, max, caller_pc);
-    bool is_equal = count == difference.their_count;
-    for (size_t i = 0; i < count; i++) {
-        difference.ours[i] = frames[i];
-        is_equal = is_equal && frames[i] == difference.theirs[i];
+    uint64_t frames[PW_MAX_FRAMES];
+    return pw_depot_put(frames, capture_slowly(frames, max, caller_pc, caller_frame));
+}
+
+/* The thread's memory, marked busy; NULL: it can't be had now. */
+PW_INLINE struct pw_trace_thread *thread_begin(void)
+{
+    struct pw_trace_thread *thread = pw_trace_thread_current;
+    if (pw_unlikely(thread == NULL))
+        thread = pw_trace_thread_make();
+    if (!PW_ARCH_UNWINDS || pw_unlikely(thread == NULL || thread->busy))
+        return NULL;
+    thread->busy = true;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    uint32_t now = atomic_load_explicit(&generation, memory_order_relaxed);
+    if (pw_unlikely(thread->generation != now)) {
+        thread->generation = now;
+        pw_walk_forget(&thread->walk);
     }
-    if (is_equal)
-        return;
-    last_difference = difference;
-    atomic_fetch_add(&difference_count, 1);
+    return thread;
+}
+
+PW_INLINE void thread_end(struct pw_trace_thread *thread)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    thread->busy = false;
 }
 
 size_t pw_unwind_capture(uint64_t *frames, size_t max, uint64_t caller_pc, uint64_t caller_frame)
 {
     struct pw_entry entry = {.caller_pc = caller_pc, .caller_frame = caller_frame};
-    struct pw_trace_thread *thread = pw_trace_thread_current;
-    size_t count = 0;
     PW_ARCH_HERE(entry.ip, entry.sp, entry.fp);
-    if (pw_unlikely(thread == NULL))
-        thread = pw_trace_thread_make();
-    if (pw_likely(PW_ARCH_UNWINDS && thread != NULL && !thread->busy)) {
-        thread->busy = true;
-        __atomic_signal_fence(__ATOMIC_SEQ_CST);
-        uint32_t now = atomic_load_explicit(&generation, memory_order_relaxed);
-        if (pw_unlikely(thread->generation != now)) {
-            thread->generation = now;
-            pw_walk_forget(&thread->walk);
-        }
-        count = pw_walk(&thread->walk, &entry, frames, max);
-        __atomic_signal_fence(__ATOMIC_SEQ_CST);
-        thread->busy = false;
+    size_t count = 0;
+    struct pw_trace_thread *thread = thread_begin();
+    if (pw_likely(thread != NULL)) {
+        count = pw_walk(&thread->walk, &entry, max);
+        pw_walk_ips(&thread->walk, frames, count);
+        thread_end(thread);
     }
-    if (pw_unlikely(count == 0))
-        count = capture_slowly(frames, max, caller_pc, caller_frame);
-    if (pw_unlikely(is_verifying))
-        verify(frames, count, max, caller_pc);
-    return count;
+    return pw_likely(count != 0) ? count : capture_slowly(frames, max, caller_pc, caller_frame);
+}
+
+uint32_t pw_unwind_capture_id(size_t max, uint64_t caller_pc, uint64_t caller_frame)
+{
+    struct pw_entry entry = {.caller_pc = caller_pc, .caller_frame = caller_frame};
+    PW_ARCH_HERE(entry.ip, entry.sp, entry.fp);
+    uint32_t id = 0;
+    bool is_done = false;
+    struct pw_trace_thread *thread = thread_begin();
+    if (pw_likely(thread != NULL)) {
+        is_done = pw_walk_id(&thread->walk, &entry, max, &id);
+        thread_end(thread);
+    }
+    return pw_likely(is_done) ? id : id_slowly(max, caller_pc, caller_frame);
 }
 
 /* A jump to where no code is: it was a call most likely, and its return address lies on top of the stack. */
@@ -153,17 +167,4 @@ void pw_unwind_thread_exit(void)
 void pw_unwind_after_fork(void)
 {
     pw_trace_thread_after_fork();
-}
-
-bool pw_unwind_set_verify(bool on)
-{
-    is_verifying = on && pw_libunwind_open();
-    return is_verifying == on;
-}
-
-size_t pw_unwind_differences(struct pw_unwind_difference *last)
-{
-    if (last != NULL)
-        *last = last_difference;
-    return atomic_load(&difference_count);
 }

@@ -27,6 +27,12 @@ void pw_unwind_init(void);
 size_t pw_unwind_capture(uint64_t *frames, size_t max, uint64_t caller_pc, uint64_t caller_frame);
 
 /*
+ * The depot's id (depot.h) of that trace; 0: the depot has no room. Cheaper than capture and put: of a
+ * trace that differs from one of the thread's last ones in the innermost frames only the id is known.
+ */
+uint32_t pw_unwind_capture_id(size_t max, uint64_t caller_pc, uint64_t caller_frame);
+
+/*
  * The stack at a signal: frames[0] is the interrupted instruction itself, the rest return addresses.
  */
 size_t pw_unwind_from_signal(uint64_t *frames, size_t max, void *ucontext);
@@ -40,18 +46,5 @@ void pw_unwind_modules_changed(void);
 void pw_unwind_thread_exit(void);
 /* In the child of fork(): forget what other threads were in the middle of. */
 void pw_unwind_after_fork(void);
-
-/*
- * For tests: compare each trace with libunwind's from now on, and count those that differ; the last
- * such pair can be had. False: there is no libunwind.
- */
-struct pw_unwind_difference {
-    uint64_t ours[PW_MAX_FRAMES];
-    uint64_t theirs[PW_MAX_FRAMES];
-    size_t our_count;
-    size_t their_count;
-};
-bool pw_unwind_set_verify(bool on);
-size_t pw_unwind_differences(struct pw_unwind_difference *last);
 
 #endif

@@ -2,14 +2,19 @@
  * walk.h - the quick unwinder: cached rules, and the memory of the thread's last trace.
  *
  * A trace is a pure function of the place where it starts (ip, sp, fp) and of some words on the
- * stack: every return address, and of the saved frame pointers those that a frame hangs on. So when
- * a walk comes to a place (ip, sp) where the last one has been, what follows is what followed then,
- * if all those words are still the same. Comparing them is a load or two a frame; finding them anew
- * would be a chain of five dependent ones. The answer is the same, by construction.
+ * stack: every return address, and those saved frame pointers that a frame hangs on. So when a walk
+ * comes to a place (ip, sp) where the last one has been, what follows is what followed then, if all
+ * those words are still the same. Comparing them is a load or two a frame; finding them anew would be
+ * a chain of five dependent ones. The answer is the same, by construction.
  *
- *   records, innermost first:    first ──> |ip sp fp tag| ... | ... |ip sp fp tag| <── the end of the array
+ *   records:   ... | first: ip sp fp tag | ip sp fp tag | ... | ip sp fp tag |   the outermost ends the array
+ *                    <------- fresh ------->|<----- met again, compared ----->
  *
- * A record is only a hint: nothing of it is used before the words that it stands for were compared.
+ * Fresh records replace those before the met one, which stay as they are. A hash of all ips from the
+ * outermost up to each record is kept beside it; so the hash of a trace costs as little, and by it the depot's ids
+ * of the thread's last traces are found without going to the depot.
+ *
+ * Records are hints: nothing of them is used before the words that it stands for were compared.
  */
 #ifndef PW_TRACE_WALK_H
 #define PW_TRACE_WALK_H
@@ -18,12 +23,11 @@
 #include "trace/entry.h"
 #include "trace/view.h"
 
-/* Of a frame: where it goes on after the call, sp then, fp if it hangs on it. */
 struct pw_walk_record {
-    uint64_t ip;
-    uint64_t sp; /* the return address `ip` was read from sp - 8 */
-    uint64_t fp; /* only with PW_WALK_USES_FP */
-    uint64_t tag; /* where this frame saved its caller's fp, 0: nowhere; in the low bits PW_WALK_… */
+    uint64_t ip; /* where the frame goes on after the call; read from sp - 8, but for the first */
+    uint64_t sp; /* and its sp then */
+    uint64_t fp; /* with PW_WALK_USES_FP: its fp then */
+    uint64_t tag; /* address of the word that fp is in, 0: it is what it was at the entry; and PW_WALK_… */
 };
 
 enum {
@@ -31,27 +35,49 @@ enum {
     PW_WALK_BARRIER = 2, /* what comes next depends on more than that: find it anew */
     PW_WALK_END = 4,     /* nothing comes next */
     PW_WALK_FLAGS = 7,
-    PW_WALK_RECORDS = 2 * PW_MAX_FRAMES,
 };
 
-/* One for each thread; all zero but for `first`, set by pw_walk_forget. */
+enum {
+    PW_WALK_RECORDS = 2 * PW_MAX_FRAMES,
+    PW_WALK_ID_BITS = 7,
+};
+
+/* The depot's id of a trace of at most `max` frames. The hash's 64 bits stand for the frames. */
+struct pw_walk_id {
+    uint64_t hash;
+    uint32_t max; /* 0: not in use */
+    uint32_t id;
+};
+
+/* One for each thread; made by pw_walk_init. */
 struct pw_walk_memory {
     uint32_t first; /* index of the innermost record; PW_WALK_RECORDS: there is none */
     struct pw_view view;
     struct pw_entry_memory entry;
+    struct pw_walk_id ids[1 << PW_WALK_ID_BITS];
     struct pw_walk_record fresh[PW_MAX_FRAMES]; /* of the walk under way */
     struct pw_walk_record records[PW_WALK_RECORDS];
+    uint64_t hashes[PW_WALK_RECORDS]; /* of the ips of all records from the last down to this */
 };
 
-static inline void pw_walk_forget(struct pw_walk_memory *memory)
-{
-    memory->first = PW_WALK_RECORDS;
-}
+/* What another thread left there is forgotten. */
+void pw_walk_init(struct pw_walk_memory *memory);
+/* The code has changed: so may the rules. */
+void pw_walk_forget(struct pw_walk_memory *memory);
 
 /*
- * The trace from the caller on (entry.h) into `frames`, at most `max` of them, 1 to PW_MAX_FRAMES.
- * 0: a frame on the way is none for this.
+ * The trace from the caller on (entry.h): the ips of the first so many records from `first` on; at
+ * most `max`, 1 to PW_MAX_FRAMES. 0: a frame on the way is none for this, and `first` means nothing.
  */
-size_t pw_walk(struct pw_walk_memory *memory, const struct pw_entry *entry, uint64_t *frames, size_t max);
+size_t pw_walk(struct pw_walk_memory *memory, const struct pw_entry *entry, size_t max);
+/* After that: those ips. */
+PW_INLINE void pw_walk_ips(const struct pw_walk_memory *memory, uint64_t *ips, size_t count)
+{
+    const struct pw_walk_record *record = &memory->records[memory->first];
+    for (size_t i = 0; i < count; i++)
+        ips[i] = record[i].ip;
+}
+/* The same, as its id in the depot. False where pw_walk gives 0. */
+bool pw_walk_id(struct pw_walk_memory *memory, const struct pw_entry *entry, size_t max, uint32_t *id);
 
 #endif

@@ -29,10 +29,10 @@ def sentence(source, count):
 
 
 def make_text(path):
-    """20 MB of lines, for xz and perl."""
+    """11 MB of lines, for xz and perl."""
     source = random.Random(2)
     with open(path, "w") as out:
-        for number in range(160000):
+        for number in range(90000):
             out.write(f"{number} {source.random():.6f} {sentence(source, 16)}\n")
 
 

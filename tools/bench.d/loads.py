@@ -51,7 +51,7 @@ def redis_clients(folder):
         time.sleep(0.05)
     else:
         return False
-    load = ["redis-benchmark", "-s", socket, "-q", "-P", "16", "-c", "10", "-n", "60000", "-r", "40000", "-d", "150",
+    load = ["redis-benchmark", "-s", socket, "-q", "-P", "16", "-c", "10", "-n", "30000", "-r", "40000", "-d", "150",
             "-t", "set,get,incr,lpush,rpush,lpop,sadd,hset,spop,zadd,lrange_100,mset"]
     worked = subprocess.run(load, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
     subprocess.run(client + ["shutdown", "nosave"], capture_output=True)

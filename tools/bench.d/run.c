@@ -5,8 +5,9 @@
  *
  * Prints one line: "STATUS USER SYSTEM WALL MAXRSS_KIB", of the program and all its children that
  * it waited for. STATUS is the exit status, 128 + the signal that ended it, or 124 when it was
- * stopped after -t seconds. -E reaches the program only. A process of its own, small and not
- * preloaded, because a child's peak memory counts that of its parent before exec.
+ * stopped: after -t seconds of processor time in one process, or three times as many in all. -E
+ * reaches the program only. A process of its own, small and not preloaded, because a child's peak
+ * memory counts that of its parent before exec.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -19,10 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STATUS_TIMEOUT = 124, STATUS_NOT_STARTED = 127, SETTINGS_MAX = 64 };
+enum { STATUS_TIMEOUT = 124, STATUS_NOT_STARTED = 127, SETTINGS_MAX = 64, WALL_FACTOR = 3 };
 
 static struct {
-    unsigned seconds;
+    unsigned seconds; /* of processor time */
     const char *input, *output, *errors;
     char *settings[SETTINGS_MAX];
     unsigned setting_count;
@@ -61,6 +62,8 @@ __attribute__((noreturn)) static void start(char **arguments)
     setpgid(0, 0);
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
+    if (options.seconds > 0)
+        setrlimit(RLIMIT_CPU, &(struct rlimit){options.seconds, options.seconds + 2});
     redirect(options.input, O_RDONLY, STDIN_FILENO);
     redirect(options.output, O_WRONLY | O_CREAT | O_TRUNC, STDOUT_FILENO);
     redirect(options.errors, O_WRONLY | O_CREAT | O_TRUNC, STDERR_FILENO);
@@ -118,7 +121,7 @@ int main(int argc, char **argv)
     signal(SIGALRM, on_alarm);
     signal(SIGTERM, on_end);
     signal(SIGINT, on_end);
-    alarm(options.seconds);
+    alarm(options.seconds * WALL_FACTOR);
 
     int status;
     struct rusage usage;
@@ -128,7 +131,9 @@ int main(int argc, char **argv)
     alarm(0);
     kill(-child, SIGKILL); /* what the program left behind must not run beside the next one */
     int result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    printf("%d %.6f %.6f %.6f %ld\n", timed_out ? STATUS_TIMEOUT : result, seconds_of(usage.ru_utime),
+    if (timed_out || result == 128 + SIGXCPU)
+        result = STATUS_TIMEOUT;
+    printf("%d %.6f %.6f %.6f %ld\n", result, seconds_of(usage.ru_utime),
            seconds_of(usage.ru_stime), wall, usage.ru_maxrss);
     return 0;
 }

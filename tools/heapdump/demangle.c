@@ -1,40 +1,52 @@
 /*
  * demangle.c - see demangle.h
  *
- * A mangled name of a hundred bytes can stand for one of gigabytes (each substitution may double it)
- * so the demangler works within a limit of memory: past it, it gives up.
+ * A mangled name of a hundred bytes can stand for one of gigabytes, for each substitution may double
+ * it, and libstdc++'s demangler works on it for as long as that takes. So it works in a process of its
+ * own, within limits of memory and time; a name that breaks them stays mangled, and so do all after
+ * the MOST_FAILURES-th of that kind.
+ *
+ * One message each way on a socket pair: the name; what it means, empty if it means nothing.
  */
 #include "demangle.h"
 
-#include "base/base.h"
+#include "bytes.h"
 
 #include <dlfcn.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-typedef char *(*demangle_function)(const char *name, char *buffer, size_t *length, int *status);
-
 enum {
-    /* What the demangler may take besides what is held already. It holds its text twice for a moment. */
-    MOST_WORK_BYTES = 8 << 20,
-    MOST_NAME_BYTES = 1 << 16,
+    MOST_NAME_BYTES = 1 << 13,
+    MOST_TEXT_BYTES = 1 << 16,
+    MOST_MILLISECONDS = 1000,
+    MOST_WORK_BYTES = 64 << 20, /* of address space, besides what is held at the start */
+    MOST_FAILURES = 3,
+    CACHE_ENTRIES = 256,
 };
 
-static demangle_function find_demangler(void)
-{
-    static bool is_looked_up;
-    static demangle_function found;
-    if (is_looked_up)
-        return found;
-    is_looked_up = true;
-    void *library = dlopen("libstdc++.so.6", RTLD_NOW | RTLD_LOCAL);
-    if (library != NULL)
-        found = (demangle_function)(uintptr_t)dlsym(library, "__cxa_demangle");
-    return found;
-}
+static struct {
+    pid_t process; /* 0: none is running */
+    int socket;    /* ours, when it runs */
+    unsigned failures;
+    struct {
+        char *name;
+        char *text; /* NULL: it means nothing */
+    } cache[CACHE_ENTRIES];
+    char text[MOST_TEXT_BYTES + 1];
+} demangler;
+
+/* ---- in the demangler's process ---- */
+
+typedef char *(*demangle_function)(const char *name, char *buffer, size_t *length, int *status);
 
 /* Bytes of address space in use; 0: not known. */
 static uint64_t address_space_bytes(void)
@@ -49,28 +61,143 @@ static uint64_t address_space_bytes(void)
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static char *demangle_within_limit(demangle_function function, const char *name)
+static void limit_memory(void)
 {
-    struct rlimit old;
+    struct rlimit limit;
+    uint64_t most = address_space_bytes() + MOST_WORK_BYTES;
+    if (most <= MOST_WORK_BYTES || getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur <= most)
+        return;
+    limit.rlim_cur = most;
+    setrlimit(RLIMIT_AS, &limit);
+}
+
+static void answer(int socket, demangle_function function, const char *name)
+{
     int status = 0;
-    uint64_t used = address_space_bytes();
-    bool is_limited = used != 0 && getrlimit(RLIMIT_AS, &old) == 0;
-    if (is_limited) {
-        struct rlimit low = {.rlim_cur = used + MOST_WORK_BYTES, .rlim_max = old.rlim_max};
-        is_limited = low.rlim_cur < old.rlim_cur && setrlimit(RLIMIT_AS, &low) == 0;
-    }
     char *text = function(name, NULL, NULL, &status);
-    if (is_limited)
-        setrlimit(RLIMIT_AS, &old);
-    return text;
+    size_t length = text == NULL ? 0 : strlen(text);
+    if (length > MOST_TEXT_BYTES)
+        length = 0;
+    /* With the NUL, for a message of no bytes would look like the end. */
+    if (send(socket, length == 0 ? "" : text, length + 1, MSG_NOSIGNAL) < 0)
+        _exit(0);
+    free(text);
+}
+
+_Noreturn static void run_demangler(int socket)
+{
+    char name[MOST_NAME_BYTES + 1];
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        close(fd); /* else who waits for the end of our output would wait for this process too */
+    void *library = dlopen("libstdc++.so.6", RTLD_NOW | RTLD_LOCAL);
+    void *found = library == NULL ? NULL : dlsym(library, "__cxa_demangle");
+    if (found == NULL)
+        _exit(0);
+    limit_memory();
+    for (ssize_t length; (length = recv(socket, name, MOST_NAME_BYTES, 0)) > 0;) {
+        name[length] = '\0';
+        answer(socket, (demangle_function)(uintptr_t)found, name);
+    }
+    _exit(0);
+}
+
+/* ---- in ours ---- */
+
+static void stop_demangler(void)
+{
+    if (demangler.process == 0)
+        return;
+    close(demangler.socket);
+    kill(demangler.process, SIGKILL);
+    waitpid(demangler.process, NULL, 0);
+    demangler.process = 0;
+}
+
+static bool start_demangler(void)
+{
+    int sockets[2];
+    if (demangler.process != 0)
+        return true;
+    if (demangler.failures == MOST_FAILURES ||
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0)
+        return false;
+    demangler.process = fork();
+    if (demangler.process == 0) {
+        close(sockets[0]);
+        run_demangler(sockets[1]);
+    }
+    close(sockets[1]);
+    demangler.socket = sockets[0];
+    if (demangler.process > 0)
+        return true;
+    close(sockets[0]);
+    demangler.process = 0;
+    demangler.failures = MOST_FAILURES;
+    return false;
+}
+
+/* The answer is in demangler.text. False: there was none. */
+static bool ask_demangler(const char *name, size_t length)
+{
+    struct pollfd wait = {.fd = demangler.socket, .events = POLLIN};
+    if (send(demangler.socket, name, length, MSG_NOSIGNAL) != (ssize_t)length ||
+        poll(&wait, 1, MOST_MILLISECONDS) != 1)
+        return false;
+    ssize_t got = recv(demangler.socket, demangler.text, MOST_TEXT_BYTES + 1, 0);
+    if (got <= 0)
+        return false;
+    demangler.text[got - 1] = '\0';
+    return true;
+}
+
+/* NULL: it means nothing, or that can't be found out. */
+static const char *ask(const char *name)
+{
+    size_t length = strlen(name);
+    if (length > MOST_NAME_BYTES || !start_demangler())
+        return NULL;
+    if (ask_demangler(name, length))
+        return demangler.text[0] != '\0' ? demangler.text : NULL;
+    stop_demangler();
+    demangler.failures++;
+    return NULL;
+}
+
+static size_t cache_index(const char *name)
+{
+    uint64_t hash = 0xCBF29CE484222325u; /* FNV-1a */
+    for (const char *at = name; *at != '\0'; at++)
+        hash = (hash ^ (unsigned char)*at) * 0x100000001B3u;
+    return (hash >> 32) % CACHE_ENTRIES;
+}
+
+static char *copy(const char *text)
+{
+    return text == NULL ? NULL : strcpy(heapdump_grow(NULL, strlen(text) + 1, 1), text);
 }
 
 const char *demangle(const char *name)
 {
-    static char *held;
-    if (strncmp(name, "_Z", 2) != 0 || find_demangler() == NULL)
+    if (strncmp(name, "_Z", 2) != 0)
         return name;
-    free(held);
-    held = demangle_within_limit(find_demangler(), name);
-    return held != NULL && strlen(held) <= MOST_NAME_BYTES ? held : name;
+    size_t index = cache_index(name);
+    const char *held = demangler.cache[index].name;
+    if (held == NULL || strcmp(held, name) != 0) {
+        free(demangler.cache[index].name);
+        free(demangler.cache[index].text);
+        demangler.cache[index].name = copy(name);
+        demangler.cache[index].text = copy(ask(name));
+    }
+    return demangler.cache[index].text != NULL ? demangler.cache[index].text : name;
+}
+
+void demangle_close(void)
+{
+    stop_demangler();
+    for (size_t i = 0; i < CACHE_ENTRIES; i++) {
+        free(demangler.cache[i].name);
+        free(demangler.cache[i].text);
+    }
+    memset(&demangler.cache, 0, sizeof demangler.cache);
 }

@@ -9,5 +9,7 @@
 
 /* `name` demangled, or `name` itself. Until the next call. */
 const char *demangle(const char *name);
+/* Give back what demangle() holds. */
+void demangle_close(void);
 
 #endif

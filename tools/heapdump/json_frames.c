@@ -10,8 +10,14 @@ enum { MOST_DEPTH = 64 };
 static const char *const member_names[] = {
     [JSON_PC] = "\"pc\"",         [JSON_MODULE] = "\"module\"",     [JSON_BUILD_ID] = "\"build_id\"",
     [JSON_OFFSET] = "\"offset\"", [JSON_FUNCTION] = "\"function\"", [JSON_FILE] = "\"file\"",
+    [JSON_LINE] = "\"line\"",     [JSON_COLUMN] = "\"column\"",
 };
 _Static_assert(PW_ARRAY_SIZE(member_names) == JSON_MEMBER_COUNT, "a name for every member");
+
+const char *json_member_name(enum json_member member)
+{
+    return member_names[member];
+}
 
 /* The text still to be read. */
 struct scan {
@@ -94,11 +100,18 @@ static bool scan_string(struct scan *scan)
     return false;
 }
 
+static bool is_frame(const struct json_frame *frame)
+{
+    struct span file = frame->members[JSON_FILE];
+    return frame->members[JSON_PC].length != 0 && frame->members[JSON_MODULE].length != 0 &&
+           frame->members[JSON_OFFSET].length != 0 &&
+           (file.length == 0 || span_starts_with(file, SPAN("null")));
+}
+
 /* Keep `frame` if it is one; it replaces those found inside of it. */
 static void keep_frame(struct json_frames *found, const struct json_frame *frame)
 {
-    if (frame->members[JSON_PC].length == 0 || frame->members[JSON_MODULE].length == 0 ||
-        frame->members[JSON_OFFSET].length == 0 || frame->members[JSON_FILE].length != 0)
+    if (!is_frame(frame))
         return;
     while (found->count > 0 && found->frames[found->count - 1].object.at > frame->object.at)
         found->count--;

@@ -18,10 +18,12 @@ enum json_member {
     JSON_OFFSET,
     JSON_FUNCTION,
     JSON_FILE,
+    JSON_LINE,
+    JSON_COLUMN,
     JSON_MEMBER_COUNT,
 };
 
-/* An object with the strings "pc", "module" and "offset" and without "file". */
+/* An object with "pc", "module" and "offset" whose "file" is missing or null. */
 struct json_frame {
     struct span object;                     /* from { to } */
     bool is_in_array;                       /* it may become several */
@@ -37,6 +39,9 @@ struct json_frames {
 /* False: `text` is not one JSON value. Empties `found` first. */
 bool json_frames_find(struct span text, struct json_frames *found);
 void json_frames_free(struct json_frames *found);
+
+/* The member's name in quotes. */
+const char *json_member_name(enum json_member member);
 
 /*
  * Append the text of a string as it stands in JSON, quotes included. False: it is no string, or one

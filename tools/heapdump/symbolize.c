@@ -5,6 +5,7 @@
  *   symbolize_command ── input_next ── symbolize_text ── frame_line_parse ──┐
  *                                  └── symbolize_json ── json_frames_find ──┴── symbols_locate
  */
+#include "demangle.h"
 #include "heapdump.h"
 #include "stream.h"
 #include "symbolizer.h"
@@ -96,9 +97,11 @@ static struct span symbolize_line(struct symbolizer *symbolizer, const struct in
 
 static void free_symbolizer(struct symbolizer *symbolizer)
 {
+    demangle_close();
     symbols_close(symbolizer->symbols);
     bytes_free(&symbolizer->output);
     bytes_free(&symbolizer->path);
+    bytes_free(&symbolizer->value);
     bytes_free(&symbolizer->module);
     bytes_free(&symbolizer->build_id);
     bytes_free(&symbolizer->function);

@@ -39,48 +39,78 @@ static size_t locate(struct symbolizer *symbolizer, const struct json_frame *fra
     return symbols_locate(symbolizer->symbols, &address, symbolizer->frames);
 }
 
-static void append_member(struct bytes *output, const char *name, uint64_t value)
+/* The value that `member` is to have, into `value`; left empty where nothing is known. */
+static void append_value(struct symbolizer *symbolizer, enum json_member member,
+                         const struct source_frame *source, struct bytes *value)
 {
-    bytes_str(output, ",\"");
-    bytes_str(output, name);
-    bytes_str(output, "\":");
-    bytes_unsigned(output, value);
+    const char *function;
+    switch (member) {
+    case JSON_FUNCTION:
+        function = source_function(&symbolizer->style, source);
+        if (function != NULL)
+            json_string_encode(value, function);
+        else
+            bytes_str(value, "null");
+        break;
+    case JSON_FILE:
+        if (source->file == NULL)
+            break;
+        source_path(&symbolizer->style, source, &symbolizer->path);
+        json_string_encode(value, symbolizer->path.data);
+        break;
+    case JSON_LINE:
+        if (source->line != 0)
+            bytes_unsigned(value, source->line);
+        break;
+    case JSON_COLUMN:
+        if (source->column != 0)
+            bytes_unsigned(value, source->column);
+        break;
+    default:
+        break;
+    }
 }
 
-static void append_source(struct symbolizer *symbolizer, const struct source_frame *source)
+/* The member that is to be changed and comes first at or after `from`; JSON_MEMBER_COUNT: none. */
+static enum json_member next_member(const struct json_frame *frame, const char *from)
 {
-    struct bytes *output = &symbolizer->output;
-    if (source->file == NULL)
-        return;
-    source_path(&symbolizer->style, source, &symbolizer->path);
-    bytes_str(output, ",\"file\":");
-    json_string_encode(output, symbolizer->path.data);
-    if (source->line != 0)
-        append_member(output, "line", source->line);
-    if (source->column != 0)
-        append_member(output, "column", source->column);
+    enum json_member next = JSON_MEMBER_COUNT;
+    for (enum json_member member = JSON_FUNCTION; member < JSON_MEMBER_COUNT; member++) {
+        struct span value = frame->members[member];
+        if (value.length != 0 && value.at >= from &&
+            (next == JSON_MEMBER_COUNT || value.at < frame->members[next].at))
+            next = member;
+    }
+    return next;
 }
 
-/* The object as it stands, but for the function's name, and with more members at its end. */
+/* The object as it stands but for what is known now: in its place if it has one, else at the end. */
 static void append_frame(struct symbolizer *symbolizer, const struct json_frame *frame,
                          const struct source_frame *source)
 {
     struct bytes *output = &symbolizer->output;
-    struct span old = frame->members[JSON_FUNCTION];
+    struct bytes *value = &symbolizer->value;
     const char *from = frame->object.at;
-    const char *brace = from + frame->object.length - 1;
-    const char *function = source_function(&symbolizer->style, source);
-    if (function != NULL && old.length != 0) {
+    enum json_member member;
+    while ((member = next_member(frame, from)) != JSON_MEMBER_COUNT) {
+        struct span old = frame->members[member];
+        bytes_clear(value);
+        append_value(symbolizer, member, source, value);
         bytes_span(output, span_between(from, old.at));
-        json_string_encode(output, function);
+        bytes_span(output, value->length != 0 ? (struct span){value->data, value->length} : old);
         from = old.at + old.length;
     }
-    bytes_span(output, span_between(from, brace));
-    if (function != NULL && old.length == 0) {
-        bytes_str(output, ",\"function\":");
-        json_string_encode(output, function);
+    bytes_span(output, span_between(from, frame->object.at + frame->object.length - 1));
+    for (member = JSON_FUNCTION; member < JSON_MEMBER_COUNT; member++) {
+        bytes_clear(value);
+        append_value(symbolizer, member, source, value);
+        if (frame->members[member].length != 0 || value->length == 0)
+            continue;
+        bytes_char(output, ',');
+        bytes_str(output, json_member_name(member));
+        bytes_char(output, ':');
+        bytes_span(output, (struct span){value->data, value->length});
     }
-    append_source(symbolizer, source);
     bytes_char(output, '}');
 }
 

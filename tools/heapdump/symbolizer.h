@@ -16,6 +16,7 @@ struct symbolizer {
     /* Kept for their memory; each use empties its own first. */
     struct bytes output;
     struct bytes path;
+    struct bytes value;
     struct bytes module;
     struct bytes build_id;
     struct bytes function;

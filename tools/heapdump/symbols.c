@@ -17,6 +17,7 @@ struct symbols {
     uint64_t questions;
     char *debuginfo_path; /* libdwfl gets a pointer to it */
     Dwfl_Callbacks callbacks;
+    struct bytes full_name; /* the last one that was made up */
     struct held_module held[SYMBOLS_MODULES];
 };
 
@@ -48,6 +49,7 @@ void symbols_close(struct symbols *symbols)
 {
     for (size_t i = 0; i < SYMBOLS_MODULES; i++)
         release(&symbols->held[i]);
+    bytes_free(&symbols->full_name);
     free(symbols->debuginfo_path);
     free(symbols);
 }
@@ -79,12 +81,19 @@ static struct debug_module *get_module(struct symbols *symbols, const char *path
     return &held->module;
 }
 
-/* DWARF leaves out the mangled name of what is local to a C++ file; the symbol table has it. */
-static void set_full_name(struct debug_module *module, uint64_t offset, struct source_frame *frame)
+/*
+ * DWARF leaves out the mangled name of what is local to a C++ file; the symbol table has it, with a
+ * ".constprop.0" or the like behind it, which DWARF's names never have.
+ */
+static void set_full_name(struct symbols *symbols, struct debug_module *module, uint64_t offset,
+                          struct source_frame *frame)
 {
     const char *symbol = debug_module_symbol(module, offset);
-    if (symbol != NULL && strncmp(symbol, "_Z", 2) == 0)
-        frame->function = symbol;
+    if (symbol == NULL || strncmp(symbol, "_Z", 2) != 0)
+        return;
+    bytes_clear(&symbols->full_name);
+    bytes_append(&symbols->full_name, symbol, strcspn(symbol, "."));
+    frame->function = symbols->full_name.data;
 }
 
 /* The name without DWARF: what the report has, else what the symbol table has. */
@@ -110,6 +119,6 @@ size_t symbols_locate(struct symbols *symbols, const struct code_address *addres
     if (outermost->function == NULL)
         outermost->function = other_name(module, address);
     else if (outermost->is_short_name)
-        set_full_name(module, address->offset, outermost);
+        set_full_name(symbols, module, address->offset, outermost);
     return count;
 }

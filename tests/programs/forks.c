@@ -1,0 +1,262 @@
+/* forks.c - children: of threaded programs, of their threads, with handlers, and by every other way. */
+#include "common.h"
+
+#include <spawn.h>
+
+extern char **environ;
+
+enum { THREADS = 4, BLOCKS = 200 };
+static _Atomic bool stop;
+static _Atomic unsigned rounds;
+static struct note *of_the_parent[BLOCKS];
+
+static void *churn_until_stop(void *number)
+{
+    for (uintptr_t seed = (uintptr_t)number + 1; !atomic_load(&stop); seed++) {
+        churn(200, seed % 8 == 0 ? 60 * KIB : 3000, seed);
+        atomic_fetch_add(&rounds, 1);
+    }
+    return NULL;
+}
+
+static void start_threads(pthread_t threads[THREADS])
+{
+    for (uintptr_t i = 0; i < THREADS; i++)
+        CHECK(pthread_create(&threads[i], NULL, churn_until_stop, (void *)i) == 0);
+    while (atomic_load(&rounds) < THREADS)
+        churn(10, 1000, 1);
+}
+
+static void stop_threads(pthread_t threads[THREADS])
+{
+    atomic_store(&stop, true);
+    for (size_t i = 0; i < THREADS; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+}
+
+static void *make_blocks(void *unused)
+{
+    (void)unused;
+    for (uint32_t i = 0; i < BLOCKS; i++)
+        of_the_parent[i] = note_new(20 + i * (i % 16 == 0 ? 400 : 10), i);
+    return NULL;
+}
+
+/* Blocks of a thread that will not be in the children. */
+static void make_blocks_in_a_thread(void)
+{
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, make_blocks, NULL) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+}
+
+static void free_blocks(void)
+{
+    for (size_t i = 0; i < BLOCKS; i++)
+        note_free(of_the_parent[i]);
+}
+
+static void be_a_child(uint64_t seed)
+{
+    churn(500, 5000, seed);
+    free_blocks();
+    churn(500, 50000, seed + 1);
+}
+
+static void loop(void)
+{
+    enum { FORKS = 60 };
+    pthread_t threads[THREADS];
+    unsigned fine = 0;
+    make_blocks_in_a_thread();
+    start_threads(threads);
+    for (unsigned i = 0; i < FORKS; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            be_a_child(i + 1);
+            if (i % 2 == 0)
+                exit(0);
+            _exit(0);
+        }
+        fine += status_of(pid) == 0;
+    }
+    stop_threads(threads);
+    free_blocks();
+    (void)printf("%u of %d children ended with 0\n", fine, FORKS);
+}
+
+static void *fork_some(void *sum)
+{
+    for (unsigned i = 0; i < 12; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            be_a_child(i + 1);
+            exit(0);
+        }
+        *(unsigned *)sum += status_of(pid) == 0;
+        churn(200, 3000, i + 1);
+    }
+    return NULL;
+}
+
+/* Several threads fork while the others allocate. */
+static void from_threads(void)
+{
+    pthread_t threads[THREADS], forking[THREADS];
+    unsigned fine[THREADS] = {0}, sum = 0;
+    make_blocks_in_a_thread();
+    start_threads(threads);
+    for (size_t i = 0; i < THREADS; i++)
+        CHECK(pthread_create(&forking[i], NULL, fork_some, &fine[i]) == 0);
+    for (size_t i = 0; i < THREADS; i++) {
+        CHECK(pthread_join(forking[i], NULL) == 0);
+        sum += fine[i];
+    }
+    stop_threads(threads);
+    (void)printf("%u children of threads ended with 0\n", sum);
+}
+
+/* A child that has threads of its own, and children. */
+static void generations(void)
+{
+    enum { DEPTH = 6 };
+    int depth = 0;
+    make_blocks_in_a_thread();
+    for (; depth < DEPTH; depth++) {
+        pthread_t threads[THREADS];
+        atomic_store(&stop, false);
+        start_threads(threads);
+        pid_t pid = fork();
+        if (pid != 0) {
+            stop_threads(threads);
+            free_blocks();
+            if (depth == 0)
+                (void)printf("the oldest child ended with %d\n", status_of(pid));
+            else
+                exit(status_of(pid));
+            return;
+        }
+        atomic_store(&rounds, 0);
+    }
+    be_a_child(5);
+    exit(0);
+}
+
+/* -- Handlers */
+
+static struct note *of_handlers[3][8];
+static unsigned prepared, after_in_parent, after_in_child;
+
+static void allocate_in_handler(unsigned row)
+{
+    for (uint32_t i = 0; i < 8; i++) {
+        if (of_handlers[row][i] != NULL)
+            note_free(of_handlers[row][i]);
+        of_handlers[row][i] = note_new(10 + i * (i == 7 ? 5000 : 100), i);
+    }
+    churn(100, 3000, row + 1);
+}
+
+static void prepare(void)
+{
+    prepared++;
+    allocate_in_handler(0);
+}
+
+static void in_parent(void)
+{
+    after_in_parent++;
+    allocate_in_handler(1);
+}
+
+static void in_child(void)
+{
+    after_in_child++;
+    allocate_in_handler(0);
+    allocate_in_handler(2);
+}
+
+static void register_handlers(void)
+{
+    CHECK(pthread_atfork(prepare, in_parent, in_child) == 0);
+}
+
+/* Before any constructor of this program, and so before a heap that is linked statically set itself up. */
+static void register_first(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "handlers") == 0)
+        register_handlers();
+}
+__attribute__((section(".preinit_array"), used)) static void (*first)(int, char **) = register_first;
+
+static void handlers(void)
+{
+    enum { FORKS = 30 };
+    pthread_t threads[THREADS];
+    unsigned fine = 0;
+    register_handlers();
+    make_blocks_in_a_thread();
+    start_threads(threads);
+    for (unsigned i = 0; i < FORKS; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            be_a_child(i + 1);
+            exit(after_in_child == 2 ? 0 : 1);
+        }
+        fine += status_of(pid) == 0;
+    }
+    stop_threads(threads);
+    (void)printf("%u of %d children ended with 0; handlers ran %u and %u times\n", fine, FORKS, prepared,
+                 after_in_parent);
+}
+
+/* -- Other ways to have a child */
+
+static void others(void)
+{
+    char name[] = "echo", word[] = "spawned";
+    char *const echo[] = {name, word, NULL};
+    pthread_t threads[THREADS];
+    pid_t pid;
+    start_threads(threads);
+    for (int i = 0; i < 10; i++) {
+        (void)fflush(stdout);
+        pid = vfork();
+        if (pid == 0) {
+            (void)execl("/bin/echo", "echo", "of vfork", NULL);
+            _exit(1);
+        }
+        CHECK(status_of(pid) == 0);
+        CHECK(posix_spawn(&pid, "/bin/echo", NULL, NULL, echo, environ) == 0);
+        CHECK(status_of(pid) == 0);
+        CHECK(system("echo of system | cat") == 0);
+        char line[64] = "";
+        FILE *stream = popen("echo of popen", "r");
+        CHECK(stream != NULL && fgets(line, sizeof line, stream) != NULL && pclose(stream) == 0);
+        (void)fputs(line, stdout);
+    }
+    stop_threads(threads);
+    churn(1000, 5000, 3);
+}
+
+/* _Fork runs no handlers: fine in a program with one thread. */
+static void without_handlers(void)
+{
+    make_blocks(NULL);
+    pid_t pid = _Fork();
+    if (pid == 0) {
+        be_a_child(1);
+        exit(0);
+    }
+    (void)printf("the child of _Fork ended with %d\n", status_of(pid));
+    free_blocks();
+}
+
+int main(int argc, char **argv)
+{
+    static const struct mode modes[] = {
+        {"loop", loop},         {"from_threads", from_threads}, {"generations", generations},
+        {"handlers", handlers}, {"others", others},             {"without_handlers", without_handlers},
+    };
+    return RUN_MODE(argc, argv, modes);
+}
