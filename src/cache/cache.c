@@ -2,6 +2,7 @@
 #include "cache/cache.h"
 
 #include "base/lock.h"
+#include "cache/transfer.h"
 
 enum {
     RING_BYTES = 16384, /* what a full ring may hold, but … */
@@ -44,6 +45,7 @@ bool pw_cache_init(enum pw_level level, void *(*map)(size_t bytes))
         first += places;
     }
     ENSURE(first <= PW_CACHE_PLACES);
+    (void)pw_transfer_init(map);
     return true;
 }
 
@@ -81,32 +83,54 @@ struct pw_cache *pw_cache_open(uint16_t thread, struct pw_thread_image *image, s
     return cache;
 }
 
-static void take_out(struct pw_cache *cache, struct pw_ring *ring, uint32_t want,
-                     bool (*check)(void *))
+/* The `want` oldest blocks of a ring; how many there were. */
+static uint32_t take_oldest(struct pw_cache *cache, struct pw_ring *ring, uint32_t want,
+                            void *out[MOST_PLACES])
 {
-    void *out[MOST_PLACES];
     uint32_t count = 0;
-    for (; want > 0 && ring->count > 0; want--) {
-        void *block = cache->places[ring->first + ring->head];
+    for (; count < want && ring->count > 0; count++) {
+        out[count] = cache->places[ring->first + ring->head];
         ring->head = (ring->head + 1) & ring->mask;
         ring->count--;
-        if (check == NULL || check(block))
-            out[count++] = block;
     }
-    pw_heap_give(out, count);
+    return count;
+}
+
+static void give_checked(void **blocks, uint32_t count, bool (*check)(void *))
+{
+    uint32_t fine = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (check == NULL || check(blocks[i]))
+            blocks[fine++] = blocks[i];
+    pw_heap_give(blocks, fine);
 }
 
 void pw_cache_drain(struct pw_cache *cache, uint32_t granules, bool (*check)(void *block))
 {
     struct pw_ring *ring = &cache->rings[granules - 1];
-    take_out(cache, ring, (uint32_t)ring->mask / 2 + 1, check);
+    void *out[MOST_PLACES];
+    uint32_t count = take_oldest(cache, ring, (uint32_t)ring->mask / 2 + 1, out);
+    uint32_t kept = pw_transfer_put(granules, out, count);
+    give_checked(out + kept, count - kept, check);
 }
 
 void pw_cache_flush(struct pw_cache *cache)
 {
-    for (uint32_t i = 0; i < PW_CACHE_CLASSES; i++)
-        if (cache->rings[i].count > 0)
-            take_out(cache, &cache->rings[i], cache->rings[i].count, NULL);
+    void *out[MOST_PLACES];
+    for (uint32_t i = 0; i < PW_CACHE_CLASSES; i++) {
+        uint32_t count = take_oldest(cache, &cache->rings[i], cache->rings[i].count, out);
+        if (count > 0)
+            pw_heap_give(out, count);
+    }
+}
+
+void pw_cache_flush_transfer(bool (*check)(void *block))
+{
+    void *out[MOST_PLACES];
+    uint32_t count;
+    for (uint32_t granules = 1; granules <= PW_CACHE_CLASSES; granules++)
+        while ((count = pw_transfer_take(granules, out, MOST_PLACES)) > 0)
+            give_checked(out, count, check);
 }
 
 void pw_cache_close(struct pw_cache *cache)
@@ -127,10 +151,12 @@ struct pw_cache *pw_cache_first(void)
 void pw_cache_before_fork(void)
 {
     pw_lock_acquire(&cache_lock);
+    pw_transfer_before_fork();
 }
 
 void pw_cache_after_fork(void)
 {
+    pw_transfer_after_fork();
     pw_lock_release(&cache_lock);
 }
 
@@ -142,7 +168,11 @@ bool pw_cache_refill(struct pw_cache *cache, uint32_t granules)
     uint32_t want = ring->count < ring->keep ? (uint32_t)(ring->keep - ring->count) : 0;
     want += ring->batch;
     uint32_t room = (uint32_t)ring->mask + 1 - ring->count;
-    uint32_t count = pw_heap_take(cache->heap, granules, want < room ? want : room, blocks);
+    if (want > room)
+        want = room;
+    uint32_t count = pw_transfer_take(granules, blocks, want);
+    if (count == 0)
+        count = pw_heap_take(cache->heap, granules, want, blocks);
     for (uint32_t i = 0; i < count; i++)
         (void)pw_cache_push(cache, granules, blocks[i]);
     uint32_t most = ((uint32_t)ring->mask + 1) / 2;

@@ -61,6 +61,8 @@ struct pw_cache *pw_cache_open(uint16_t thread, struct pw_thread_image *image, s
 void pw_cache_close(struct pw_cache *cache);
 /* Give the blocks of all rings back to their heaps. */
 void pw_cache_flush(struct pw_cache *cache);
+/* The same for what is in the transfer cache; `check` as in pw_cache_drain. */
+void pw_cache_flush_transfer(bool (*check)(void *block));
 /* Any cache, for a look at all of them; then cache->next. */
 struct pw_cache *pw_cache_first(void);
 
@@ -70,7 +72,9 @@ void pw_cache_after_fork(void);
 
 /* Refill the ring of blocks of `granules`; false: no memory. */
 bool pw_cache_refill(struct pw_cache *cache, uint32_t granules);
-/* Make room in a full ring: its older half goes back to the heaps. `check`, if not NULL, sees each first and says whether it may go. */
+/*
+ * Make room in a full ring: its older half goes to the transfer cache, or back to
+ * the heaps; `check`, if not NULL, sees each of these first and says whether it may go. */
 void pw_cache_drain(struct pw_cache *cache, uint32_t granules, bool (*check)(void *block));
 
 /* A block of `granules` (1 to 256), CACHED; NULL: refill first. Level off: the newest. */

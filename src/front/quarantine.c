@@ -48,15 +48,19 @@ static void evict_batch(struct pw_cache *cache, struct pw_quarantine_batch *batc
     pw_quarantine_free_batch(batch);
 }
 
-void pw_quarantine_flush(struct pw_cache *cache)
+void pw_quarantine_flush(struct pw_cache *cache, const struct pw_call *call)
 {
-    if (cache->batch == NULL)
+    struct pw_quarantine_batch *batch = cache->batch;
+    if (batch == NULL)
         return;
-    if (cache->batch->count > 0)
-        pw_quarantine_put(cache->batch);
-    else
-        pw_quarantine_free_batch(cache->batch);
     cache->batch = NULL;
+    if (batch->count > 0)
+        pw_quarantine_put(batch);
+    else
+        pw_quarantine_free_batch(batch);
+    uint64_t limit = limit_bytes();
+    while ((batch = pw_quarantine_take(limit)) != NULL)
+        evict_batch(cache, batch, call);
 }
 
 void pw_quarantine_block(struct pw_cache *cache, void *block, uint64_t bytes,
@@ -73,9 +77,5 @@ void pw_quarantine_block(struct pw_cache *cache, void *block, uint64_t bytes,
     if (cache->batch->count < PW_BATCH_BLOCKS &&
         cache->batch->bytes < (uint64_t)pw_options()->thread_local_quarantine_size_kb << 10)
         return;
-    pw_quarantine_flush(cache);
-    struct pw_quarantine_batch *batch;
-    uint64_t limit = limit_bytes();
-    while ((batch = pw_quarantine_take(limit)) != NULL)
-        evict_batch(cache, batch, call);
+    pw_quarantine_flush(cache, call);
 }

@@ -148,8 +148,8 @@ void pw_big_evict(struct pw_block block, const struct pw_call *call);
 /* Queue a QUARANTINED block that weighs `bytes`. */
 void pw_quarantine_block(struct pw_cache *cache, void *block, uint64_t bytes,
                          const struct pw_call *call);
-/* The thread's own batch goes to the queue. */
-void pw_quarantine_flush(struct pw_cache *cache);
+/* The thread's own batch goes to the queue, and what is over the limit leaves it. */
+void pw_quarantine_flush(struct pw_cache *cache, const struct pw_call *call);
 
 /* signals.c, fork.c ---------------------------------------------------------------------------- */
 

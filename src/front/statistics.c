@@ -176,6 +176,7 @@ PW_PUBLIC int malloc_trim(size_t pad)
     if (!pw_enter(cache))
         return 0;
     pw_cache_flush(cache);
+    pw_cache_flush_transfer(NULL);
     uint64_t given = pw_heap_trim();
     pw_leave(cache);
     return given != 0;

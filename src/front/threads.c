@@ -8,6 +8,7 @@
 #include "check/quarantine.h"
 #include "front/state.h"
 #include "os/process.h"
+#include "trace/unwind.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -43,12 +44,13 @@ static uint16_t new_thread(void)
 static void thread_ends(void *value)
 {
     struct pw_cache *cache = value;
+    struct pw_call call = PW_CALL(PW_OP_QUARANTINE, PW_FAMILY_MALLOC);
     if (cache->exit_rounds++ < PTHREAD_DESTRUCTOR_ITERATIONS - 1 &&
         pthread_setspecific(key, cache) == 0)
         return;
     cache->busy = true;
     pw_os_thread_name(cache->image->name);
-    pw_quarantine_flush(cache);
+    pw_quarantine_flush(cache, &call);
     pw_self = NULL;
     has_no_cache = true;
     cache->image->allocations += cache->allocations;
@@ -56,6 +58,7 @@ static void thread_ends(void *value)
     atomic_store_explicit(&cache->image->alive, 0, memory_order_release);
     cache->busy = false;
     pw_cache_close(cache);
+    pw_unwind_thread_exit();
 }
 
 void pw_threads_start(void)

@@ -139,6 +139,41 @@ static void hand_out(struct pw_block block)
     pw_header_write(block.region, block.granule, PW_STATE_CACHED, zeroed, 0, header->size);
 }
 
+/* Cut up to `want` blocks of `granules` off the front of a block in no bin; the rest goes to its bin. */
+static uint32_t carve(struct pw_heap *heap, struct pw_block block, uint32_t granules, uint32_t want,
+                      void **out)
+{
+    struct pw_region *region = block.region;
+    uint8_t zeroed = pw_header_fields(pw_block_header(block)).flags & PW_HEAP_ZEROED;
+    uint32_t size = pw_block_header(block)->size;
+    uint32_t count = size / granules < want ? size / granules : want;
+    struct pw_block next = pw_block_next(block);
+    for (uint32_t i = 0; i < count; i++) {
+        struct pw_block piece = {region, block.granule + i * granules};
+        uint64_t end = pw_region_address(region, piece.granule + granules);
+        if (i > 0) {
+            pw_region_mark_start(region, piece.granule);
+            set_previous(piece, granules);
+        }
+        if (hooks.cut != NULL && (i + 1) * granules < size)
+            hooks.cut(end);
+        if (hooks.taken != NULL)
+            hooks.taken(pw_block_address(piece), (uint64_t)granules << PW_GRANULE_SHIFT, zeroed != 0);
+        pw_header_write(region, piece.granule, PW_STATE_CACHED, zeroed, 0, granules);
+        out[i] = (void *)pw_block_address(piece);
+    }
+    uint32_t left = size - count * granules;
+    set_previous(next, left == 0 ? granules : left);
+    if (left > 0) {
+        struct pw_block rest = {region, block.granule + count * granules};
+        pw_header_write(region, rest.granule, PW_STATE_FREE, zeroed, 0, left);
+        set_previous(rest, granules);
+        pw_region_mark_start(region, rest.granule);
+        pw_heap_add_to_free_list(heap, rest);
+    }
+    return count;
+}
+
 uint32_t pw_heap_take(struct pw_heap *heap, uint32_t granules, uint32_t want, void **out)
 {
     uint32_t count = 0;
@@ -153,20 +188,7 @@ uint32_t pw_heap_take(struct pw_heap *heap, uint32_t granules, uint32_t want, vo
                 break;
         }
         pw_heap_remove_from_free_list(heap, block);
-        /* Cut a run of equal blocks off its front. */
-        for (;;) {
-            bool has_rest = pw_block_header(block)->size > granules;
-            struct pw_block rest = has_rest ? cut(block, granules) : (struct pw_block){NULL, 0};
-            hand_out(block);
-            out[count++] = (void *)pw_block_address(block);
-            block = rest;
-            if (!has_rest)
-                break;
-            if (count == want || pw_block_header(block)->size < granules) {
-                pw_heap_add_to_free_list(heap, block);
-                break;
-            }
-        }
+        count += carve(heap, block, granules, want - count, out + count);
     }
     pw_heap_release(heap);
     return count;
@@ -237,6 +259,11 @@ void pw_heap_free(void *block)
 {
     uint64_t entry = pw_page_map_entry((uint64_t)block);
     ENSURE(entry != 0);
+    /* Its user may have written to it. */
+    struct pw_block known = pw_block_at(entry, (uint64_t)block);
+    struct pw_fields fields = pw_header_fields(pw_block_header(known));
+    pw_header_write(known.region, known.granule, fields.state, fields.flags & ~PW_HEAP_ZEROED,
+                    fields.slack, pw_block_header(known)->size);
     if ((entry & PW_ENTRY_SHIFT_MASK) == PW_PAGE_SHIFT)
         pw_heap_unmap_memory(block);
     else

@@ -7,8 +7,8 @@
 enum {
     FIRST_REGION_SLOTS = 2,     /* 64 MiB of address space, doubled with every further one … */
     LARGEST_REGION_SLOTS = 32,  /* … up to 1 GiB */
-    DIRTY_LIMIT_PAGES = 8192,   /* free but not given back: 32 MiB a heap, or … */
-    DIRTY_LIVE_SHARE_SHIFT = 3, /* … an eighth of what is live, if that is more */
+    DIRTY_LIMIT_PAGES = 16384,  /* free but not given back: 64 MiB a heap, or … */
+    DIRTY_LIVE_SHARE_SHIFT = 1, /* … half of what is live, if that is more */
     WASTE_SHIFT = 3,            /* a run that is longer by at most an eighth is taken whole */
 };
 
@@ -166,12 +166,18 @@ bool pw_mapped_grow(struct pw_block block, uint64_t bytes)
     pw_heap_acquire(heap);
     struct pw_block next = pw_block_next(block);
     uint32_t old_pages = pw_block_header(block)->size;
+    if (pages <= old_pages) {
+        pw_heap_release(heap);
+        return true;
+    }
     if (next.region != NULL && pw_header_is_sealed(next.region, next.granule) &&
         pw_header_fields(pw_block_header(next)).state == PW_STATE_FREE &&
         (uint64_t)old_pages + pw_block_header(next)->size >= pages) {
         uint32_t missing = (uint32_t)(pages - old_pages);
+        if (missing < PW_RUN_MIN_PAGES)
+            missing = PW_RUN_MIN_PAGES; /* the least that can be cut off */
         pw_runs_remove(heap, next);
-        if (missing >= PW_RUN_MIN_PAGES && pw_block_header(next)->size - missing >= PW_RUN_MIN_PAGES)
+        if (pw_block_header(next)->size >= missing + PW_RUN_MIN_PAGES)
             pw_runs_cut(heap, next, missing, true);
         grown = pw_runs_join(block, next);
         if (!grown)

@@ -24,7 +24,9 @@ static bool list_region(struct pw_region *region, bool (*visit)(void *, struct p
     struct pw_heap *heap = &pw_heaps[region->heap];
     bool go_on = true;
     pw_heap_acquire(heap);
-    if (atomic_load_explicit(&region->kind, memory_order_acquire) != PW_REGION_NONE) {
+    /* It may have gone, or become another heap's, before the lock was ours. */
+    if (atomic_load_explicit(&region->kind, memory_order_acquire) != PW_REGION_NONE &&
+        region->heap == heap->index) {
         struct pw_block block = {region, region->first};
         while (go_on && block.region != NULL) {
             struct pw_block next = pw_block_next(block);
@@ -47,36 +49,29 @@ void pw_heap_list(bool (*visit)(void *context, struct pw_block block), void *con
     }
 }
 
-/* Purge the whole pages inside a FREE small block that was used. */
+/*
+ * Purge the whole pages inside a FREE small block that was used. They are cut out as a block of its
+ * own, ZEROED, so that the poison around it stays verifiable; cutting after the purge writes its tail.
+ */
 static uint64_t purge_small(struct pw_heap *heap, struct pw_block block)
 {
     uint64_t start = PW_ALIGN_UP(pw_block_address(block), PW_PAGE_BYTES);
     uint64_t end = PW_ALIGN_DOWN(pw_block_end(block) - PW_TAIL_BYTES, PW_PAGE_BYTES);
-    if (end <= start || end - start < PW_HEAP_LARGE_ALLOC_THRESHOLD)
+    if (end <= start || end - start < PW_HEAP_LARGE_ALLOC_THRESHOLD ||
+        !pw_os_purge((void *)start, end - start))
         return 0;
-    /* What is purged is cut out as a block of its own, ZEROED, so that poison stays verifiable. */
     uint32_t front = (uint32_t)((start - pw_block_address(block)) >> PW_GRANULE_SHIFT);
     uint32_t length = (uint32_t)((end - start) >> PW_GRANULE_SHIFT);
-    if (front == 0 || front + length >= pw_block_header(block)->size)
-        return 0;
-    pw_heap_remove_from_free_list(heap, block);
-    pw_heap_block_split(heap, block, front);
-    pw_heap_add_to_free_list(heap, block);
     struct pw_block middle = {block.region, block.granule + front};
-    pw_heap_remove_from_free_list(heap, middle);
-    pw_heap_block_split(heap, middle, length);
-    uint64_t tail[PW_TAIL_BYTES / 8];
-    uint64_t *tail_place = (uint64_t *)(end - PW_TAIL_BYTES);
-    tail[0] = tail_place[0];
-    tail[1] = tail_place[1];
-    if (!pw_os_purge((void *)start, end - start)) {
-        pw_heap_add_to_free_list(heap, middle);
-        return 0;
+    pw_heap_remove_from_free_list(heap, block);
+    if (front > 0) {
+        pw_heap_block_split(heap, block, front);
+        pw_heap_add_to_free_list(heap, block);
+        pw_heap_remove_from_free_list(heap, middle);
     }
-    tail_place[0] = tail[0];
-    tail_place[1] = tail[1];
+    pw_heap_block_split(heap, middle, length);
     pw_header_write(middle.region, middle.granule, PW_STATE_FREE, PW_HEAP_ZEROED, 0, length);
-    pw_heap_add_to_free_list(heap, middle);
+    pw_heap_add_to_free_list(heap, pw_heap_block_merge(heap, middle));
     return end - start;
 }
 
@@ -102,7 +97,8 @@ uint64_t pw_heap_trim(void)
         struct pw_region *region = pw_region_at(i);
         struct pw_heap *heap = &pw_heaps[region->heap];
         pw_heap_acquire(heap);
-        if (atomic_load_explicit(&region->kind, memory_order_acquire) == PW_REGION_SMALL)
+        if (atomic_load_explicit(&region->kind, memory_order_acquire) == PW_REGION_SMALL &&
+            region->heap == heap->index)
             given += trim_small_region(heap, region);
         pw_heap_release(heap);
     }

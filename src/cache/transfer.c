@@ -1,0 +1,77 @@
+/* transfer.c - see transfer.h */
+#include "cache/transfer.h"
+
+#include "base/lock.h"
+#include "image/layout.h"
+
+enum { CLASSES = PW_HEAP_NUM_BINS, LOCKS = 16, STACK_BYTES = 1 << 20, FEWEST = 32 };
+
+struct stack {
+    void **blocks;
+    uint32_t count;
+    uint32_t capacity;
+};
+
+static struct stack stacks[CLASSES];
+static struct pw_lock locks[LOCKS];
+
+static uint32_t capacity_of(uint32_t granules)
+{
+    uint32_t fits = STACK_BYTES / (granules << PW_GRANULE_SHIFT);
+    return fits > FEWEST ? fits : FEWEST;
+}
+
+bool pw_transfer_init(void *(*map)(size_t bytes))
+{
+    size_t total = 0;
+    for (uint32_t granules = 1; granules <= CLASSES; granules++)
+        total += capacity_of(granules);
+    void **places = map(PW_ALIGN_UP(total * sizeof *places, (size_t)PW_PAGE_BYTES));
+    for (uint32_t granules = 1; places != NULL && granules <= CLASSES; granules++) {
+        stacks[granules - 1] = (struct stack){.blocks = places, .capacity = capacity_of(granules)};
+        places += capacity_of(granules);
+    }
+    return places != NULL;
+}
+
+uint32_t pw_transfer_put(uint32_t granules, void *const *blocks, uint32_t count)
+{
+    struct stack *stack = &stacks[granules - 1];
+    struct pw_lock *lock = &locks[granules % LOCKS];
+    pw_lock_acquire(lock);
+    uint32_t room = stack->capacity - stack->count;
+    if (count > room)
+        count = room;
+    for (uint32_t i = 0; i < count; i++)
+        stack->blocks[stack->count + i] = blocks[i];
+    stack->count += count;
+    pw_lock_release(lock);
+    return count;
+}
+
+uint32_t pw_transfer_take(uint32_t granules, void **blocks, uint32_t want)
+{
+    struct stack *stack = &stacks[granules - 1];
+    struct pw_lock *lock = &locks[granules % LOCKS];
+    if (stack->count == 0)
+        return 0; /* perhaps just filled by another: as if we had come before */
+    pw_lock_acquire(lock);
+    uint32_t count = want < stack->count ? want : stack->count;
+    stack->count -= count;
+    for (uint32_t i = 0; i < count; i++)
+        blocks[i] = stack->blocks[stack->count + i];
+    pw_lock_release(lock);
+    return count;
+}
+
+void pw_transfer_before_fork(void)
+{
+    for (uint32_t i = 0; i < LOCKS; i++)
+        pw_lock_acquire(&locks[i]);
+}
+
+void pw_transfer_after_fork(void)
+{
+    for (uint32_t i = LOCKS; i > 0; i--)
+        pw_lock_release(&locks[i - 1]);
+}
