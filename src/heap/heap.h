@@ -25,6 +25,7 @@ struct pw_heap {
     uint32_t page_region_slots; /* slots that the next page region gets */
     uint64_t dirty_pages;       /* of FREE runs that are not ZEROED */
     uint64_t live_pages;        /* of MAPPED blocks that are handed out */
+    uint64_t purged_at_ns;      /* when dirty pages were last given back */
     /* Regions made so far and not given back. */
     uint32_t regions;
 };

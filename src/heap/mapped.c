@@ -3,14 +3,18 @@
 
 #include "heap/page_runs.h"
 #include "os/memory.h"
+#include "os/process.h"
 
 enum {
     FIRST_REGION_SLOTS = 2,     /* 64 MiB of address space, doubled with every further one … */
     LARGEST_REGION_SLOTS = 32,  /* … up to 1 GiB */
     DIRTY_LIMIT_PAGES = 16384,  /* free but not given back: 64 MiB a heap, or … */
     DIRTY_LIVE_SHARE_SHIFT = 1, /* … half of what is live, if that is more */
+    OVERDUE_FACTOR = 2,         /* so much over the limit, it is given back at once; else … */
     WASTE_SHIFT = 3,            /* a run that is longer by at most an eighth is taken whole */
 };
+/* … when that was not done for a while: a program that churns through big blocks pays seldom. */
+static const uint64_t purge_interval_ns = 250 * 1000 * 1000;
 
 /* A new page region with room for `pages`, as one FREE, ZEROED run; region NULL: no memory. */
 static struct pw_block new_page_region(struct pw_heap *heap, uint64_t pages)
@@ -120,6 +124,20 @@ static uint64_t purge_some(struct pw_heap *heap, uint64_t keep_pages)
     return given;
 }
 
+static void purge_if_due(struct pw_heap *heap)
+{
+    uint64_t limit = heap->live_pages >> DIRTY_LIVE_SHARE_SHIFT;
+    if (limit < DIRTY_LIMIT_PAGES)
+        limit = DIRTY_LIMIT_PAGES;
+    if (heap->dirty_pages <= limit)
+        return;
+    uint64_t now = pw_os_time_ns();
+    if (heap->dirty_pages <= limit * OVERDUE_FACTOR && now - heap->purged_at_ns < purge_interval_ns)
+        return;
+    heap->purged_at_ns = now;
+    (void)purge_some(heap, limit / 2);
+}
+
 /* A region of more than the usual size goes back to the system as soon as it is empty. */
 static bool gave_region_back(struct pw_heap *heap, struct pw_block run)
 {
@@ -150,11 +168,8 @@ void pw_heap_unmap_memory(void *address)
                     flags & (PW_HEAP_GUARDED | PW_HEAP_ZEROED | PW_HEAP_MAPPED | PW_HEAP_POISONED), 0,
                     header->size);
     pw_runs_add(heap, run);
-    uint64_t limit = heap->live_pages >> DIRTY_LIVE_SHARE_SHIFT;
-    if (limit < DIRTY_LIMIT_PAGES)
-        limit = DIRTY_LIMIT_PAGES;
-    if (!gave_region_back(heap, run) && heap->dirty_pages > limit)
-        (void)purge_some(heap, limit / 2);
+    if (!gave_region_back(heap, run))
+        purge_if_due(heap);
     pw_heap_release(heap);
 }
 
