@@ -200,7 +200,8 @@ static inline void check_zeroed(struct pw_block block)
     enum { MOST = 256 * 1024 };
     bool is_run = block.region->kind == PW_REGION_PAGES;
     uint64_t start = pw_block_address(block);
-    uint64_t bytes = pw_block_end(block) - start - (is_run ? 0 : PW_TAIL_BYTES);
+    bool has_tail = !is_run && pw_root.level != PW_LEVEL_OFF;
+    uint64_t bytes = pw_block_end(block) - start - (has_tail ? PW_TAIL_BYTES : 0);
     if (is_run && (pw_header_fields(pw_block_header(block)).flags & PW_HEAP_GUARDED) != 0)
         bytes -= PW_PAGE_BYTES;
     uint64_t part = bytes < MOST ? bytes : MOST;

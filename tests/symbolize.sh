@@ -2,7 +2,7 @@
 # symbolize.sh HEAPDUMP - proves what `heapdump symbolize` makes of reports: builds small programs,
 # asks for places in them, and compares whole outputs. Needs gcc, g++ and binutils.
 set -u
-heapdump=$1
+heapdump=$(realpath "$1") || exit 2
 dir=$(mktemp -d) || exit 2
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 2
@@ -14,10 +14,12 @@ failed=0
 # The filter, with nothing in its environment: its output goes to `got`, its messages to `messages`.
 filter() {
     # shellcheck disable=SC2086 # a list of words
-    env -i $environment "$heapdump" symbolize "$@" >got 2>messages
+    timeout 30 env -i $environment "$heapdump" symbolize "$@" >got 2>messages
     echo $? >status # a file, for the end of a pipeline is a subshell
 }
 ended_with() { [ "$(cat status)" = "$1" ]; }
+ended_aloud() { ended_with "$1" && [ -s messages ]; }
+ended_quietly() { ended_with "$1" && ! [ -s messages ]; }
 environment=
 
 pass() { passed=$((passed + 1)); echo "ok   $1"; }
@@ -27,7 +29,7 @@ fail() { failed=$((failed + 1)); echo "FAIL $1"; }
 same() {
     cat >expected
     sed "s|$dir|DIR|g" got >masked
-    if cmp -s expected masked && ended_with 0 && ! [ -s messages ]; then
+    if cmp -s expected masked && ended_quietly 0; then
         pass "$1"
     else
         fail "$1"
@@ -53,7 +55,7 @@ place() { "$1" | sed -n "${2:-1}p"; }
 
 # ---- the programs
 
-cat >capture.h <<'E2'
+cat >capture.h <<'END'
 #define _GNU_SOURCE 1
 #include <link.h>
 #include <stdio.h>
@@ -76,8 +78,8 @@ static __attribute__((noinline)) void capture(void)
 {
     dl_iterate_phdr(print_offset, (char *)__builtin_return_address(0) - 1);
 }
-E2
-cat >chain.c <<'E2'
+END
+cat >chain.c <<'END'
 #include "capture.h"
 volatile int sink;
 static inline __attribute__((always_inline)) void inner(int n)
@@ -110,8 +112,8 @@ int main(void)
     plain();
     return 0;
 }
-E2
-cat >shelf.cpp <<'E2'
+END
+cat >shelf.cpp <<'END'
 #include "capture.h"
 volatile int sink;
 namespace shop {
@@ -127,6 +129,14 @@ template <class T> struct Shelf {
         put(7);
         sink = 5;
     }
+    inline __attribute__((always_inline)) void sort(T n)
+    {
+        auto order = [this, n]() {
+            put(n);
+            sink = 6;
+        };
+        order();
+    }
 };
 }
 static __attribute__((noinline)) void sell(int n)
@@ -140,36 +150,38 @@ int main()
         shop::Shelf<int> shelf;
     }
     sell(3);
+    shop::Shelf<long> shelf;
+    shelf.sort(4);
     return 0;
 }
-E2
+END
 
 quit() { echo "symbolize.sh: $*" >&2; exit 2; }
 compile() { gcc -O2 -g "$@" || quit "can't build $*"; }
 compile chain.c -o chain
-compile shelf.cpp -x c++ -lstdc++ -o shelf 2>/dev/null || g++ -O2 -g shelf.cpp -o shelf || quit "can't build shelf"
+g++ -Og -g shelf.cpp -o shelf || quit "can't build shelf.cpp"
 chain=$dir/chain shelf=$dir/shelf
 in_outer=$(place "$chain") in_plain=$(place "$chain" 2)
-in_shelf=$(place "$shelf") in_sell=$(place "$shelf" 2)
+in_shelf=$(place "$shelf") in_sell=$(place "$shelf" 2) in_lambda=$(place "$shelf" 3)
 chain_id=$(build_id "$chain")
 mangled=_ZN4shop5ShelfIiED2Ev
 
 # ---- text
 
 { frame 0 outer "$chain" "$in_outer" "$chain_id"; frame 1 plain "$chain" "$in_plain" "$chain_id"; } | filter
-same "an inlined function becomes a frame of its own, and the frames after it are numbered on" <<'E2'
+same "an inlined function becomes a frame of its own, and the frames after it are numbered on" <<'END'
     #0 0x5500 in inner DIR/chain.c:6:9
     #1 0x5500 in middle DIR/chain.c:13:9
     #2 0x5500 in outer DIR/chain.c:19:5
     #3 0x5501 in plain DIR/chain.c:24:5
-E2
+END
 
 {
     frame 0 outer "$chain" "$in_outer"; echo; frame 7 plain "$chain" "$in_plain"
     frame 8 outer "$chain" "$in_outer"; echo "freed by thread T0 here:"; frame 3 plain "$chain" "$in_plain"
     frame 4 outer "$chain" "$in_outer"; frame 0 plain "$chain" "$in_plain"
 } | filter
-same "an empty line, a line that is no frame and a frame 0 each begin the numbers anew" <<'E2'
+same "an empty line, a line that is no frame and a frame 0 each begin the numbers anew" <<'END'
     #0 0x5500 in inner DIR/chain.c:6:9
     #1 0x5500 in middle DIR/chain.c:13:9
     #2 0x5500 in outer DIR/chain.c:19:5
@@ -184,46 +196,52 @@ freed by thread T0 here:
     #5 0x5504 in middle DIR/chain.c:13:9
     #6 0x5504 in outer DIR/chain.c:19:5
     #0 0x5500 in plain DIR/chain.c:24:5
-E2
+END
 
 frame 0 '' "$chain" "$in_plain" | filter
-same "a frame without a function gets that too" <<'E2'
+same "a frame without a function gets that too" <<'END'
     #0 0x5500 in plain DIR/chain.c:24:5
-E2
+END
 
 { frame 0 "$mangled" "$shelf" "$in_shelf"; frame 1 _ZL4selli "$shelf" "$in_sell"; } >in
 filter <in
-same "C++ names are demangled, those local to a file too" <<'E2'
+same "C++ names are demangled, those local to a file too" <<'END'
     #0 0x5500 in shop::Shelf<int>::put(int) DIR/shelf.cpp:8:20
     #1 0x5500 in shop::Shelf<int>::~Shelf() DIR/shelf.cpp:13:12
-    #2 0x5501 in sell(int) DIR/shelf.cpp:20:12
-E2
+    #2 0x5501 in sell(int) DIR/shelf.cpp:28:12
+END
+
+frame 0 '' "$shelf" "$in_lambda" | filter
+same "a lambda is a function like others" <<'END'
+    #0 0x5500 in shop::Shelf<long>::put(long) DIR/shelf.cpp:8:20
+    #1 0x5500 in shop::Shelf<long>::sort(long)::{lambda()#1}::operator()() const DIR/shelf.cpp:19:16
+END
 
 filter --no-demangle <in
-same "with --no-demangle they are not" <<'E2'
+same "with --no-demangle they are not" <<'END'
     #0 0x5500 in _ZN4shop5ShelfIiE3putEi DIR/shelf.cpp:8:20
     #1 0x5500 in _ZN4shop5ShelfIiED2Ev DIR/shelf.cpp:13:12
-    #2 0x5501 in _ZL4selli DIR/shelf.cpp:20:12
-E2
+    #2 0x5501 in _ZL4selli DIR/shelf.cpp:28:12
+END
 
 frame 0 plain "$chain" "$in_plain" | filter --strip-path-prefix="$dir/"
-same "--strip-path-prefix shortens the paths" <<'E2'
+same "--strip-path-prefix shortens the paths" <<'END'
     #0 0x5500 in plain chain.c:24:5
-E2
+END
 
 frame 0 plain "$chain" "$in_plain" | sed 's/$/\r/' | filter
 tr '\r' '@' <got >got.at && mv got.at got
-same "a line's own end stays" <<'E2'
+same "a line's own end stays" <<'END'
     #0 0x5500 in plain DIR/chain.c:24:5@
-E2
+END
 
 odd="$dir/a (b+0x1) c/my prog (2)"
 mkdir -p "${odd%/*}" && cp chain "$odd"
 { frame 0 'operator()(int)' "$odd" "$in_plain" "$chain_id"; frame 1 '' "$odd" "$in_plain"; } | filter
-same "a module's path may hold blanks, parentheses and what looks like an offset" <<'E2'
+same "a module's path may hold blanks, parentheses and what looks like an offset" <<'END'
     #0 0x5500 in plain DIR/chain.c:24:5
     #1 0x5501 in plain DIR/chain.c:24:5
-E2
+END
 
 # ---- the summary
 
@@ -233,23 +251,25 @@ E2
     echo "SUMMARY: AddressSanitizer: double-free plain ($chain+$in_plain)"
     echo "SUMMARY: AddressSanitizer: double-free ($chain+$in_plain)"
     echo "SUMMARY: PWHeap: double-free ($shelf+$in_sell) in _ZL4selli"
+    echo "SUMMARY: PWHeap: double-free ($odd+$in_plain) in plain"
 } | filter
-same "the summary names file, line, column and the innermost function" <<'E2'
+same "the summary names file, line, column and the innermost function" <<'END'
 SUMMARY: PWHeap: double-free DIR/chain.c:24:5 in plain
 SUMMARY: PWHeap: heap-use-after-free DIR/chain.c:6:9 in inner
 SUMMARY: AddressSanitizer: double-free DIR/chain.c:24:5 in plain
 SUMMARY: AddressSanitizer: double-free DIR/chain.c:24:5 in plain
-SUMMARY: PWHeap: double-free DIR/shelf.cpp:20:12 in sell(int)
-E2
+SUMMARY: PWHeap: double-free DIR/shelf.cpp:28:12 in sell(int)
+SUMMARY: PWHeap: double-free DIR/chain.c:24:5 in plain
+END
 
-cat >in <<E2
+cat >in <<END
 SUMMARY: PWHeap: 12 byte(s) leaked in 3 allocation(s).
 SUMMARY: PWHeap: double-free (<unknown module>)
 SUMMARY: PWHeap: double-free ($dir/gone+0x12) in plain
 SUMMARY: PWHeap: double-free ($chain+$in_plain) (BuildId: 0123) in plain
 SUMMARY: PWHeap: double-free ($chain+$in_plain) and more
 SUMMARY: OtherTool: double-free ($chain+$in_plain) in plain
-E2
+END
 filter <in
 sed "s|$dir|DIR|g" in >in.masked
 same "a summary without a place, or of a module that isn't there, stays" <in.masked
@@ -260,33 +280,33 @@ strip -o bare chain && strip -o bare_shelf shelf
 { frame 0 outer "$dir/bare" "$in_outer" "$chain_id"; frame 1 '' "$dir/bare" "$in_plain"
   frame 2 "$mangled" "$dir/bare_shelf" "$in_shelf"; } >in
 filter <in
-same "in a stripped program frames keep their place, and names are demangled" <<E2
+same "in a stripped program frames keep their place, and names are demangled" <<END
     #0 0x5500 in outer (DIR/bare+$in_outer) (BuildId: $chain_id)
     #1 0x5501 (DIR/bare+$in_plain)
     #2 0x5502 in shop::Shelf<int>::~Shelf() (DIR/bare_shelf+$in_shelf)
-E2
+END
 
 strip -g -o names chain
 frame 0 '' "$dir/names" "$in_plain" | filter
-same "a symbol table alone gives the function" <<E2
+same "a symbol table alone gives the function" <<END
     #0 0x5500 in plain (DIR/names+$in_plain)
-E2
+END
 
 cp bare linked && objcopy --only-keep-debug chain linked.debug && objcopy --add-gnu-debuglink=linked.debug linked
 frame 0 outer "$dir/linked" "$in_outer" "$chain_id" >in
 filter <in
-same "a stripped program's debug file lies beside it (.gnu_debuglink)" <<'E2'
+same "a stripped program's debug file lies beside it (.gnu_debuglink)" <<'END'
     #0 0x5500 in inner DIR/chain.c:6:9
     #1 0x5500 in middle DIR/chain.c:13:9
     #2 0x5500 in outer DIR/chain.c:19:5
-E2
+END
 
 store=$dir/store/.build-id/$(echo "$chain_id" | cut -c1-2)
 mkdir -p "$store" && cp linked.debug "$store/$(echo "$chain_id" | cut -c3-).debug"
 frame 0 plain "$dir/bare" "$in_plain" | filter --debuginfo-path="$dir/store"
-same "or is found by its build id" <<'E2'
+same "or is found by its build id" <<'END'
     #0 0x5500 in plain DIR/chain.c:24:5
-E2
+END
 
 mkdir -p "served/buildid/$chain_id" && cp linked.debug "served/buildid/$chain_id/debuginfo"
 environment="DEBUGINFOD_URLS=file://$dir/served DEBUGINFOD_CACHE_PATH=$dir/cache"
@@ -294,13 +314,13 @@ frame 0 plain "$dir/bare" "$in_plain" >in
 filter <in
 environment=
 if ldconfig -p | grep -q libdebuginfod.so.1; then
-    same "or comes from debuginfod, where DEBUGINFOD_URLS is set" <<'E2'
+    same "or comes from debuginfod, where DEBUGINFOD_URLS is set" <<'END'
     #0 0x5500 in plain DIR/chain.c:24:5
-E2
+END
 else
-    same "without libdebuginfod, DEBUGINFOD_URLS changes nothing" <<E2
+    same "without libdebuginfod, DEBUGINFOD_URLS changes nothing" <<END
     #0 0x5500 in plain (DIR/bare+$in_plain)
-E2
+END
 fi
 
 rm linked.debug
@@ -322,19 +342,25 @@ sed "s|$dir|DIR|g" in >in.masked
 filter <in
 same "a module that is gone, another build, or no ELF file leaves the line as it is" <in.masked
 
+{ echo text >pipe; : >opened; } &
+frame 0 plain "$dir/pipe" 0x10 | filter
+holds "a pipe is not even opened" [ ! -e opened ]
+cat pipe >got
+wait
+
 { frame 0 outer "$chain" "$in_outer"; frame 1 f "$dir/gone" 0x12; echo '    #2 0x5502 in main /src/done.c:3:4'; } | filter
-same "such lines are numbered on as well" <<'E2'
+same "such lines are numbered on as well" <<'END'
     #0 0x5500 in inner DIR/chain.c:6:9
     #1 0x5500 in middle DIR/chain.c:13:9
     #2 0x5500 in outer DIR/chain.c:19:5
     #3 0x5501 in f (DIR/gone+0x12)
     #4 0x5502 in main /src/done.c:3:4
-E2
+END
 
 frame 0 plain "$chain" "$in_plain" "$(echo "$chain_id" | tr a-f A-F)" | filter
-same "a build id may be written in capitals" <<'E2'
+same "a build id may be written in capitals" <<'END'
     #0 0x5500 in plain DIR/chain.c:24:5
-E2
+END
 
 # ---- kinds of debug information
 
@@ -345,12 +371,12 @@ kind() {
     compile chain.c -o other "$@"
     [ "$sentence" != "a program without .debug_aranges (clang's)" ] || objcopy --remove-section=.debug_aranges other
     { frame 0 outer "$dir/other" "$(place ./other)"; frame 1 plain "$dir/other" "$(place ./other 2)"; } | filter
-    same "$sentence is read" <<'E2'
+    same "$sentence is read" <<'END'
     #0 0x5500 in inner DIR/chain.c:6:9
     #1 0x5500 in middle DIR/chain.c:13:9
     #2 0x5500 in outer DIR/chain.c:19:5
     #3 0x5501 in plain DIR/chain.c:24:5
-E2
+END
 }
 kind "a program without .debug_aranges (clang's)" -gdwarf-5
 kind "DWARF 4" -gdwarf-4
@@ -372,22 +398,22 @@ object() { # MODULE OFFSET FUNCTION - as the reporter writes a frame
     printf '],"one":'; object "$chain" "$in_outer" null
     printf ',"e":[ {"module":"%s" ,"pc":"0x1","offset": "%s","x":[1,{}] } ]}\n' "$chain" "$in_plain"
 } | filter
-same "JSON frames get function, file, line and column; every other byte stays" <<E2
-{"version":1,"big":18446744073709551616,"real":1.10, "a":1,"a":2,"stack":[{"pc":"0x5501","module":"DIR/chain","build_id":null,"offset":"$in_outer","function":"inner","file":"DIR/chain.c","line":6,"column":9},{"pc":"0x5501","module":"DIR/chain","build_id":null,"offset":"$in_outer","function":"middle","file":"DIR/chain.c","line":13,"column":9},{"pc":"0x5501","module":"DIR/chain","build_id":null,"offset":"$in_outer","function":"outer","file":"DIR/chain.c","line":19,"column":5},{"pc":"0x5501","module":"DIR/gone","build_id":null,"offset":"0x1","function":"f","file":null,"line":null,"column":null},{"pc":"0x5501","module":"DIR/shelf","build_id":null,"offset":"$in_sell","function":"sell(int)","file":"DIR/shelf.cpp","line":20,"column":12}],"one":{"pc":"0x5501","module":"DIR/chain","build_id":null,"offset":"$in_outer","function":"inner","file":"DIR/chain.c","line":6,"column":9},"e":[ {"module":"DIR/chain" ,"pc":"0x1","offset": "$in_plain","x":[1,{}] ,"function":"plain","file":"DIR/chain.c","line":24,"column":5} ]}
-E2
+same "JSON frames get function, file, line and column; every other byte stays" <<END
+{"version":1,"big":18446744073709551616,"real":1.10, "a":1,"a":2,"stack":[{"pc":"0x5501","module":"DIR/chain","build_id":null,"offset":"$in_outer","function":"inner","file":"DIR/chain.c","line":6,"column":9},{"pc":"0x5501","module":"DIR/chain","build_id":null,"offset":"$in_outer","function":"middle","file":"DIR/chain.c","line":13,"column":9},{"pc":"0x5501","module":"DIR/chain","build_id":null,"offset":"$in_outer","function":"outer","file":"DIR/chain.c","line":19,"column":5},{"pc":"0x5501","module":"DIR/gone","build_id":null,"offset":"0x1","function":"f","file":null,"line":null,"column":null},{"pc":"0x5501","module":"DIR/shelf","build_id":null,"offset":"$in_sell","function":"sell(int)","file":"DIR/shelf.cpp","line":28,"column":12}],"one":{"pc":"0x5501","module":"DIR/chain","build_id":null,"offset":"$in_outer","function":"inner","file":"DIR/chain.c","line":6,"column":9},"e":[ {"module":"DIR/chain" ,"pc":"0x1","offset": "$in_plain","x":[1,{}] ,"function":"plain","file":"DIR/chain.c","line":24,"column":5} ]}
+END
 
 { object "$chain" "$in_plain" '"plain"' | sed 's/"build_id":null/"build_id":"'"$chain_id"'"/'; echo
   object "$chain" "$in_plain" '"plain"' | sed 's/"build_id":null/"build_id":"0123"/'; echo; } | filter
-same "a build id is believed in JSON too" <<E2
+same "a build id is believed in JSON too" <<END
 {"pc":"0x5501","module":"DIR/chain","build_id":"$chain_id","offset":"$in_plain","function":"plain","file":"DIR/chain.c","line":24,"column":5}
 {"pc":"0x5501","module":"DIR/chain","build_id":"0123","offset":"$in_plain","function":"plain","file":null,"line":null,"column":null}
-E2
+END
 
 accented="$dir/a\"\\é" && cp chain "$accented"
 { object "$dir/a\\\"\\\\\\u00e9" "$in_plain" null; echo; } | filter
-same "escapes in a JSON path are understood, and stay" <<E2
+same "escapes in a JSON path are understood, and stay" <<END
 {"pc":"0x5501","module":"DIR/a\\"\\\\\\u00e9","build_id":null,"offset":"$in_plain","function":"plain","file":"DIR/chain.c","line":24,"column":5}
-E2
+END
 
 good=$(object "$chain" "$in_plain" '"plain"')
 for bad in "$good}" "${good%?}" "[$good" "$good,$good" '{"a":01}' '{"a":1,}' "{'a':1}" '{"a":NaN}' '{"a":"\x"}' \
@@ -395,23 +421,25 @@ for bad in "$good}" "${good%?}" "[$good" "$good,$good" '{"a":01}' '{"a":1,}' "{'
     echo "$bad"
     case $bad in '{'*) echo "${bad%?},\"b\":$good}" ;; esac
 done >in
+object "$chain\\u0000x" "$in_plain" null >>in # no path can hold that
+echo >>in
 sed "s|$dir|DIR|g" in >in.masked
 filter --json <in
 same "a line that is not JSON is passed through" <in.masked
 
 { frame 0 plain "$chain" "$in_plain"; echo "  $good"; echo "$good"; } >in
 filter <in
-same "a line is JSON if it begins with a brace" <<E2
+same "a line is JSON if it begins with a brace" <<END
     #0 0x5500 in plain DIR/chain.c:24:5
   {"pc":"0x5501","module":"DIR/chain","build_id":null,"offset":"$in_plain","function":"plain","file":null,"line":null,"column":null}
 {"pc":"0x5501","module":"DIR/chain","build_id":null,"offset":"$in_plain","function":"plain","file":"DIR/chain.c","line":24,"column":5}
-E2
+END
 filter --json <in
-same "with --json only JSON is changed" <<E2
+same "with --json only JSON is changed" <<END
     #0 0x5500 in plain (DIR/chain+$in_plain)
   {"pc":"0x5501","module":"DIR/chain","build_id":null,"offset":"$in_plain","function":"plain","file":"DIR/chain.c","line":24,"column":5}
 {"pc":"0x5501","module":"DIR/chain","build_id":null,"offset":"$in_plain","function":"plain","file":"DIR/chain.c","line":24,"column":5}
-E2
+END
 
 # ---- any bytes
 
@@ -427,27 +455,32 @@ filter <in
   echo "    #0 0x5500 in plain $dir/chain.c:24:5"; } >expected
 holds "a line of megabytes is passed through, the next one is read" cmp expected got
 
+{ printf '%0500000d' 0 | tr 0 '['; printf '%0500000d' 0 | tr 0 ']'; echo; } >in
+filter --json <in
+holds "JSON nested a million deep is passed through" cmp in got
+
 printf '%s' "$line" | filter
 printf '%s' "    #0 0x5500 in plain $dir/chain.c:24:5" >expected
 holds "a last line without a newline is read, and gets none" cmp expected got
 
 bomb=_Z1f1AIiiE
-for i in '' 0 1 2 3 4 5 6 7 8 9 A B C D E F G H I J K L M N O P Q R S T U V W X Y Z; do
-    [ -z "$i" ] || bomb="${bomb}S_IS${last}_S${last}_E"
+last=0
+for i in 1 2 3 4 5 6 7 8 9 A B C D E F G H I J K L M N O P Q R S T U V W X Y Z; do
+    bomb="${bomb}S_IS${last}_S${last}_E"
     last=$i
 done
 { frame 0 "$bomb" "$dir/bare" "$in_outer"; frame 1 "$mangled" "$dir/bare" "$in_outer"; } | filter
-same "a name that stands for gigabytes stays mangled, the next one does not" <<E2
+same "a name that stands for gigabytes stays mangled, the next one does not" <<END
     #0 0x5500 in $bomb (DIR/bare+$in_outer)
     #1 0x5501 in shop::Shelf<int>::~Shelf() (DIR/bare+$in_outer)
-E2
+END
 
 # Every module of these is damaged in its own way: nothing may crash, whatever is then said.
 bytes=$(wc -c <chain)
 calm=true
 i=0
 while [ $i -lt 40 ]; do
-    head -c $((bytes * i / 40)) chain >cut
+    head -c $((bytes * i / 40)) chain >"cut"
     cp chain flipped && printf '\377' | dd of=flipped bs=1 seek=$((bytes * i / 40)) conv=notrunc 2>/dev/null
     { frame 0 outer "$dir/cut" "$in_outer"; frame 0 outer "$dir/flipped" "$in_outer"; } | filter
     ended_with 0 || calm=false
@@ -460,24 +493,30 @@ holds "cut and damaged modules are survived" $calm
 filter </dev/null
 same "no input is no output" </dev/null
 filter --wrong </dev/null
-holds "wrong usage is exit status 2" ended_with 2
+holds "wrong usage is exit status 2" ended_aloud 2
 "$heapdump" nonsense >got 2>messages
-holds "so is a command that there is not" [ $? = 2 ]
+echo $? >status
+holds "so is a command that there is not" ended_aloud 2
 "$heapdump" >got 2>messages
-holds "and none" [ $? = 2 ]
-holds "--help tells the commands" sh -c '"$1" --help | grep -q "^  symbolize "' - "$heapdump"
-holds "symbolize --help tells its options" sh -c '"$1" symbolize --help | grep -q -- --strip-path-prefix=P' - "$heapdump"
-holds "--version tells the version" sh -c '"$1" --version | grep -Eqx "heapdump [0-9.]+"' - "$heapdump"
+echo $? >status
+holds "and none" ended_aloud 2
+"$heapdump" --help >got 2>messages
+holds "--help tells the commands" grep -q '^  symbolize ' got
+"$heapdump" symbolize --help >got 2>messages
+holds "symbolize --help tells its options" grep -q -- '--strip-path-prefix=P' got
+"$heapdump" --version >got 2>messages
+holds "--version tells the version" grep -Eqx 'heapdump [0-9.]+' got
 filter <folder
-holds "input that can't be read is exit status 3, and told" sh -c '[ "$(cat status)" = 3 ] && [ -s messages ]'
-echo text | "$heapdump" symbolize >/dev/full 2>messages
-holds "so is output that can't be written" [ $? = 3 -a -s messages ]
-{ yes | head -n 100000; } | { "$heapdump" symbolize; echo $? >status; } 2>messages | head -n 1 >/dev/null
-holds "it ends quietly when nobody reads" [ "$(cat status)" = 0 -a ! -s messages ]
-{ (trap '' PIPE; yes | head -n 100000 2>/dev/null) | (trap '' PIPE; "$heapdump" symbolize 2>messages; echo $? >status) | head -n 1; } >/dev/null 2>&1
-holds "with SIGPIPE ignored too" [ "$(cat status)" = 0 -a ! -s messages ]
+holds "input that can't be read is exit status 3, and told" ended_aloud 3
+{ echo text | "$heapdump" symbolize; echo $? >status; } >/dev/full 2>messages
+holds "so is output that can't be written" ended_aloud 3
+yes | head -n 100000 | { "$heapdump" symbolize; echo $? >status; } 2>messages | head -n 1 >got
+holds "it ends quietly when nobody reads" ended_quietly 0
+yes | head -n 100000 | (trap '' PIPE; "$heapdump" symbolize 2>messages; echo $? >status) | head -n 1 >got
+holds "with SIGPIPE ignored too" ended_quietly 0
 "$heapdump" symbolize <&- >got 2>messages
-holds "a closed stdin is an empty one" [ $? = 0 -a ! -s got ]
+echo $? >status
+same "a closed stdin is an empty one" </dev/null
 
 mkfifo to from
 "$heapdump" symbolize <to >from 2>messages &

@@ -3,6 +3,7 @@
  *
  *   LD_PRELOAD=trace_preload.so TRACE=verify prog   each trace against libunwind's
  *   LD_PRELOAD=trace_preload.so TRACE=time prog     what a trace with its id costs, libunwind's as well
+ *   LD_PRELOAD=trace_preload.so TRACE=ours prog     take it only, for a profiler; TRACE=theirs: libunwind's
  *
  * Not a test. The result goes to stderr, or is appended to the file that TRACE_LOG names, at exit.
  */
@@ -24,7 +25,7 @@ void *__libc_realloc(void *, size_t);
 void __libc_free(void *);
 
 enum { MAX = 32, SHOWN = 5 };
-enum mode { OFF, VERIFY, TIME, COUNT };
+enum mode { OFF, VERIFY, TIME, OURS, THEIRS };
 
 static enum mode mode;
 static _Thread_local bool busy __attribute__((tls_model("initial-exec")));
@@ -84,6 +85,12 @@ static PW_NOINLINE void measure(uint64_t pc, uint64_t frame)
     nothing_ticks += nothing - end;
 }
 
+static PW_NOINLINE void only_theirs(uint64_t pc)
+{
+    uint64_t theirs[MAX];
+    (void)pw_depot_put(theirs, pw_libunwind_trace(theirs, MAX, pc));
+}
+
 static PW_NOINLINE void here(uint64_t pc, uint64_t frame)
 {
     if (mode == OFF || busy)
@@ -94,8 +101,10 @@ static PW_NOINLINE void here(uint64_t pc, uint64_t frame)
         verify(pc, frame);
     else if (mode == TIME)
         measure(pc, frame);
-    else
+    else if (mode == OURS)
         (void)pw_unwind_capture_id(MAX, pc, frame);
+    else
+        only_theirs(pc);
     busy = false;
 }
 
@@ -135,8 +144,10 @@ static __attribute__((constructor)) void start(void)
     pw_unwind_init();
     bool has_libunwind = pw_libunwind_open();
     busy = false;
-    if (wanted != NULL && strcmp(wanted, "count") == 0)
-        mode = COUNT;
+    if (wanted != NULL && strcmp(wanted, "ours") == 0)
+        mode = OURS;
+    else if (wanted != NULL && has_libunwind && strcmp(wanted, "theirs") == 0)
+        mode = THEIRS;
     else if (wanted != NULL && has_libunwind)
         mode = strcmp(wanted, "time") == 0 ? TIME : VERIFY;
 }

@@ -2,7 +2,7 @@
  * lock.h - a mutex in one word, after "Futexes Are Tricky" (Ulrich Drepper, 2011), mutex 2.
  *
  * Not recursive, never allocates, leaves errno alone. A waiter spins a little, then sleeps in the
- * kernel. The lock order of the whole library stands in src/front/README.md.
+ * kernel. The lock order of the whole library stands in docs/internals.md.
  * After fork() the child may pw_lock_reset() what the forking thread held.
  */
 #ifndef PW_BASE_LOCK_H

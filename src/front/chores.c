@@ -2,7 +2,7 @@
 #include "diag/patrol.h"
 #include "front/state.h"
 
-enum { PATROL_EVERY = 64 };
+enum { PATROL_EVERY = 128 };
 
 void pw_chores_plan(struct pw_cache *cache)
 {

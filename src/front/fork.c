@@ -1,6 +1,6 @@
 /*
  * fork.c - a child of a threaded program gets a heap that works: every lock is taken before, in the
- * order of src/front/README.md, and let go in both. Our handlers are the first registered (constructor
+ * order of docs/internals.md, and let go in both. Our handlers are the first registered (constructor
  * priority), so they run last before and first after: nobody allocates while the locks are held.
  */
 #include "check/quarantine.h"

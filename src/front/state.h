@@ -1,6 +1,6 @@
 /*
  * state.h - what the files of front share: the thread's cache, the call that came in, and who sees
- * to what. The call trees and the lock order are in src/front/README.md.
+ * to what. The call trees and the lock order are in docs/internals.md.
  */
 #ifndef PW_FRONT_STATE_H
 #define PW_FRONT_STATE_H

@@ -133,11 +133,13 @@ static void blame_underflow(struct pw_fault *fault, const struct pw_block_info *
     fault->offset = next->address - fault->damage.start;
 }
 
-/* Decide whose fault damaged bytes of `range`, which belongs to `info`, are. */
-static void blame(const struct pw_image *image, const struct pw_block_info *info,
+/* Decide whose fault damaged bytes of `range`, which belongs to `damaged`, are. */
+static void blame(const struct pw_image *image, const struct pw_block_info *damaged,
                   const struct range *range, struct pw_fault *fault)
 {
-    struct pw_block_info before, next;
+    struct pw_block_info whole, before, next;
+    const struct pw_block_info *info = &whole;
+    pw_inspect_block(image, damaged->region, damaged->granule, &whole);
     pw_inspect_neighbours(image, info, &before, &next);
     uint64_t from_start = fault->damage.start - range->start;
     uint64_t to_end = range->start + range->bytes - (fault->damage.start + fault->damage.length);
@@ -203,8 +205,10 @@ static bool check_patterns(const struct pw_image *image, const struct pw_block_i
         picture(image, &front, &fault->damage);
         fault->address = fault->damage.start;
         fault->is_certain = true;
-        blame_underflow(fault, info);
-        pw_inspect_neighbours(image, info, &fault->before, &fault->after);
+        struct pw_block_info whole;
+        pw_inspect_block(image, info->region, info->granule, &whole);
+        blame_underflow(fault, &whole);
+        pw_inspect_neighbours(image, &whole, &fault->before, &fault->after);
         return false;
     }
     return true;
@@ -236,21 +240,18 @@ static const char *broken_rule(const struct pw_image *image, const struct pw_reg
     return NULL;
 }
 
-bool pw_diagnose_block(const struct pw_image *image, uint32_t index, uint32_t granule,
-                       struct pw_fault *fault)
+bool pw_diagnose_header(const struct pw_image *image, const struct pw_region *region,
+                        uint32_t index, uint32_t granule, const struct pw_header_copy *header,
+                        struct pw_fault *fault)
 {
-    struct pw_region region;
-    struct pw_header_copy header;
-    if (!pw_image_region(image, index, &region) || granule < region.first ||
-        granule >= region.limit || !pw_image_header(image, &region, granule, &header))
-        return true;
     struct pw_block_info info;
-    const char *rule = broken_rule(image, &region, granule, &header);
-    pw_inspect_block(image, index, granule, &info);
-    if (rule == NULL && !info.sealed && header.is_sealed)
+    const char *rule = broken_rule(image, region, granule, header);
+    pw_inspect_header(image, region, index, granule, header, &info);
+    if (rule == NULL && !info.sealed && header->is_sealed)
         rule = "the requested size of a mapped block and its check do not fit";
     if (rule == NULL)
-        return check_patterns(image, &info, header.word, granule == region.first, fault);
+        return check_patterns(image, &info, header->word, granule == region->first, fault);
+    pw_inspect_block(image, index, granule, &info);
     fault->kind = PW_KIND_HEADER;
     fault->broken_rule = rule;
     fault->is_certain = true;
@@ -259,6 +260,17 @@ bool pw_diagnose_block(const struct pw_image *image, uint32_t index, uint32_t gr
     fault->relation = PW_RELATION_INSIDE;
     pw_inspect_neighbours(image, &info, &fault->before, &fault->after);
     return false;
+}
+
+bool pw_diagnose_block(const struct pw_image *image, uint32_t index, uint32_t granule,
+                       struct pw_fault *fault)
+{
+    struct pw_region region;
+    struct pw_header_copy header;
+    if (!pw_image_region(image, index, &region) || granule < region.first ||
+        granule >= region.limit || !pw_image_header(image, &region, granule, &header))
+        return true;
+    return pw_diagnose_header(image, &region, index, granule, &header, fault);
 }
 
 void pw_diagnose_free(const struct pw_image *image, uint64_t address, struct pw_fault *fault)

@@ -59,6 +59,11 @@ bool pw_image_header(const struct pw_image *image, const struct pw_region *regio
 
 /* inspect.c ------------------------------------------------------------------------------------ */
 
+/* The same as below for a block whose region and header are at hand; without evidence. */
+void pw_inspect_header(const struct pw_image *image, const struct pw_region *region, uint32_t index,
+                       uint32_t granule, const struct pw_header_copy *header,
+                       struct pw_block_info *info);
+
 /* What is known of the block that starts at (region, granule). */
 void pw_inspect_block(const struct pw_image *image, uint32_t region, uint32_t granule,
                       struct pw_block_info *info);
@@ -77,6 +82,10 @@ void pw_inspect_neighbours(const struct pw_image *image, const struct pw_block_i
  */
 bool pw_diagnose_block(const struct pw_image *image, uint32_t region, uint32_t granule,
                        struct pw_fault *fault);
+/* The same for a block whose region and header are at hand. */
+bool pw_diagnose_header(const struct pw_image *image, const struct pw_region *region,
+                        uint32_t index, uint32_t granule, const struct pw_header_copy *header,
+                        struct pw_fault *fault);
 /* The verdict on giving `address` to free or realloc when it is no LIVE block's; fills *fault. */
 void pw_diagnose_free(const struct pw_image *image, uint64_t address, struct pw_fault *fault);
 /* The block that an access to `address` was most likely meant for; fills block, relation, offset, neighbours. */

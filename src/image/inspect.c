@@ -51,34 +51,41 @@ static void inspect_evidence(const struct pw_image *image, const struct pw_regio
     info->number = seen->number;
 }
 
+void pw_inspect_header(const struct pw_image *image, const struct pw_region *region, uint32_t index,
+                       uint32_t granule, const struct pw_header_copy *header,
+                       struct pw_block_info *info)
+{
+    *info = (struct pw_block_info){.known = true};
+    info->sealed = header->is_sealed;
+    info->state = header->state;
+    info->flags = header->flags;
+    info->family =
+        (enum pw_family)((header->flags & PW_HEAP_FAMILY_MASK) >> PW_HEAP_FAMILY_SHIFT);
+    info->region = index;
+    info->granule = granule;
+    info->heap = region->heap;
+    info->address = region->base + ((uint64_t)granule << region->shift);
+    if (!header->is_sealed) {
+        /* The bitmap of starts still tells how far it can reach. */
+        uint32_t next = pw_image_next_start(image, region, granule + 1);
+        info->block_size = (uint64_t)((next == 0 ? region->limit : next) - granule) << region->shift;
+        info->size = info->block_size;
+    } else {
+        info->block_size = (uint64_t)header->size << region->shift;
+        info->size = requested_size(image, region, granule, header, &info->sealed);
+    }
+}
+
 void pw_inspect_block(const struct pw_image *image, uint32_t index, uint32_t granule,
                       struct pw_block_info *info)
 {
-    *info = (struct pw_block_info){.known = false};
     struct pw_region region;
     struct pw_header_copy header;
+    *info = (struct pw_block_info){.known = false};
     if (!pw_image_region(image, index, &region) || granule >= region.limit ||
         !pw_image_header(image, &region, granule, &header))
         return;
-    info->known = true;
-    info->sealed = header.is_sealed;
-    info->state = header.state;
-    info->flags = header.flags;
-    info->family =
-        (enum pw_family)((header.flags & PW_HEAP_FAMILY_MASK) >> PW_HEAP_FAMILY_SHIFT);
-    info->region = index;
-    info->granule = granule;
-    info->heap = region.heap;
-    info->address = region.base + ((uint64_t)granule << region.shift);
-    if (!header.is_sealed) {
-        /* The bitmap of starts still tells how far it can reach. */
-        uint32_t next = pw_image_next_start(image, &region, granule + 1);
-        info->block_size = (uint64_t)((next == 0 ? region.limit : next) - granule) << region.shift;
-        info->size = info->block_size;
-    } else {
-        info->block_size = (uint64_t)header.size << region.shift;
-        info->size = requested_size(image, &region, granule, &header, &info->sealed);
-    }
+    pw_inspect_header(image, &region, index, granule, &header, info);
     inspect_evidence(image, &region, granule, info);
 }
 

@@ -8,9 +8,10 @@
 #include "image/image.h"
 
 #include "base/bitmap.h"
+#include "image/scan.h"
 #include "image/seal.h"
 
-enum { STEP_BLOCKS = 512 };
+enum { STEP_BLOCKS = 1024 };
 static const uint64_t step_bytes = 256 * 1024;
 
 static const struct pw_heap_image *heap_image(const struct pw_image *image, uint32_t heap,
@@ -23,15 +24,20 @@ static const struct pw_heap_image *heap_image(const struct pw_image *image, uint
                        sizeof *scratch, scratch);
 }
 
-static bool free_links(const struct pw_image *image, uint32_t reference, struct pw_free_links *links)
+/* The links of the block that a reference names; most are in the region `near`, whose index is given. */
+static bool free_links(const struct pw_image *image, const struct pw_region *near, uint32_t near_index,
+                       uint32_t reference, struct pw_free_links *links)
 {
-    struct pw_region region;
+    struct pw_region other;
+    uint32_t index = reference >> PW_REF_GRANULE_BITS;
     uint32_t granule = reference & ((1u << PW_REF_GRANULE_BITS) - 1);
-    if (!pw_image_region(image, reference >> PW_REF_GRANULE_BITS, &region) ||
-        region.kind != PW_REGION_SMALL || granule >= region.limit)
+    if (index != near_index && !pw_image_region(image, index, &other))
+        return false;
+    const struct pw_region *region = index == near_index ? near : &other;
+    if (region->kind != PW_REGION_SMALL || granule >= region->limit)
         return false;
     const struct pw_free_links *seen = image->view(
-        image->context, region.evidence + (uint64_t)granule * sizeof *links, sizeof *links, links);
+        image->context, region->evidence + (uint64_t)granule * sizeof *links, sizeof *links, links);
     if (seen == NULL)
         return false;
     *links = *seen;
@@ -48,14 +54,14 @@ static const char *broken_bin_rule(const struct pw_image *image, const struct pw
     struct pw_free_links own, other;
     uint32_t me = index << PW_REF_GRANULE_BITS | granule;
     uint32_t bin = header->size <= PW_HEAP_NUM_BINS ? header->size - 1 : PW_HEAP_NUM_BINS - 1;
-    if (heap == NULL || !free_links(image, me, &own))
+    if (heap == NULL || !free_links(image, region, index, me, &own))
         return NULL;
     if (!pw_bit_test(heap->bin_bitmap, bin))
         return "it is free, and the bitmap of bins says that there is none of its size";
     if (own.previous == 0 ? heap->bins[bin] != me
-                          : !free_links(image, own.previous, &other) || other.next != me)
+                          : !free_links(image, region, index, own.previous, &other) || other.next != me)
         return "it is free, and the block before it in its bin does not lead to it";
-    if (own.next != 0 && (!free_links(image, own.next, &other) || other.previous != me))
+    if (own.next != 0 && (!free_links(image, region, index, own.next, &other) || other.previous != me))
         return "it is free, and the block after it in its bin does not lead back";
     return NULL;
 }
@@ -93,21 +99,35 @@ static bool step_region(const struct pw_image *image, const struct pw_region *re
                         struct pw_validate_cursor *cursor, uint64_t *blocks, uint64_t *bytes,
                         struct pw_fault *fault)
 {
+    struct pw_scan scan;
+    scan.headers = NULL;
+    scan.last_end = scan.last_size = 0;
     uint32_t granule = cursor->granule < region->first ? region->first : cursor->granule;
     granule = pw_image_next_start(image, region, granule);
     while (granule != 0 && *blocks > 0 && *bytes > 0) {
         struct pw_header_copy header;
+        uint32_t plain = pw_scan_block(image, region, &scan, granule);
+        if (pw_likely(plain != 0)) {
+            *blocks -= 1;
+            scan.last_size = plain;
+            scan.last_end = granule + plain;
+            granule = scan.last_end >= region->limit ? 0 : scan.last_end;
+            cursor->granule = granule;
+            continue;
+        }
         if (!pw_image_header(image, region, granule, &header))
             break;
         uint64_t cost = cost_of(image, region, &header);
         *bytes -= cost < *bytes ? cost : *bytes;
         *blocks -= 1;
-        bool is_fine = pw_diagnose_block(image, cursor->region, granule, fault) &&
+        bool is_fine = pw_diagnose_header(image, region, cursor->region, granule, &header, fault) &&
                        check_bin(image, region, cursor->region, granule, &header, fault);
         uint32_t next = granule + header.size;
         if (!header.is_sealed)
             next = pw_image_next_start(image, region, granule + 1);
         cursor->granule = next >= region->limit ? 0 : next;
+        scan.last_end = is_fine ? next : 0;
+        scan.last_size = header.size;
         granule = cursor->granule;
         if (!is_fine) {
             if (granule == 0)

@@ -34,8 +34,8 @@ static bool step(uint64_t pc, const struct pw_entry *entry, uint64_t *sp, struct
         return false;
     if (cfa <= *sp || cfa > entry->caller_frame)
         return false;
-    if (pw_rule_fp_slot(rule) != 0) {
-        uint64_t slot = cfa + (uint64_t)pw_rule_fp_slot(rule);
+    if (pw_rule_fp_below(rule) != 0) {
+        uint64_t slot = cfa - pw_rule_fp_below(rule);
         if (slot < *sp || slot >= cfa)
             return false;
         path->fp_below = (uint32_t)(entry->caller_frame - slot);

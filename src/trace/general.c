@@ -68,7 +68,7 @@ static enum pw_general_result step_by_row(const struct pw_cfi_row *row, struct p
     /* Stacks grow down; only a signal may have come from another one. */
     if (!row->is_signal_frame && caller.registers[PW_REG_SP] <= frame->registers[PW_REG_SP])
         return PW_GENERAL_LOST;
-    if (caller.registers[PW_REG_IP] == 0)
+    if (caller.registers[PW_REG_IP] == 0 && !row->is_signal_frame)
         return PW_GENERAL_ENDED;
     *frame = caller;
     return PW_GENERAL_STEPPED;
@@ -90,6 +90,24 @@ bool pw_general_guess(struct pw_view *view, uint64_t *ip, uint64_t *sp, uint64_t
     return true;
 }
 
+/*
+ * An interrupted instruction where no code is: a jump into nothing, by a call most likely, whose
+ * return address then lies on top of the stack.
+ */
+static bool step_out_of_nothing(struct pw_general *frame, struct pw_view *view)
+{
+    struct pw_cfi_row row;
+    uint64_t return_address;
+    uint64_t sp = frame->registers[PW_REG_SP];
+    if (!frame->is_exact || !pw_view_read(view, sp, &return_address) || return_address == 0 ||
+        pw_cfi_find(return_address - 1, &row) == PW_CFI_NO_MODULE)
+        return false;
+    frame->registers[PW_REG_IP] = return_address;
+    frame->registers[PW_REG_SP] = sp + 8;
+    frame->is_exact = false;
+    return true;
+}
+
 static bool step_by_guess(struct pw_general *frame, struct pw_view *view)
 {
     frame->is_exact = false;
@@ -106,7 +124,8 @@ enum pw_general_result pw_general_step(struct pw_general *frame, struct pw_view 
     case PW_CFI_NO_ENTRY:
         return step_by_guess(frame, view) ? PW_GENERAL_GUESSED : PW_GENERAL_ENDED;
     case PW_CFI_NO_MODULE:
-        return step_by_guess(frame, view) ? PW_GENERAL_OUTSIDE : PW_GENERAL_NOWHERE;
+        return step_out_of_nothing(frame, view) || step_by_guess(frame, view) ? PW_GENERAL_OUTSIDE
+                                                                              : PW_GENERAL_NOWHERE;
     case PW_CFI_BAD:
         break;
     }

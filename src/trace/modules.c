@@ -8,12 +8,14 @@
  */
 #include "trace/modules.h"
 
+#include "base/bitmap.h"
 #include "base/lock.h"
 #include "os/memory.h"
 #include "os/process.h"
+#include "trace/elf_file.h"
 #include "trace/file.h"
+#include "trace/rules.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <link.h>
 #include <string.h>
@@ -29,7 +31,7 @@ static _Atomic uint64_t loader_adds; /* dlpi_adds and dlpi_subs at the last refr
 static _Atomic uint64_t loader_subs;
 
 /* One refresh: which entries were met. Guarded by `refreshing`. */
-static uint64_t met[PW_MAX_MODULES / 64];
+static uint64_t met[PW_BITMAP_WORDS(PW_MAX_MODULES)];
 
 static void object_extent(const struct dl_phdr_info *info, uint64_t *start, uint64_t *end)
 {
@@ -57,29 +59,6 @@ static bool in_readable_segment(const struct dl_phdr_info *info, uint64_t vaddr,
     return false;
 }
 
-/* Search `bytes` of notes for the build id; `align` is that of the segment. */
-static void notes_search(struct pw_module *module, const uint8_t *notes, uint64_t bytes, uint64_t align)
-{
-    uint64_t at = 0;
-    while (bytes - at >= sizeof(ElfW(Nhdr))) {
-        ElfW(Nhdr) note;
-        memcpy(&note, notes + at, sizeof note);
-        uint64_t name = at + sizeof note;
-        uint64_t value = PW_ALIGN_UP(name + note.n_namesz, align);
-        uint64_t next = PW_ALIGN_UP(value + note.n_descsz, align);
-        if (value + note.n_descsz > bytes)
-            return;
-        if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && memcmp(notes + name, "GNU", 4) == 0) {
-            module->build_id_len = note.n_descsz < PW_BUILD_ID_BYTES ? note.n_descsz : PW_BUILD_ID_BYTES;
-            memcpy(module->build_id, notes + value, module->build_id_len);
-            return;
-        }
-        if (next >= bytes)
-            return;
-        at = next;
-    }
-}
-
 static void object_build_id(struct pw_module *module, const struct dl_phdr_info *info)
 {
     for (size_t i = 0; i < info->dlpi_phnum && module->build_id_len == 0; i++) {
@@ -88,7 +67,8 @@ static void object_build_id(struct pw_module *module, const struct dl_phdr_info 
             continue;
         const void *notes = (const void *)(info->dlpi_addr + segment->p_vaddr);
         if (pw_os_is_readable(notes, segment->p_filesz))
-            notes_search(module, notes, segment->p_filesz, segment->p_align == 8 ? 8 : 4);
+            module->build_id_len =
+                pw_elf_notes_build_id(notes, segment->p_filesz, segment->p_align, module->build_id);
     }
 }
 
@@ -132,9 +112,9 @@ static bool is_same_object(const struct pw_module *a, const struct pw_module *b,
 {
     if (a->start != b->start || a->end != b->end || a->bias != b->bias || a->build_id_len != b->build_id_len)
         return false;
-    if (a->build_id_len != 0)
-        return memcmp(a->build_id, b->build_id, a->build_id_len) == 0;
-    /* Without build ids two builds of a library look alike; at least the name must not differ. */
+    if (memcmp(a->build_id, b->build_id, a->build_id_len) != 0)
+        return false;
+    /* Copies are told apart by their names, where the loader knows a name that says something. */
     return name == NULL || name[0] != '/' || strncmp(a->path, name, PW_MODULE_PATH_BYTES - 1) == 0;
 }
 
@@ -161,7 +141,7 @@ static int object_note(struct dl_phdr_info *info, size_t size, void *unused)
         if (!is_same_object(&modules[i], &object, info->dlpi_name))
             continue;
         unloaded_set(&modules[i], 0);
-        met[i / 64] |= (uint64_t)1 << (i % 64);
+        pw_bit_set(met, i);
         return 0;
     }
     if (count == PW_MAX_MODULES)
@@ -169,7 +149,7 @@ static int object_note(struct dl_phdr_info *info, size_t size, void *unused)
     object_path(&object, info);
     modules[count] = object;
     unwind_tables[count] = object_unwind_table(info);
-    met[count / 64] |= (uint64_t)1 << (count % 64);
+    pw_bit_set(met, count);
     atomic_store_explicit(&module_count, count + 1, memory_order_release);
     return 0;
 }
@@ -212,12 +192,16 @@ void pw_modules_refresh(void)
     int saved_errno = errno;
     if (modules == NULL || !refresh_begin())
         return;
+    uint64_t subs = atomic_load_explicit(&loader_subs, memory_order_relaxed);
     memset(met, 0, sizeof met);
     (void)dl_iterate_phdr(object_note, NULL);
     uint32_t count = atomic_load_explicit(&module_count, memory_order_relaxed);
     for (uint32_t i = 0; i < count; i++)
-        if (!(met[i / 64] >> (i % 64) & 1))
+        if (!pw_bit_test(met, i))
             unloaded_set(&modules[i], 1);
+    /* Also what came and went since the last time, and never was in the table. */
+    if (subs != atomic_load_explicit(&loader_subs, memory_order_relaxed))
+        pw_rules_forget();
     pw_lock_release(&refreshing);
     errno = saved_errno;
 }

@@ -1,9 +1,8 @@
 /*
- * rules.h - one frame's unwind information in 64 bits, and a cache of it by address.
+ * rules.h - one frame's unwind information in 30 bits, and a cache of it by address.
  *
- * The cache is shared by all threads, lock-free, and never wrong: an entry is two words, the rule
- * and the key xor the rule (after R. Hyatt and T. Mann, "A lock-less transposition table", 2002), so
- * that words of two different writers don't match any key.
+ * The cache is shared by all threads, lock-free, and never wrong: an entry is one word that holds
+ * the rule and enough of the address to tell it from all others that the entry may be for.
  */
 #ifndef PW_TRACE_RULES_H
 #define PW_TRACE_RULES_H
@@ -24,58 +23,85 @@ enum pw_rule_kind {
 };
 
 /*
- * Bits 0..31: offset, signed; 32..47: where the caller's fp is saved, from the CFA, signed bytes, 0:
- * it is what it is here; 48..51: enum pw_rule_kind. The return address is at CFA - 8.
+ * Bits 0..2: enum pw_rule_kind; 3..9: where the caller's fp is saved, in words below the CFA, 0: it
+ * is what it is here; 10..29: offset in words, signed. The return address is at CFA - 8. What does
+ * not fit is COMPLEX.
  */
-typedef uint64_t pw_rule;
+typedef uint32_t pw_rule;
+
+enum {
+    PW_RULE_SLOT_SHIFT = 3,
+    PW_RULE_SLOT_BITS = 7,
+    PW_RULE_OFFSET_SHIFT = 10,
+    PW_RULE_OFFSET_BITS = 20,
+    PW_RULE_BITS = 30,
+    PW_RULE_WORD = 8,
+};
 
 PW_INLINE enum pw_rule_kind pw_rule_kind(pw_rule rule)
 {
-    return (enum pw_rule_kind)(rule >> 48);
+    return (enum pw_rule_kind)(rule & ((1 << PW_RULE_SLOT_SHIFT) - 1));
 }
 
+/* Bytes. */
 PW_INLINE int64_t pw_rule_offset(pw_rule rule)
 {
-    return (int32_t)rule;
+    int32_t words = (int32_t)(rule << (32 - PW_RULE_BITS)) >> (32 - PW_RULE_OFFSET_BITS);
+    return (int64_t)words * PW_RULE_WORD;
 }
 
-PW_INLINE int64_t pw_rule_fp_slot(pw_rule rule)
+/* Bytes below the CFA; 0: not saved. */
+PW_INLINE uint64_t pw_rule_fp_below(pw_rule rule)
 {
-    return (int16_t)(rule >> 32);
+    uint64_t words = (rule >> PW_RULE_SLOT_SHIFT) & ((1 << PW_RULE_SLOT_BITS) - 1);
+    return words * PW_RULE_WORD;
 }
 
-PW_INLINE pw_rule pw_rule_make(enum pw_rule_kind kind, int32_t offset, int16_t fp_slot)
-{
-    return (uint64_t)kind << 48 | (uint64_t)(uint16_t)fp_slot << 32 | (uint32_t)offset;
-}
+/* offset and fp_below as above. */
+pw_rule pw_rule_make(enum pw_rule_kind kind, int64_t offset, int64_t fp_below);
 
-enum { PW_RULES_BITS = 14 }; /* 256 KiB, touched as it fills */
-
-struct pw_rules_entry {
-    _Atomic uint64_t check; /* key xor rule */
-    _Atomic uint64_t rule;
+/*
+ * An entry: the rule, a one, and the low 33 bits of the key; its upper 15 are the index. The key is
+ * the address times an odd number modulo 2^48, which is one-to-one. 0: not in use.
+ */
+enum {
+    PW_RULES_KEY_BITS = 48,
+    PW_RULES_BITS = 15, /* 256 KiB, touched as it fills */
+    PW_RULES_TAG_BITS = PW_RULES_KEY_BITS - PW_RULES_BITS,
 };
-
-extern struct pw_rules_entry pw_rules[1 << PW_RULES_BITS];
-
-/* Odd: each pc has its key. The upper bits choose the entry. */
 #define PW_RULES_MULTIPLIER 0x9E3779B97F4A7C15u
+
+_Static_assert(PW_RULE_BITS + 1 + PW_RULES_TAG_BITS <= 64, "an entry is one word");
+
+extern _Atomic uint64_t pw_rules[1 << PW_RULES_BITS];
+
+/* What an entry for the key holds above the rule. */
+PW_INLINE uint64_t pw_rules_tag(uint64_t key)
+{
+    return (key & (((uint64_t)1 << PW_RULES_TAG_BITS) - 1)) << 1 | 1;
+}
+
+PW_INLINE uint64_t pw_rules_key(uint64_t pc)
+{
+    return (pc * PW_RULES_MULTIPLIER) & (((uint64_t)1 << PW_RULES_KEY_BITS) - 1);
+}
 
 /* Find the rule in the module's unwind information, and remember it. */
 pw_rule pw_rules_fill(uint64_t pc);
 
-/* The rule for a pc (not 0): a return address less one. */
+/* The rule for a pc: an address within the instruction, so a return address less one. */
 PW_INLINE pw_rule pw_rules_find(uint64_t pc)
 {
-    uint64_t key = pc * PW_RULES_MULTIPLIER;
-    struct pw_rules_entry *entry = &pw_rules[key >> (64 - PW_RULES_BITS)];
-    pw_rule rule = atomic_load_explicit(&entry->rule, memory_order_relaxed);
-    if (pw_likely((atomic_load_explicit(&entry->check, memory_order_relaxed) ^ rule) == key))
-        return rule;
+    uint64_t key = pw_rules_key(pc);
+    uint64_t entry = atomic_load_explicit(&pw_rules[key >> PW_RULES_TAG_BITS], memory_order_relaxed);
+    if (pw_likely(entry >> PW_RULE_BITS == pw_rules_tag(key) && pc >> PW_RULES_KEY_BITS == 0))
+        return (pw_rule)entry & (((pw_rule)1 << PW_RULE_BITS) - 1);
     return pw_rules_fill(pc);
 }
 
 /* Forget all: code went away, and other code may take its place. */
 void pw_rules_forget(void);
+/* How often that was. */
+extern _Atomic uint32_t pw_rules_generation;
 
 #endif

@@ -10,7 +10,8 @@
 
 enum {
     CHUNK_ENTRIES = 16,
-    MAX_CHUNKS = 2048, /* 32768 threads at once; more are served without memory */
+    MAX_THREADS = 32768, /* at once; more are served without memory */
+    MAX_CHUNKS = MAX_THREADS / CHUNK_ENTRIES,
 };
 #define ENTRY_BYTES PW_ALIGN_UP(sizeof(struct pw_trace_thread), (size_t)64)
 #define CHUNK_BYTES PW_ALIGN_UP(CHUNK_ENTRIES * ENTRY_BYTES, (size_t)4096)
@@ -20,6 +21,7 @@ _Thread_local struct pw_trace_thread *pw_trace_thread_current __attribute__((tls
 static _Atomic(char *) chunks[MAX_CHUNKS];
 static _Atomic uint32_t used;
 static _Atomic uint64_t free_head; /* tag << 32 | index + 1 */
+static _Atomic uint32_t free_next[MAX_THREADS]; /* of a free one: index + 1, 0: it is the last */
 
 static struct pw_trace_thread *thread_at(uint32_t index)
 {
@@ -31,21 +33,22 @@ static struct pw_trace_thread *free_pop(void)
 {
     uint64_t head = atomic_load_explicit(&free_head, memory_order_acquire);
     while ((uint32_t)head != 0) {
-        struct pw_trace_thread *thread = thread_at((uint32_t)head - 1);
-        uint64_t next = ((head >> 32) + 1) << 32 | atomic_load_explicit(&thread->next_free, memory_order_relaxed);
-        if (atomic_compare_exchange_weak_explicit(&free_head, &head, next, memory_order_acq_rel, memory_order_acquire))
-            return thread;
+        uint32_t index = (uint32_t)head - 1;
+        uint64_t next = ((head >> 32) + 1) << 32 | atomic_load_explicit(&free_next[index], memory_order_relaxed);
+        if (atomic_compare_exchange_weak_explicit(&free_head, &head, next, memory_order_acq_rel,
+                                                  memory_order_acquire))
+            return thread_at(index);
     }
     return NULL;
 }
 
-static void free_push(struct pw_trace_thread *thread)
+static void free_push(uint32_t index)
 {
     uint64_t head = atomic_load_explicit(&free_head, memory_order_relaxed);
     uint64_t next;
     do {
-        atomic_store_explicit(&thread->next_free, (uint32_t)head, memory_order_relaxed);
-        next = ((head >> 32) + 1) << 32 | (thread->index + 1);
+        atomic_store_explicit(&free_next[index], (uint32_t)head, memory_order_relaxed);
+        next = ((head >> 32) + 1) << 32 | (index + 1);
     } while (!atomic_compare_exchange_weak_explicit(&free_head, &head, next, memory_order_acq_rel,
                                                     memory_order_relaxed));
 }
@@ -68,7 +71,7 @@ static struct pw_trace_thread *thread_new(void)
 {
     uint32_t index = atomic_load_explicit(&used, memory_order_relaxed);
     do {
-        if (index >= MAX_CHUNKS * CHUNK_ENTRIES || !chunk_ensure(index / CHUNK_ENTRIES))
+        if (index >= MAX_THREADS || !chunk_ensure(index / CHUNK_ENTRIES))
             return NULL;
     } while (!atomic_compare_exchange_weak_explicit(&used, &index, index + 1, memory_order_acq_rel,
                                                     memory_order_relaxed));
@@ -97,7 +100,7 @@ void pw_trace_thread_exit(void)
         return;
     pw_trace_thread_current = NULL;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    free_push(thread);
+    free_push(thread->index);
 }
 
 void pw_trace_thread_after_fork(void)
@@ -105,6 +108,6 @@ void pw_trace_thread_after_fork(void)
     atomic_store_explicit(&free_head, 0, memory_order_relaxed);
     uint32_t count = atomic_load_explicit(&used, memory_order_relaxed);
     for (uint32_t i = 0; i < count; i++)
-        if (thread_at(i) != pw_trace_thread_current)
-            free_push(thread_at(i));
+        if (pw_trace_thread_current == NULL || i != pw_trace_thread_current->index)
+            free_push(i);
 }

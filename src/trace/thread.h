@@ -1,8 +1,8 @@
 /*
  * thread.h - what the unwinder keeps for each thread.
  *
- * Mapped, not in TLS, for it is two pages or so, and a thread may ask for a tiny stack that its TLS has to fit
- * in. Taken at a thread's first trace, given back by pw_trace_thread_exit; lock-free, signal-safe.
+ * Mapped, not in TLS, for it is some pages, and a thread may ask for a tiny stack, in which its TLS
+ * has to fit. Taken at a thread's first trace, given back by pw_trace_thread_exit; lock-free, signal-safe.
  */
 #ifndef PW_TRACE_THREAD_H
 #define PW_TRACE_THREAD_H
@@ -13,7 +13,6 @@ struct pw_trace_thread {
     bool busy;           /* a walk is under way: a signal handler must not use this */
     uint32_t generation; /* of the code, at the last walk: see pw_unwind_modules_changed */
     uint32_t index;
-    _Atomic uint32_t next_free; /* index + 1, 0: the last */
     struct pw_walk_memory walk;
 };
 

@@ -17,7 +17,6 @@
 
 enum { OWN_FRAMES = 32 };
 
-static _Atomic uint32_t generation; /* of the code: how often some of it went away */
 
 void pw_unwind_init(void)
 {
@@ -73,7 +72,7 @@ PW_INLINE struct pw_trace_thread *thread_begin(void)
         return NULL;
     thread->busy = true;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    uint32_t now = atomic_load_explicit(&generation, memory_order_relaxed);
+    uint32_t now = atomic_load_explicit(&pw_rules_generation, memory_order_relaxed);
     if (pw_unlikely(thread->generation != now)) {
         thread->generation = now;
         pw_walk_forget(&thread->walk);
@@ -115,37 +114,15 @@ uint32_t pw_unwind_capture_id(size_t max, uint64_t caller_pc, uint64_t caller_fr
     return pw_likely(is_done) ? id : id_slowly(max, caller_pc, caller_frame);
 }
 
-/* A jump to where no code is: it was a call most likely, and its return address lies on top of the stack. */
-static void undo_wild_call(struct pw_general *frame, struct pw_view *view)
-{
-    uint64_t return_address;
-    uint64_t sp = frame->registers[PW_REG_SP];
-    if (pw_view_read(view, sp, &return_address) && return_address != 0 &&
-        pw_rule_kind(pw_rules_find(return_address - 1)) != PW_RULE_OUTSIDE) {
-        frame->registers[PW_REG_IP] = return_address;
-        frame->registers[PW_REG_SP] = sp + 8;
-        frame->is_exact = false;
-    }
-}
-
 size_t pw_unwind_from_signal(uint64_t *frames, size_t max, void *ucontext)
 {
     if (!PW_ARCH_UNWINDS)
         return pw_libunwind_from_signal(frames, max, ucontext);
     struct pw_general frame = {.is_exact = true};
     struct pw_view view = {0};
-    size_t count = 0;
     bool is_lost;
     pw_arch_from_ucontext(ucontext, frame.registers);
-    uint64_t ip = frame.registers[PW_REG_IP];
-    if (ip == 0 || pw_rule_kind(pw_rules_find(ip)) == PW_RULE_OUTSIDE) {
-        undo_wild_call(&frame, &view);
-        if (!frame.is_exact)
-            frames[count++] = ip;
-    }
-    if (count == max)
-        return count;
-    count += pw_general_trace(frame, &view, frames + count, max - count, &is_lost);
+    size_t count = pw_general_trace(frame, &view, frames, max, &is_lost);
     if (is_lost) {
         size_t their_count = pw_libunwind_from_signal(frames, max, ucontext);
         count = their_count > count ? their_count : count;
@@ -156,7 +133,6 @@ size_t pw_unwind_from_signal(uint64_t *frames, size_t max, void *ucontext)
 void pw_unwind_modules_changed(void)
 {
     pw_rules_forget();
-    atomic_fetch_add_explicit(&generation, 1, memory_order_relaxed);
 }
 
 void pw_unwind_thread_exit(void)

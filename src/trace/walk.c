@@ -133,8 +133,8 @@ PW_INLINE enum outcome step(struct walk *walk)
         return step_rarely(walk, rule);
     }
     uint64_t cfa = base + (uint64_t)pw_rule_offset(rule);
-    int64_t saved_fp = pw_rule_fp_slot(rule);
-    return step_to(walk, cfa, fp, saved_fp != 0 ? cfa + (uint64_t)saved_fp : 0,
+    uint64_t fp_below = pw_rule_fp_below(rule);
+    return step_to(walk, cfa, fp, fp_below != 0 ? cfa - fp_below : 0,
                    kind == PW_RULE_FP ? PW_WALK_USES_FP : 0);
 }
 

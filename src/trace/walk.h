@@ -39,7 +39,7 @@ enum {
 
 enum {
     PW_WALK_RECORDS = 2 * PW_MAX_FRAMES,
-    PW_WALK_ID_BITS = 7,
+    PW_WALK_ID_BITS = 10,
 };
 
 /* The depot's id of a trace of at most `max` frames. The hash's 64 bits stand for the frames. */

@@ -5,7 +5,7 @@
 
 extern char **environ;
 
-enum { THREADS = 4, BLOCKS = 200 };
+enum { THREADS = 3, BLOCKS = 120 };
 static _Atomic bool stop;
 static _Atomic unsigned rounds;
 static struct note *of_the_parent[BLOCKS];
@@ -34,6 +34,15 @@ static void stop_threads(pthread_t threads[THREADS])
         CHECK(pthread_join(threads[i], NULL) == 0);
 }
 
+/* 1 if it did; what it did else is told on stderr. */
+static unsigned ends_with_0(pid_t pid)
+{
+    int status = status_of(pid);
+    if (status != 0)
+        (void)dprintf(2, "child %d ended with %d\n", (int)pid, status);
+    return status == 0;
+}
+
 static void *make_blocks(void *unused)
 {
     (void)unused;
@@ -58,14 +67,14 @@ static void free_blocks(void)
 
 static void be_a_child(uint64_t seed)
 {
-    churn(500, 5000, seed);
+    churn(150, 3000, seed);
     free_blocks();
-    churn(500, 50000, seed + 1);
+    churn(60, 50000, seed + 1);
 }
 
 static void loop(void)
 {
-    enum { FORKS = 60 };
+    enum { FORKS = 40 };
     pthread_t threads[THREADS];
     unsigned fine = 0;
     make_blocks_in_a_thread();
@@ -78,7 +87,7 @@ static void loop(void)
                 exit(0);
             _exit(0);
         }
-        fine += status_of(pid) == 0;
+        fine += ends_with_0(pid);
     }
     stop_threads(threads);
     free_blocks();
@@ -87,13 +96,13 @@ static void loop(void)
 
 static void *fork_some(void *sum)
 {
-    for (unsigned i = 0; i < 12; i++) {
+    for (unsigned i = 0; i < 10; i++) {
         pid_t pid = fork();
         if (pid == 0) {
             be_a_child(i + 1);
             exit(0);
         }
-        *(unsigned *)sum += status_of(pid) == 0;
+        *(unsigned *)sum += ends_with_0(pid);
         churn(200, 3000, i + 1);
     }
     return NULL;
@@ -203,7 +212,7 @@ static void handlers(void)
             be_a_child(i + 1);
             exit(after_in_child == 2 ? 0 : 1);
         }
-        fine += status_of(pid) == 0;
+        fine += ends_with_0(pid);
     }
     stop_threads(threads);
     (void)printf("%u of %d children ended with 0; handlers ran %u and %u times\n", fine, FORKS, prepared,

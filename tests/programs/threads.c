@@ -272,7 +272,7 @@ static void together(void)
 static void *churn_forever(void *number)
 {
     atomic_fetch_add(&running, 1);
-    for (uintptr_t seed = (uintptr_t)number + 1;; seed++)
+    for (uintptr_t seed = (uintptr_t)number + 1; seed != 0; seed++)
         churn(200, seed % 8 == 0 ? 60 * KIB : 3000, seed);
     return NULL;
 }

@@ -12,12 +12,13 @@ import sys
 
 
 class Contender:
-    def __init__(self, name, choices=(), env=None, prefix=(), slow=False, about=""):
+    def __init__(self, name, choices=(), env=None, prefix=(), slow=False, patience=1.0, about=""):
         self.name = name
         self.choices = list(choices)    # (Debian package or None, library as a glob pattern), best first
         self.extra_env = env or {}
         self.prefix = list(prefix)      # a command that runs the program
         self.slow = slow                # measured once a load
+        self.patience = patience        # of the time limit: less for those that hardly finish anything
         self.about = about
         self.package = None             # the one that was found
         self.path = None                # of the library that is preloaded
@@ -90,8 +91,10 @@ PEERS = [
     Contender("scudo", [(f"libclang-rt-{version}-dev",
                          f"/usr/lib/llvm-{version}/lib/clang/*/lib/linux/libclang_rt.scudo_standalone-x86_64.so")
                         for version in (19, 16, 14)]),
-    Contender("dislocator", [("afl++", "/usr/lib/afl/libdislocator.so")], {"AFL_LD_LIMIT_MB": "16000"}, slow=True),
-    Contender("duma", [("duma", "/usr/lib/libduma.so.0")], {"DUMA_DISABLE_BANNER": "1"}, slow=True),
+    Contender("dislocator", [("afl++", "/usr/lib/afl/libdislocator.so")], {"AFL_LD_LIMIT_MB": "16000"}, slow=True,
+              patience=0.25),
+    Contender("duma", [("duma", "/usr/lib/libduma.so.0")], {"DUMA_DISABLE_BANNER": "1"}, slow=True,
+              patience=0.25),
     # AddressSanitizer's runtime, preloaded
     Contender("asan", [("libasan8", f"{LIB}/libasan.so.8")],
               {"ASAN_OPTIONS": "detect_leaks=0:alloc_dealloc_mismatch=0:new_delete_type_mismatch=0:"

@@ -23,21 +23,21 @@ class Bench:
         os.makedirs(os.path.join(self.folder, "home"), exist_ok=True)
 
     def build_loads(self, with_walk, build):
+        """Returns false when the walk could not be built: a library from before pwheap_validate."""
         for name in SOURCES:
-            self.compile(name, [])
+            if not self.compile(name, []):
+                sys.exit(f"bench: could not build {name}")
         library = os.path.join(os.path.abspath(build), "src")
-        if with_walk:
-            self.compile("walk", ["-I", os.path.join(HERE, "../../include"), "-L", library, "-lpwheap",
-                                  f"-Wl,-rpath,{library}"])
+        return not with_walk or self.compile("walk", ["-I", os.path.join(HERE, "../../include"), "-L", library,
+                                                      "-lpwheap", f"-Wl,-rpath,{library}"])
 
     def compile(self, name, arguments):
         source, target = os.path.join(HERE, name + ".c"), os.path.join(self.folder, name)
         newest = max(os.path.getmtime(path) for path in (source, os.path.join(HERE, "load.h"), __file__))
         if os.path.exists(target) and os.path.getmtime(target) > newest:
-            return
+            return True
         command = [os.environ.get("CC", "cc"), *CFLAGS, source, "-o", target, *arguments]
-        if subprocess.run(command).returncode != 0:
-            sys.exit(f"bench: could not build {name}")
+        return subprocess.run(command).returncode == 0
 
     def environment(self, contender):
         """The same for all: nothing of the caller's allocator settings comes through."""
@@ -51,10 +51,11 @@ class Bench:
         seconds, rss in KiB, output (a hash of stdout).
         """
         out, errors = os.path.join(self.folder, "stdout"), os.path.join(self.folder, "stderr")
+        limit = max(1, int(self.limit * contender.patience))
         settings = []
         for name, value in {**(env or {}), **contender.env()}.items():
             settings += ["-E", f"{name}={value}"]
-        command = [os.path.join(self.folder, "run"), "-t", str(self.limit), "-i", stdin, "-o", out, "-e", errors,
+        command = [os.path.join(self.folder, "run"), "-t", str(limit), "-i", stdin, "-o", out, "-e", errors,
                    *settings, "--", *contender.prefix, *argv]
         process = subprocess.Popen(command, env=self.environment({}), cwd=self.folder,
                                    stdout=subprocess.PIPE, text=True)

@@ -5,11 +5,10 @@
 
 #include <stdlib.h>
 
-bool debug_ranges_add(struct debug_ranges *table, Dwarf_Die *die)
+void debug_ranges_add(struct debug_ranges *table, Dwarf_Die *die)
 {
     struct debug_range range = {.die = dwarf_dieoffset(die)};
     Dwarf_Addr base;
-    size_t before = table->count;
     for (ptrdiff_t at = 0; (at = dwarf_ranges(die, at, &base, &range.low, &range.high)) > 0;) {
         if (range.low >= range.high)
             continue;
@@ -19,7 +18,6 @@ bool debug_ranges_add(struct debug_ranges *table, Dwarf_Die *die)
         }
         table->ranges[table->count++] = range;
     }
-    return table->count > before;
 }
 
 static int compare(const void *left, const void *right)

@@ -22,8 +22,8 @@ struct debug_ranges {
     size_t capacity;
 };
 
-/* Add where the code of `die` lies. False: it has none. */
-bool debug_ranges_add(struct debug_ranges *table, Dwarf_Die *die);
+/* Add where the code of `die` lies; nothing if it has none. */
+void debug_ranges_add(struct debug_ranges *table, Dwarf_Die *die);
 /* After the last addition, before the first search. */
 void debug_ranges_sort(struct debug_ranges *table);
 /* NULL: no one's. */

@@ -25,25 +25,42 @@ static bool next_sibling(Dwarf_Die *die)
     return true;
 }
 
-static void add_functions_in(struct debug_ranges *functions, Dwarf_Die *parent, unsigned depth)
+/*
+ * Functions stand in namespaces; in functions, inlined ones too, stand nested functions and local
+ * classes with their methods (each lambda is one). Other classes hold declarations only: the
+ * functions themselves stand outside.
+ */
+static bool may_hold_functions(int tag, bool is_in_function)
+{
+    switch (tag) {
+    case DW_TAG_subprogram:
+        return true;
+    case DW_TAG_namespace:
+    case DW_TAG_module:
+        return !is_in_function;
+    case DW_TAG_lexical_block:
+    case DW_TAG_class_type:
+    case DW_TAG_structure_type:
+    case DW_TAG_union_type:
+        return is_in_function;
+    default:
+        return false;
+    }
+}
+
+static void add_functions_in(struct debug_ranges *functions, Dwarf_Die *parent, bool is_in_function,
+                             unsigned depth)
 {
     Dwarf_Die die;
     if (depth == MOST_NESTED_SCOPES || dwarf_child(parent, &die) != 0)
         return;
     do {
-        switch (dwarf_tag(&die)) {
-        case DW_TAG_subprogram:
-            if (debug_ranges_add(functions, &die))
-                add_functions_in(functions, &die, depth + 1);
-            break;
-        case DW_TAG_namespace:
-        case DW_TAG_module:
-        case DW_TAG_lexical_block:
-            add_functions_in(functions, &die, depth + 1);
-            break;
-        default:
-            break;
-        }
+        int tag = dwarf_tag(&die);
+        bool is_function = tag == DW_TAG_subprogram;
+        if (is_function)
+            debug_ranges_add(functions, &die);
+        if (may_hold_functions(tag, is_in_function))
+            add_functions_in(functions, &die, is_in_function || is_function, depth + 1);
     } while (next_sibling(&die));
 }
 
@@ -61,7 +78,7 @@ struct debug_unit *debug_unit_open(const Dwarf_Die *die)
 {
     struct debug_unit *unit = heapdump_grow(NULL, 1, sizeof *unit);
     *unit = (struct debug_unit){.lines = *die, .code = code_of(die)};
-    add_functions_in(&unit->functions, &unit->code, 0);
+    add_functions_in(&unit->functions, &unit->code, false, 0);
     debug_ranges_sort(&unit->functions);
     return unit;
 }

@@ -1,0 +1,422 @@
+/* cache_test.c - the rings in front of the heaps (cache/cache.h): order, refill, drain, and giving all back. */
+#include "cache/cache.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "heap_fixture.h"
+
+static struct pw_heap *const heap = &pw_heaps[0];
+
+/*
+ * A cache over fresh heaps. Caches outlive their heaps here: each test gives back what it took, so
+ * the rings that the next one opens are empty; the plan of a new level is put in by hand.
+ */
+static struct pw_cache *fresh_cache(enum pw_level level)
+{
+    static struct pw_thread_image thread;
+    start_heaps(level);
+    assert_true(pw_cache_init(level, pw_os_map));
+    struct pw_cache *used = pw_cache_first();
+    for (; used != NULL; used = used->next)
+        for (uint32_t i = 0; i < PW_CACHE_CLASSES; i++)
+            used->rings[i].keep = (uint16_t)(level == PW_LEVEL_FAST ? (i < 8 ? 8 / (i + 1) : 0) : 0);
+    struct pw_cache *cache = pw_cache_open(3, &thread, heap);
+    assert_non_null(cache);
+    for (uint32_t i = 0; i < PW_CACHE_CLASSES; i++)
+        assert_int_equal(cache->rings[i].count, 0);
+    return cache;
+}
+
+static void push_all(struct pw_cache *cache, uint32_t granules, void **blocks, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        assert_true(pw_cache_push(cache, granules, blocks[i]));
+}
+
+static uint32_t places_of(const struct pw_cache *cache, uint32_t granules)
+{
+    return cache->rings[granules - 1].mask + 1u;
+}
+
+static void a_cache_knows_its_thread_its_level_and_its_heap(void **state)
+{
+    (void)state;
+    struct pw_cache *cache = fresh_cache(PW_LEVEL_FULL);
+    assert_int_equal(cache->thread, 3);
+    assert_int_equal(cache->level, PW_LEVEL_FULL);
+    assert_ptr_equal(cache->heap, heap);
+    assert_true(cache->in_use);
+    assert_false(cache->busy);
+    assert_int_equal(cache->allocations, 0);
+    assert_int_equal(cache->frees, 0);
+    pw_cache_close(cache);
+    assert_false(cache->in_use);
+}
+
+static void every_size_has_a_ring_of_its_own_places(void **state)
+{
+    (void)state;
+    static uint8_t owner[PW_CACHE_PLACES];
+    struct pw_cache *cache = fresh_cache(PW_LEVEL_OFF);
+    memset(owner, 0, sizeof owner);
+    for (uint32_t granules = 1; granules <= PW_CACHE_CLASSES; granules++) {
+        struct pw_ring *ring = &cache->rings[granules - 1];
+        uint32_t places = places_of(cache, granules);
+        CHECK(PW_IS_POW2(places) && places >= 4, "%u granules: %u places", granules, places);
+        assert_true(places * granules * 64 <= 16384 || places == 4);
+        assert_true(ring->batch > 0 && ring->batch <= places / 2);
+        for (uint32_t i = 0; i < places; i++) {
+            assert_true(ring->first + i < PW_CACHE_PLACES);
+            CHECK(owner[ring->first + i]++ == 0, "place %u of %u granules", i, granules);
+        }
+    }
+    pw_cache_close(cache);
+}
+
+static void at_off_the_newest_comes_out_first(void **state)
+{
+    (void)state;
+    struct pw_cache *cache = fresh_cache(PW_LEVEL_OFF);
+    void *blocks[10];
+    assert_int_equal(pw_heap_take(heap, 2, 10, blocks), 10);
+    for (int round = 0; round < 50; round++) {
+        push_all(cache, 2, blocks, 10);
+        for (int i = 9; i >= 0; i--)
+            assert_ptr_equal(pw_cache_pop(cache, 2, false), blocks[i]);
+        assert_null(pw_cache_pop(cache, 2, false));
+        /* Turn the ring on, so that it wraps. */
+        push_all(cache, 2, blocks, 3);
+        for (int i = 0; i < 3; i++)
+            assert_non_null(pw_cache_pop(cache, 2, true));
+    }
+    pw_heap_give(blocks, 10);
+    pw_cache_close(cache);
+    assert_int_equal(check_shape(heap).blocks, 1);
+}
+
+static void at_fast_the_oldest_comes_out_first_and_some_stay_in(void **state)
+{
+    (void)state;
+    struct pw_cache *cache = fresh_cache(PW_LEVEL_FAST);
+    void *blocks[40];
+    uint32_t keep = cache->rings[0].keep;
+    assert_int_equal(keep, 8);
+    assert_int_equal(pw_heap_take(heap, 1, 40, blocks), 40);
+    push_all(cache, 1, blocks, keep);
+    assert_null(pw_cache_pop(cache, 1, true));
+    uint32_t in = keep, out = 0;
+    for (int round = 0; round < 500; round++) {
+        assert_true(pw_cache_push(cache, 1, blocks[in++ % 40]));
+        assert_ptr_equal(pw_cache_pop(cache, 1, true), blocks[out++ % 40]);
+        assert_null(pw_cache_pop(cache, 1, true));
+    }
+    /* Who is out of memory may have what was to stay in. */
+    for (uint32_t i = 0; i < keep; i++)
+        assert_non_null(pw_cache_pop(cache, 1, false));
+    assert_null(pw_cache_pop(cache, 1, false));
+    pw_heap_give(blocks, 40);
+    pw_cache_close(cache);
+}
+
+static void what_stays_in_is_bounded_in_blocks_and_bytes(void **state)
+{
+    (void)state;
+    start_heaps(PW_LEVEL_FAST);
+    for (enum pw_level level = PW_LEVEL_OFF; level <= PW_LEVEL_FULL; level++) {
+        assert_true(pw_cache_init(level, pw_os_map));
+        /* A new cache, with the rings of this plan: those that exist are in use. */
+        struct pw_cache *first[16], *cache;
+        uint32_t count = 0;
+        struct pw_cache *before = pw_cache_first();
+        do {
+            cache = first[count++] = pw_cache_open(1, NULL, heap);
+        } while (pw_cache_first() == before && count < 16);
+        assert_ptr_not_equal(pw_cache_first(), before);
+        for (uint32_t granules = 1; granules <= PW_CACHE_CLASSES; granules++) {
+            uint32_t keep = cache->rings[granules - 1].keep;
+            uint32_t expected = 8 / granules;
+            CHECK(keep == (level == PW_LEVEL_FAST ? expected : 0), "%u granules at level %u: %u", granules,
+                  (unsigned)level, keep);
+        }
+        for (uint32_t i = 0; i < count; i++)
+            pw_cache_close(first[i]);
+    }
+}
+
+static void a_ring_takes_as_many_as_it_has_places_and_no_more(void **state)
+{
+    (void)state;
+    struct pw_cache *cache = fresh_cache(PW_LEVEL_OFF);
+    static void *blocks[129];
+    static const uint32_t sizes[] = {1, 2, 3, 5, 64, 255, 256};
+    for (size_t i = 0; i < PW_ARRAY_SIZE(sizes); i++) {
+        uint32_t places = places_of(cache, sizes[i]);
+        assert_int_equal(pw_heap_take(heap, sizes[i], places + 1, blocks), places + 1);
+        push_all(cache, sizes[i], blocks, places);
+        assert_false(pw_cache_push(cache, sizes[i], blocks[places]));
+        pw_heap_give(&blocks[places], 1);
+    }
+    check_shape(heap);
+    pw_cache_close(cache);
+    assert_int_equal(check_shape(heap).blocks, 1);
+}
+
+static void a_refill_takes_a_batch_that_doubles_up_to_half_the_ring(void **state)
+{
+    (void)state;
+    struct pw_cache *cache = fresh_cache(PW_LEVEL_OFF);
+    for (uint32_t granules = 1; granules <= PW_CACHE_CLASSES; granules += 1 + granules / 2) {
+        uint32_t places = places_of(cache, granules), expected = places / 2 < 4 ? places / 2 : 4;
+        for (int round = 0; round < 8; round++) {
+            assert_true(pw_cache_refill(cache, granules));
+            CHECK(cache->rings[granules - 1].count == expected, "%u granules, round %d: %u of %u", granules,
+                  round, cache->rings[granules - 1].count, expected);
+            void *block;
+            while ((block = pw_cache_pop(cache, granules, false)) != NULL) {
+                assert_int_equal(header_of(block)->size, granules);
+                pw_heap_give(&block, 1);
+            }
+            expected = expected * 2 < places / 2 ? expected * 2 : places / 2;
+        }
+    }
+    pw_cache_close(cache);
+    check_shape(heap);
+}
+
+static void at_fast_a_refill_brings_what_stays_in_on_top(void **state)
+{
+    (void)state;
+    struct pw_cache *cache = fresh_cache(PW_LEVEL_FAST);
+    for (uint32_t granules = 1; granules <= PW_CACHE_CLASSES; granules++) {
+        assert_true(pw_cache_refill(cache, granules));
+        CHECK(pw_cache_pop(cache, granules, true) != NULL, "%u granules", granules);
+    }
+    pw_cache_flush(cache);
+    /* Popped, but not made LIVE and in no ring: 256 blocks are still out. */
+    struct shape shape = check_shape(heap);
+    assert_true(shape.blocks >= PW_CACHE_CLASSES);
+    pw_cache_close(cache);
+}
+
+static void without_memory_a_refill_fails_and_with_it_it_works_again(void **state)
+{
+    (void)state;
+    struct pw_cache *cache = fresh_cache(PW_LEVEL_OFF);
+    pw_os_fail_next(1, 1);
+    assert_false(pw_cache_refill(cache, 1));
+    assert_int_equal(cache->rings[0].count, 0);
+    pw_os_fail_next(0, 0);
+    assert_true(pw_cache_refill(cache, 1));
+    pw_cache_close(cache);
+    assert_int_equal(check_shape(heap).blocks, 1);
+}
+
+static void *seen[128];
+static uint32_t seen_count;
+
+static bool every_third_stays_out(void *block)
+{
+    seen[seen_count++] = block;
+    return seen_count % 3 != 0;
+}
+
+static void a_drain_gives_the_older_half_back_as_far_as_the_check_lets_it(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[] = {1, 4, 32, 256};
+    for (size_t i = 0; i < PW_ARRAY_SIZE(sizes); i++) {
+        struct pw_cache *cache = fresh_cache(PW_LEVEL_OFF);
+        static void *blocks[128];
+        uint32_t places = places_of(cache, sizes[i]);
+        assert_int_equal(pw_heap_take(heap, sizes[i], places, blocks), places);
+        push_all(cache, sizes[i], blocks, places);
+        seen_count = 0;
+        pw_cache_drain(cache, sizes[i], i % 2 == 0 ? NULL : every_third_stays_out);
+        assert_int_equal(cache->rings[sizes[i] - 1].count, places / 2);
+        for (uint32_t k = 0; k < places; k++) {
+            bool is_older = k < places / 2;
+            bool stays_out = !is_older || (i % 2 != 0 && k % 3 == 2);
+            struct pw_block now = pw_heap_find((uint64_t)blocks[k]);
+            bool is_block = pw_block_address(now) == (uint64_t)blocks[k] &&
+                            pw_header_fields(pw_block_header(now)).state == PW_STATE_CACHED;
+            CHECK(is_block == stays_out, "block %u of %u", k, places);
+            if (is_older && i % 2 != 0)
+                assert_ptr_equal(seen[k], blocks[k]);
+        }
+        assert_int_equal(seen_count, i % 2 == 0 ? 0 : places / 2);
+        /* The newer half is still there, in order. */
+        for (uint32_t k = places / 2; k < places; k++) {
+            assert_ptr_equal(pw_cache_pop(cache, sizes[i], true), blocks[k]);
+            pw_heap_give(&blocks[k], 1);
+        }
+        for (uint32_t k = 2; i % 2 != 0 && k < places / 2; k += 3)
+            pw_heap_give(&blocks[k], 1);
+        pw_cache_close(cache);
+        assert_int_equal(check_shape(heap).blocks, 1);
+    }
+}
+
+static void a_closed_cache_has_given_everything_back_and_the_next_thread_gets_it(void **state)
+{
+    (void)state;
+    for (enum pw_level level = PW_LEVEL_OFF; level <= PW_LEVEL_FULL; level++) {
+        struct pw_cache *cache = fresh_cache(level);
+        for (uint32_t granules = 1; granules <= PW_CACHE_CLASSES; granules++)
+            assert_true(pw_cache_refill(cache, granules));
+        assert_true(check_shape(heap).blocks > PW_CACHE_CLASSES);
+        pw_cache_close(cache);
+        assert_int_equal(check_shape(heap).blocks, 1);
+        uint16_t first_batch = cache->rings[0].batch;
+        struct pw_cache *again = pw_cache_open(77, NULL, &pw_heaps[1]);
+        assert_ptr_equal(again, cache);
+        assert_int_equal(again->thread, 77);
+        assert_ptr_equal(again->heap, &pw_heaps[1]);
+        assert_int_equal(again->rings[0].batch, first_batch);
+        assert_int_equal(first_batch, 4);
+        assert_true(pw_cache_refill(again, 3));
+        assert_int_equal(check_shape(&pw_heaps[1]).regions, 1);
+        pw_cache_close(again);
+    }
+}
+
+static void blocks_of_another_heap_go_home_from_whatever_ring(void **state)
+{
+    (void)state;
+    struct pw_cache *cache = fresh_cache(PW_LEVEL_FULL);
+    void *mine[4], *others[4];
+    assert_int_equal(pw_heap_take(heap, 2, 4, mine), 4);
+    assert_int_equal(pw_heap_take(&pw_heaps[1], 2, 4, others), 4);
+    for (int i = 0; i < 4; i++) {
+        assert_true(pw_cache_push(cache, 2, mine[i]));
+        assert_true(pw_cache_push(cache, 2, others[i]));
+    }
+    pw_cache_close(cache);
+    assert_int_equal(check_shape(heap).blocks, 1);
+    assert_int_equal(check_shape(&pw_heaps[1]).blocks, 1);
+}
+
+static void threads_that_live_together_have_caches_of_their_own(void **state)
+{
+    (void)state;
+    struct pw_cache *cache = fresh_cache(PW_LEVEL_OFF), *other = pw_cache_open(1, NULL, heap);
+    assert_ptr_not_equal(cache, other);
+    bool found_cache = false, found_other = false;
+    for (struct pw_cache *at = pw_cache_first(); at != NULL; at = at->next) {
+        found_cache |= at == cache;
+        found_other |= at == other;
+    }
+    assert_true(found_cache && found_other);
+    pw_cache_close(other);
+    pw_cache_close(cache);
+}
+
+static void *no_pages(size_t bytes)
+{
+    (void)bytes;
+    return NULL;
+}
+
+static void without_memory_there_is_no_cache(void **state)
+{
+    (void)state;
+    struct pw_cache *opened[64];
+    uint32_t count = 0;
+    start_heaps(PW_LEVEL_OFF);
+    assert_true(pw_cache_init(PW_LEVEL_OFF, no_pages));
+    while (count < 64 && (opened[count] = pw_cache_open(1, NULL, heap)) != NULL)
+        count++;
+    assert_true(count < 64);
+    while (count-- > 0)
+        pw_cache_close(opened[count]);
+}
+
+/* ---- threads ---- */
+
+enum { THREADS = 2, STEPS = 40000, EXCHANGED = 128 };
+static _Atomic(void *) exchange[EXCHANGED];
+
+static void release_to(struct pw_cache *cache, void *block)
+{
+    uint32_t granules = header_of(block)->size;
+    make_dead(block, PW_STATE_CACHED);
+    if (!pw_cache_push(cache, granules, block)) {
+        pw_cache_drain(cache, granules, NULL);
+        ENSURE(pw_cache_push(cache, granules, block));
+    }
+}
+
+static void *work(void *context)
+{
+    uint64_t random = (uint64_t)context;
+    struct pw_cache *cache = pw_cache_open((uint16_t)(uintptr_t)context, NULL, &pw_heaps[random % 2]);
+    ENSURE(cache != NULL);
+    for (int step = 0; step < STEPS; step++) {
+        uint64_t r = pw_random_next(&random);
+        uint64_t size = r % 16 == 0 ? r / 16 % 4000 : r / 16 % 200;
+        uint32_t granules = (uint32_t)((size + pw_zone_bytes(&pw_root, size) + 63) / 64);
+        void *block;
+        while ((block = pw_cache_pop(cache, granules, true)) == NULL)
+            ENSURE(pw_cache_refill(cache, granules));
+        ENSURE(fields_of(block).state == PW_STATE_CACHED && header_of(block)->size == granules);
+        make_live(block, size);
+        memset(block, (int)(r >> 32), size);
+        void *old = atomic_exchange(&exchange[r >> 40 & (EXCHANGED - 1)], block);
+        if (old != NULL)
+            release_to(cache, old);
+    }
+    pw_cache_close(cache);
+    return NULL;
+}
+
+static void threads_that_exchange_blocks_through_their_caches_leave_sound_heaps(void **state)
+{
+    (void)state;
+    for (enum pw_level level = PW_LEVEL_FAST; level <= PW_LEVEL_FULL; level++) {
+        pthread_t threads[THREADS];
+        pw_cache_close(fresh_cache(level));
+        for (uintptr_t i = 0; i < THREADS; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, work, (void *)(i + 31)), 0);
+        for (int i = 0; i < THREADS; i++)
+            assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_nothing_found("after the threads ended");
+        for (uint32_t i = 0; i < EXCHANGED; i++) {
+            void *block = atomic_exchange(&exchange[i], NULL);
+            if (block != NULL)
+                drop_block(block);
+        }
+        for (uint32_t i = 0; i < 2; i++) {
+            struct shape shape = check_shape(&pw_heaps[i]);
+            CHECK(shape.blocks == shape.regions + shape.seams && shape.free_small == shape.blocks,
+                  "level %u, heap %u: %u blocks, %u free, %u seams", (unsigned)level, i,
+                  (unsigned)shape.blocks, (unsigned)shape.free_small, (unsigned)shape.seams);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_cache_knows_its_thread_its_level_and_its_heap),
+        cmocka_unit_test(every_size_has_a_ring_of_its_own_places),
+        cmocka_unit_test(at_off_the_newest_comes_out_first),
+        cmocka_unit_test(at_fast_the_oldest_comes_out_first_and_some_stay_in),
+        cmocka_unit_test(what_stays_in_is_bounded_in_blocks_and_bytes),
+        cmocka_unit_test(a_ring_takes_as_many_as_it_has_places_and_no_more),
+        cmocka_unit_test(a_refill_takes_a_batch_that_doubles_up_to_half_the_ring),
+        cmocka_unit_test(at_fast_a_refill_brings_what_stays_in_on_top),
+        cmocka_unit_test(without_memory_a_refill_fails_and_with_it_it_works_again),
+        cmocka_unit_test(a_drain_gives_the_older_half_back_as_far_as_the_check_lets_it),
+        cmocka_unit_test(a_closed_cache_has_given_everything_back_and_the_next_thread_gets_it),
+        cmocka_unit_test(blocks_of_another_heap_go_home_from_whatever_ring),
+        cmocka_unit_test(threads_that_live_together_have_caches_of_their_own),
+        cmocka_unit_test(without_memory_there_is_no_cache),
+        cmocka_unit_test(threads_that_exchange_blocks_through_their_caches_leave_sound_heaps),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

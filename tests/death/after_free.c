@@ -1,0 +1,133 @@
+/* after_free.c - uses of blocks that were freed. */
+#include "bugs.h"
+
+/* A block of its own size, freed. */
+static char *freed(size_t size)
+{
+    kept[0] = malloc(size); // BEFORE
+    char *block = malloc(size); // ALLOC
+    kept[1] = malloc(size); // AFTER
+    fill(block, size);
+    free(block); // FREE
+    return block;
+}
+
+/* The write may be right: then it goes to a block that is not freed. */
+static char *freed_or_not(size_t size, bool wrong)
+{
+    char *block = freed(size);
+    return wrong ? block : (kept[2] = malloc(size));
+}
+
+BUG(written_then_used_again)
+{
+    char *block = freed_or_not(200, wrong);
+    block[8] = 'X';
+    for (int i = 0; i < 1000; i++)
+        free(malloc(200)); // HERE
+    _Exit(0);
+}
+
+BUG(written_then_leaves_quarantine)
+{
+    char *block = freed_or_not(200, wrong);
+    block[8] = 'X';
+    for (int i = 0; i < 30000; i++)
+        free(malloc(1000)); // HERE
+    _Exit(0);
+}
+
+BUG(written_then_exit)
+{
+    char *block = freed_or_not(200, wrong);
+    memcpy(block + 16, "Hello", 6);
+    exit(0);
+}
+
+BUG(written_far_then_exit)
+{
+    char *block = freed_or_not(200, wrong);
+    block[150] = 'X';
+    exit(0);
+}
+
+BUG(written_at_its_end_then_exit)
+{
+    char *block = freed_or_not(200, wrong);
+    block[199] = 'X';
+    exit(0);
+}
+
+BUG(written_to_mapped_then_exit)
+{
+    char *block = freed_or_not(20000, wrong);
+    block[8] = 'X';
+    exit(0);
+}
+
+BUG(written_far_to_mapped_then_exit)
+{
+    char *block = freed_or_not(20000, wrong);
+    block[15000] = 'X';
+    exit(0);
+}
+
+BUG(written_to_mapped_then_used_again)
+{
+    char *block = freed_or_not(20000, wrong);
+    block[8] = 'X';
+    for (int i = 0; i < 100; i++)
+        free(malloc(20000)); // HERE
+    _Exit(0);
+}
+
+BUG(written_to_large)
+{
+    char *block = freed_or_not(1000000, wrong);
+    block[500000] = 'X'; // HERE
+    _Exit(0);
+}
+
+BUG(read_of_large)
+{
+    char *block = freed_or_not(1000000, wrong);
+    (void)*(volatile char *)(block + 500000); // HERE
+    _Exit(0);
+}
+
+BUG(written_after_many_others)
+{
+    char *block = freed_or_not(200, wrong);
+    churn(100000, 40);
+    block[8] = 'X';
+    exit(0);
+}
+
+BUG(patrol_finds_freed)
+{
+    char *block = freed_or_not(200, wrong);
+    block[8] = 'X';
+    for (int i = 0; i < 3000; i++)
+        free(malloc(40)); // HERE
+    _Exit(0);
+}
+
+/* What is read of a freed block is poison: nobody can tell that it was read. */
+BUG(read_only)
+{
+    char *block = freed_or_not(200, wrong);
+    volatile char seen = block[100];
+    (void)seen;
+    churn(1000, 200);
+}
+
+BUG(freed_by_another_thread)
+{
+    pthread_t thread;
+    char *block = malloc(200); // ALLOC
+    pthread_create(&thread, NULL, (void *(*)(void *))free, block);
+    pthread_join(thread, NULL);
+    if (wrong)
+        block[8] = 'X';
+    exit(0);
+}

@@ -1,0 +1,136 @@
+/* header.c - damages the block table on purpose, found through the exported root. */
+#include "bugs.h"
+#include "image/layout.h"
+
+extern struct pw_root pwheap_image_root __attribute__((weak));
+
+static struct pw_region *region_of(void *block)
+{
+    struct pw_region *regions = (struct pw_region *)pwheap_image_root.regions;
+    for (uint32_t i = 1; i < pwheap_image_root.region_count; i++) {
+        uint64_t offset = (uint64_t)block - regions[i].base;
+        if (regions[i].kind != PW_REGION_NONE && offset >> regions[i].shift < regions[i].granules)
+            return &regions[i];
+    }
+    abort();
+}
+
+static uint32_t granule_of(void *block)
+{
+    struct pw_region *region = region_of(block);
+    return (uint32_t)(((uint64_t)block - region->base) >> region->shift);
+}
+
+static struct pw_header *header_of(void *block)
+{
+    return (struct pw_header *)region_of(block)->headers + granule_of(block);
+}
+
+static char *between(size_t size)
+{
+    kept[0] = malloc(size); // BEFORE
+    char *block = malloc(size); // ALLOC
+    kept[1] = malloc(size); // AFTER
+    return fill(block, size);
+}
+
+BUG(header_word)
+{
+    char *block = between(200);
+    if (wrong)
+        header_of(block)->word ^= 1;
+    free(block); // HERE
+}
+
+BUG(header_size)
+{
+    char *block = between(200);
+    if (wrong)
+        header_of(block)->size += 1;
+    free(block); // HERE
+}
+
+BUG(header_slack)
+{
+    char *block = between(200);
+    if (wrong)
+        header_of(block)->word ^= (uint64_t)8 << 48;
+    free(block); // HERE
+}
+
+BUG(header_state)
+{
+    char *block = between(200);
+    if (wrong)
+        header_of(block)->word ^= (uint64_t)(PW_STATE_LIVE ^ PW_STATE_CACHED) << 32;
+    free(block); // HERE
+}
+
+BUG(header_previous)
+{
+    char *block = between(200);
+    if (wrong)
+        header_of(block)->prev += 1;
+    pwheap_validate(); // HERE
+}
+
+BUG(header_of_neighbour)
+{
+    char *block = between(200);
+    if (wrong)
+        header_of(kept[1])->word ^= (uint64_t)1 << 20;
+    free(block); // HERE
+}
+
+BUG(header_start)
+{
+    char *block = between(200);
+    uint64_t *starts = (uint64_t *)region_of(block)->starts;
+    if (wrong)
+        starts[granule_of(block) / 64] &= ~((uint64_t)1 << granule_of(block) % 64);
+    pwheap_validate(); // HERE
+}
+
+BUG(header_found_at_exit)
+{
+    char *block = between(200);
+    if (wrong)
+        header_of(block)->size -= 1;
+    exit(0);
+}
+
+BUG(mapped_size)
+{
+    char *block = malloc(30000); // ALLOC
+    if (wrong)
+        ((struct pw_extension *)(header_of(block) + 1))->requested = 60000;
+    free(block); // HERE
+}
+
+/* The free block that is the first of its bin: lead it nowhere. */
+BUG(bin_link)
+{
+    for (int i = 0; i < 16; i++)
+        kept[i] = malloc(200);
+    struct pw_region *region = region_of(kept[0]);
+    for (uint32_t granule = region->first; granule < region->limit;) {
+        struct pw_header *header = (struct pw_header *)region->headers + granule;
+        struct pw_free_links *links = (struct pw_free_links *)region->evidence + granule;
+        if ((header->word >> 32 & 0xff) == PW_STATE_FREE && wrong) {
+            links->previous = 12345;
+            break;
+        }
+        granule += header->size;
+    }
+    pwheap_validate(); // HERE
+}
+
+BUG(bin_bit)
+{
+    struct pw_region *region = region_of(kept[0] = malloc(200));
+    struct pw_heap_image *heap =
+        (struct pw_heap_image *)(pwheap_image_root.heaps + (uint64_t)region->heap * pwheap_image_root.heap_stride);
+    if (wrong)
+        memset(heap->bin_bitmap, 0, sizeof heap->bin_bitmap);
+    pwheap_validate(); // HERE
+}

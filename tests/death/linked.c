@@ -1,0 +1,138 @@
+/* linked.c - death_linked: bugs of a program that is linked with -lpwheap and uses pwheap.h. */
+#include "bugs.h"
+
+#include "pwheap/pwheap.h"
+
+#include <dlfcn.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+void *volatile kept[16];
+
+static bool stay_silent;
+
+static bool callback(void *context, const struct pwheap_error *error)
+{
+    const struct pwheap_block *block = &error->where.block;
+    (void)dprintf(STDERR_FILENO, "%s: %s, %zu bytes %s %zu-byte block, text of %s length\n",
+                  (const char *)context, error->kind, error->where.offset,
+                  error->where.relation == PWHEAP_RELATION_AFTER ? "after" : "inside", block->size,
+                  error->text_length == strlen(error->text) ? "right" : "wrong");
+    return stay_silent;
+}
+
+static void overrun(bool wrong)
+{
+    char *block = malloc(200); // ALLOC
+    memset(block, 'a', 200);
+    block[200 - !wrong] = 'X';
+    free(block); // HERE
+}
+
+BUG(callback_then_report)
+{
+    pwheap_set_error_callback(callback, "callback");
+    overrun(wrong);
+}
+
+BUG(callback_takes_it)
+{
+    stay_silent = true;
+    pwheap_set_error_callback(callback, "callback");
+    overrun(wrong);
+    if (wrong)
+        (void)dprintf(STDERR_FILENO, "went on\n");
+}
+
+BUG(validate_counts)
+{
+    stay_silent = true;
+    pwheap_set_error_callback(callback, "callback");
+    for (int i = 0; i < 3; i++) {
+        char *block = kept[i] = malloc(200); // ALLOC
+        memset(block, 'a', 200);
+        block[200 - !wrong] = 'X';
+    }
+    size_t faults = pwheap_validate(); // HERE
+    if (faults != 0)
+        (void)dprintf(STDERR_FILENO, "%zu faults\n", faults);
+    _Exit(0);
+}
+
+BUG(free_of_an_instance)
+{
+    struct pwheap_heap *heap = pwheap_heap_create();
+    char *block = pwheap_heap_malloc(heap, 200); // ALLOC
+    if (wrong)
+        free(block); // HERE
+    else
+        pwheap_heap_free(heap, block);
+}
+
+BUG(instance_gets_another)
+{
+    struct pwheap_heap *heap = pwheap_heap_create();
+    char *block = malloc(200); // ALLOC
+    if (wrong)
+        pwheap_heap_free(heap, block); // HERE
+    else
+        free(block);
+}
+
+BUG(linked_overflow)
+{
+    overrun(wrong);
+}
+
+enum { RACES = 2000 };
+static char *volatile racer;
+static atomic_int round_of[2], errors;
+
+static bool count(void *context, const struct pwheap_error *error)
+{
+    (void)context;
+    errors += strcmp(error->kind, "double-free") == 0;
+    return true;
+}
+
+/* Free the block of each round at the same time as the other thread. */
+static void *race(void *wrong)
+{
+    for (int i = 1; i <= RACES; i++) {
+        while (round_of[0] != i)
+            ;
+        if (wrong != NULL)
+            free(racer);
+        round_of[1] = i;
+    }
+    return NULL;
+}
+
+BUG(racing_frees)
+{
+    pthread_t thread;
+    pwheap_set_error_callback(count, NULL);
+    pthread_create(&thread, NULL, race, wrong ? "" : NULL);
+    for (int i = 1; i <= RACES; i++) {
+        racer = malloc(i % 2 == 0 ? 200 : 20000);
+        round_of[0] = i;
+        free(racer);
+        while (round_of[1] != i)
+            ;
+    }
+    pthread_join(thread, NULL);
+    if (wrong)
+        (void)dprintf(STDERR_FILENO, "%s\n", errors == RACES ? "each was found" : "some were missed");
+}
+
+int main(int argc, char **argv)
+{
+    void (*bug)(bool) = NULL;
+    if (argc == 3)
+        *(void **)&bug = dlsym(RTLD_DEFAULT, argv[1]);
+    if (bug == NULL)
+        return 125;
+    bug(strcmp(argv[2], "wrong") == 0);
+    return 0;
+}

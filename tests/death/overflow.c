@@ -1,0 +1,206 @@
+/* overflow.c - writes past the end of a block. */
+#include "bugs.h"
+
+#include <signal.h>
+#include <wchar.h>
+
+/* The neighbours of a block are the program's own, so that a report is the same on every system. */
+static char *between(size_t size)
+{
+    kept[0] = malloc(size); // BEFORE
+    char *block = malloc(size); // ALLOC
+    kept[1] = malloc(size); // AFTER
+    return fill(block, size);
+}
+
+BUG(one_byte)
+{
+    char *block = between(200);
+    block[200 - !wrong] = 'X';
+    free(block); // HERE
+}
+
+BUG(seven_bytes)
+{
+    char *block = between(201);
+    memset(block + 201 - 7 * !wrong, 'X', 7);
+    free(block); // HERE
+}
+
+BUG(one_zero)
+{
+    char *block = between(204);
+    strcpy(block, wrong ? "a string of 204 characters ................................................................"
+                          "....................................................................................."
+                          "............................end" : "short");
+    free(block); // HERE
+}
+
+BUG(wide_character)
+{
+    wchar_t *block = (wchar_t *)between(50 * sizeof(wchar_t));
+    block[50 - !wrong] = L'X';
+    free(block); // HERE
+}
+
+BUG(far_in_the_slack)
+{
+    char *block = between(130);
+    block[wrong ? 130 + 20 : 129] = 'X';
+    free(block); // HERE
+}
+
+BUG(into_the_next_block)
+{
+    char *block = between(200);
+    memset(block + 200 - 100 * !wrong, 'X', 100);
+    free(block); // HERE
+}
+
+BUG(mapped_one_byte)
+{
+    char *block = fill(malloc(20000), 20000); // ALLOC
+    block[20000 - !wrong] = 'X';
+    free(block); // HERE
+}
+
+BUG(mapped_far)
+{
+    char *block = fill(malloc(20000), 20000); // ALLOC
+    block[wrong ? 20000 + 300 : 19999] = 'X';
+    free(block); // HERE
+}
+
+BUG(mapped_guard)
+{
+    char *block = fill(malloc(100000), 100000); // ALLOC
+    size_t end = wrong ? ((size_t)100000 / 4096 + 16) * 4096 : 99999;
+    for (size_t i = 99999; i <= end; i += 4096 / 2)
+        block[i] = 'X'; // HERE
+    free(block);
+}
+
+BUG(found_by_realloc)
+{
+    char *block = between(200);
+    block[200 - !wrong] = 'X';
+    free(realloc(block, 5000)); // HERE
+}
+
+BUG(found_by_realloc_in_place)
+{
+    char *block = between(200);
+    block[200 - !wrong] = 'X';
+    free(realloc(block, 201)); // HERE
+}
+
+BUG(found_by_next)
+{
+    char *block = between(240);
+    block[240 - !wrong] = 'X';
+    free(kept[1]); // HERE
+}
+
+BUG(mapped_found_by_realloc_in_place)
+{
+    char *block = fill(malloc(20000), 20000); // ALLOC
+    block[20000 - !wrong] = 'X';
+    free(realloc(block, 20001)); // HERE
+}
+
+BUG(mapped_found_by_realloc)
+{
+    char *block = fill(malloc(20000), 20000); // ALLOC
+    block[20000 - !wrong] = 'X';
+    free(realloc(block, 3000)); // HERE
+}
+
+BUG(mapped_found_at_exit)
+{
+    char *block = kept[2] = fill(malloc(20000), 20000); // ALLOC
+    block[20000 - !wrong] = 'X';
+    exit(0); // HERE
+}
+
+BUG(found_at_exit)
+{
+    char *block = between(200);
+    kept[2] = block;
+    block[200 - !wrong] = 'X';
+}
+
+BUG(found_by_exit_function)
+{
+    char *block = between(200);
+    kept[2] = block;
+    block[200 - !wrong] = 'X';
+    exit(0); // HERE
+}
+
+BUG(found_by_validate)
+{
+    char *block = between(200);
+    kept[2] = block;
+    block[200 - !wrong] = 'X';
+    pwheap_validate(); // HERE
+    _Exit(0);
+}
+
+BUG(found_by_patrol)
+{
+    char *block = between(200);
+    kept[2] = block;
+    block[200 - !wrong] = 'X';
+    for (int i = 0; i < 10000; i++)
+        free(malloc(100)); // HERE
+    _Exit(0);
+}
+
+BUG(found_every_n)
+{
+    char *block = between(200);
+    kept[2] = block;
+    block[200 - !wrong] = 'X';
+    for (int i = 0; i < 100; i++)
+        free(malloc(3000)); // HERE
+    _Exit(0);
+}
+
+BUG(found_before_abort)
+{
+    char *block = between(200);
+    kept[2] = block;
+    block[200 - !wrong] = 'X';
+    abort(); // HERE
+}
+
+BUG(nobody_looks)
+{
+    char *block = between(200);
+    kept[2] = block;
+    block[200 - !wrong] = 'X';
+    _Exit(0);
+}
+
+BUG(calloc_block)
+{
+    char *block = calloc(10, 20); // ALLOC
+    block[200 - !wrong] = 'X';
+    free(block); // HERE
+}
+
+BUG(aligned_block)
+{
+    char *block = aligned_alloc(1024, 200); // ALLOC
+    fill(block, 200);
+    block[200 - !wrong] = 'X';
+    free(block); // HERE
+}
+
+BUG(empty_block)
+{
+    char *block = malloc(0); // ALLOC
+    if (wrong)
+        block[0] = 'X';
+    free(block); // HERE
+}

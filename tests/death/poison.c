@@ -1,0 +1,42 @@
+/* poison.c - pointers that are read from freed memory and followed. */
+#include "bugs.h"
+
+struct object {
+    struct object *next;
+    void (*method)(struct object *object);
+    char rest[200];
+};
+
+static void method(struct object *object)
+{
+    object->rest[0] = 1;
+}
+
+static struct object *make(bool wrong)
+{
+    struct object *object = malloc(sizeof *object); // ALLOC
+    object->next = object;
+    object->method = method;
+    if (wrong)
+        free(object); // FREE
+    return object;
+}
+
+BUG(poison_read)
+{
+    struct object *object = make(wrong);
+    volatile char seen = object->next->rest[5]; // HERE
+    (void)seen;
+}
+
+BUG(poison_write)
+{
+    struct object *object = make(wrong);
+    object->next->rest[5] = 'X'; // HERE
+}
+
+BUG(poison_call)
+{
+    struct object *object = make(wrong);
+    object->method(object); // HERE
+}

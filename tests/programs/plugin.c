@@ -1,0 +1,23 @@
+/* plugin.c - a library to be loaded and unloaded, with a constructor, a destructor and TLS of its own. */
+#include "common.h"
+
+static __thread char large[3000];
+static struct note *kept;
+
+struct note *plugin_make(size_t size);
+
+__attribute__((constructor)) static void construct(void)
+{
+    kept = note_new(900, 1);
+}
+
+__attribute__((destructor)) static void destroy(void)
+{
+    note_free(kept);
+}
+
+struct note *plugin_make(size_t size)
+{
+    large[size % sizeof large]++;
+    return note_new(size, (uint32_t)large[size % sizeof large]);
+}

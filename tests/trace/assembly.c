@@ -1,0 +1,73 @@
+/*
+ * assembly.c - functions as people write them who know nothing of unwinding. Each takes an action and
+ * its argument.
+ *
+ *   without_information    no unwind information, and a frame pointer that is garbage
+ *   with_chain             no unwind information, but it keeps the frame pointer
+ *   with_lies              unwind information that hangs on a frame pointer that is garbage
+ *   with_another_register  a frame that hangs on rbx
+ */
+__asm__(".text\n"
+        ".globl without_information\n"
+        ".type without_information,@function\n"
+        "without_information:\n"
+        "   push %rbp\n"
+        "   movabs $0x123456789abcdef8, %rbp\n"
+        "   mov %rdi, %rax\n"
+        "   mov %rsi, %rdi\n"
+        "   call *%rax\n"
+        "   pop %rbp\n"
+        "   ret\n"
+        ".size without_information, .-without_information\n"
+        "   ud2\n"
+
+        ".globl with_chain\n"
+        ".type with_chain,@function\n"
+        "with_chain:\n"
+        "   push %rbp\n"
+        "   mov %rsp, %rbp\n"
+        "   sub $64, %rsp\n"
+        "   mov %rdi, %rax\n"
+        "   mov %rsi, %rdi\n"
+        "   call *%rax\n"
+        "   leave\n"
+        "   ret\n"
+        ".size with_chain, .-with_chain\n"
+        "   ud2\n"
+
+        ".globl with_lies\n"
+        ".type with_lies,@function\n"
+        "with_lies:\n"
+        "   .cfi_startproc\n"
+        "   push %rbp\n"
+        "   .cfi_def_cfa %rbp, 16\n"
+        "   .cfi_offset %rbp, -16\n"
+        "   lea 0x40000000(%rsp), %rbp\n"
+        "   mov %rdi, %rax\n"
+        "   mov %rsi, %rdi\n"
+        "   call *%rax\n"
+        "   pop %rbp\n"
+        "   ret\n"
+        "   .cfi_endproc\n"
+        ".size with_lies, .-with_lies\n"
+
+        ".globl with_another_register\n"
+        ".type with_another_register,@function\n"
+        "with_another_register:\n"
+        "   .cfi_startproc\n"
+        "   push %rbx\n"
+        "   .cfi_adjust_cfa_offset 8\n"
+        "   .cfi_offset %rbx, -16\n"
+        "   mov %rsp, %rbx\n"
+        "   .cfi_def_cfa_register %rbx\n"
+        "   and $-256, %rsp\n"
+        "   mov %rdi, %rax\n"
+        "   mov %rsi, %rdi\n"
+        "   call *%rax\n"
+        "   mov %rbx, %rsp\n"
+        "   .cfi_def_cfa_register %rsp\n"
+        "   pop %rbx\n"
+        "   .cfi_adjust_cfa_offset -8\n"
+        "   ret\n"
+        "   .cfi_endproc\n"
+        ".size with_another_register, .-with_another_register\n");

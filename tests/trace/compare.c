@@ -1,0 +1,78 @@
+/* compare.c - see compare.h */
+#include "trace/compare.h"
+
+#include "trace/depot.h"
+#include "trace/libunwind.h"
+#include "trace/thread.h"
+#include "trace/unwind.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void print(const char *what, const uint64_t *frames, size_t count)
+{
+    fprintf(stderr, "%10s:", what);
+    for (size_t i = 0; i < count; i++)
+        fprintf(stderr, " %lx", (unsigned long)frames[i]);
+    fprintf(stderr, "\n");
+}
+
+static bool is_same(const struct compare *compare, const char *what, const uint64_t *frames, size_t count)
+{
+    if (count == compare->count && memcmp(frames, compare->frames, count * sizeof *frames) == 0)
+        return true;
+    if (!compare->is_quiet) {
+        print("first", compare->frames, compare->count);
+        print(what, frames, count);
+    }
+    return false;
+}
+
+/* As a signal handler would that came in the middle of a capture. */
+static size_t capture_busy(uint64_t *frames, size_t max, uint64_t pc, uint64_t frame)
+{
+    struct pw_trace_thread *thread = pw_trace_thread_current;
+    thread->busy = true;
+    size_t count = pw_unwind_capture(frames, max, pc, frame);
+    thread->busy = false;
+    return count;
+}
+
+static PW_NOINLINE void compare_all(struct compare *compare, bool with_theirs, uint64_t pc, uint64_t frame)
+{
+    uint64_t frames[PW_MAX_FRAMES];
+    size_t max = compare->max != 0 ? compare->max : PW_MAX_FRAMES;
+    compare->count = pw_unwind_capture(compare->frames, max, pc, frame);
+    size_t count = pw_unwind_capture(frames, max, pc, frame);
+    bool is_equal = is_same(compare, "again", frames, count);
+    count = pw_depot_get(pw_unwind_capture_id(max, pc, frame), frames, PW_MAX_FRAMES);
+    is_equal = is_same(compare, "id", frames, count) && is_equal;
+    count = capture_busy(frames, max, pc, frame);
+    is_equal = is_same(compare, "general", frames, count) && is_equal;
+    if (with_theirs) {
+        count = pw_libunwind_trace(frames, max, pc);
+        is_equal = is_same(compare, "libunwind", frames, count) && is_equal;
+    }
+    compare->takes++;
+    compare->failures += !is_equal;
+}
+
+PW_NOINLINE void compare_here(void *argument)
+{
+    compare_all(argument, true, (uint64_t)__builtin_return_address(0), (uint64_t)__builtin_dwarf_cfa());
+    __asm__ volatile("" ::: "memory");
+}
+
+PW_NOINLINE void compare_ours(void *argument)
+{
+    compare_all(argument, false, (uint64_t)__builtin_return_address(0), (uint64_t)__builtin_dwarf_cfa());
+    __asm__ volatile("" ::: "memory");
+}
+
+bool compare_has(const struct compare *compare, const void *function, size_t bytes)
+{
+    for (size_t i = 0; i < compare->count; i++)
+        if (compare->frames[i] - (uint64_t)function < bytes)
+            return true;
+    return false;
+}

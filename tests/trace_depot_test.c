@@ -1,0 +1,203 @@
+/* trace_depot_test.c - the stack depot: one id for one stack, for good. */
+#include "os/memory.h"
+#include "trace/depot.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { MANY = 200000, THREADS = 4, SHARED = 20000 };
+
+/* The n-th of many traces, of 1 to 64 frames; those of neighbours have most frames in common. */
+static size_t trace_make(uint64_t *frames, uint32_t n)
+{
+    size_t count = 1 + n % PW_MAX_FRAMES;
+    for (size_t i = 0; i < count; i++)
+        frames[i] = 0x7f0000000000 + i * 0x1234 + (i == n % count ? (uint64_t)n * 16 : 0);
+    return count;
+}
+
+static void assert_holds(uint32_t id, const uint64_t *frames, size_t count)
+{
+    uint64_t stored[PW_MAX_FRAMES];
+    assert_int_equal(pw_depot_get(id, stored, PW_MAX_FRAMES), count);
+    assert_memory_equal(stored, frames, count * sizeof *frames);
+}
+
+static void a_trace_has_one_id_and_the_id_gives_the_trace(void **state)
+{
+    (void)state;
+    uint64_t frames[PW_MAX_FRAMES];
+    for (uint32_t n = 0; n < 1000; n++) {
+        size_t count = trace_make(frames, n);
+        uint32_t id = pw_depot_put(frames, count);
+        assert_int_not_equal(id, 0);
+        assert_int_equal(pw_depot_put(frames, count), id);
+        assert_holds(id, frames, count);
+    }
+}
+
+static void traces_that_differ_in_one_frame_or_their_order_or_length_have_different_ids(void **state)
+{
+    (void)state;
+    uint64_t frames[16];
+    uint32_t ids[64];
+    size_t known = 0;
+    for (size_t i = 0; i < 16; i++)
+        frames[i] = 0x1000 * i;
+    for (size_t i = 1; i <= 16; i++)
+        ids[known++] = pw_depot_put(frames, i);
+    for (size_t i = 0; i < 16; i++) {
+        frames[i]++;
+        ids[known++] = pw_depot_put(frames, 16);
+        frames[i]--;
+    }
+    for (size_t i = 0; i + 1 < 16; i++) {
+        uint64_t first = frames[i];
+        frames[i] = frames[i + 1];
+        frames[i + 1] = first;
+        ids[known++] = pw_depot_put(frames, 16);
+        frames[i + 1] = frames[i];
+        frames[i] = first;
+    }
+    for (size_t i = 0; i < known; i++)
+        for (size_t j = 0; j < i; j++)
+            assert_int_not_equal(ids[i], ids[j]);
+}
+
+static void an_empty_trace_is_no_trace(void **state)
+{
+    (void)state;
+    uint64_t frame = 1;
+    assert_int_equal(pw_depot_put(&frame, 0), 0);
+    assert_int_equal(pw_depot_get(0, &frame, 1), 0);
+}
+
+static void a_trace_is_cut_at_the_most_frames_and_at_the_readers_room(void **state)
+{
+    (void)state;
+    uint64_t frames[PW_MAX_FRAMES + 10];
+    uint64_t stored[PW_MAX_FRAMES + 10] = {0};
+    for (size_t i = 0; i < PW_ARRAY_SIZE(frames); i++)
+        frames[i] = i + 77;
+    uint32_t id = pw_depot_put(frames, PW_ARRAY_SIZE(frames));
+    assert_holds(id, frames, PW_MAX_FRAMES);
+    assert_int_equal(pw_depot_get(id, stored, 3), 3);
+    assert_int_equal(stored[2], 79);
+    assert_int_equal(stored[3], 0);
+}
+
+static void ids_hold_while_the_depot_grows(void **state)
+{
+    (void)state;
+    static uint32_t ids[MANY];
+    uint64_t frames[PW_MAX_FRAMES];
+    size_t before = pw_depot_bytes();
+    for (uint32_t n = 0; n < MANY; n++) {
+        size_t count = trace_make(frames, n);
+        ids[n] = pw_depot_put(frames, count);
+        assert_int_not_equal(ids[n], 0);
+    }
+    assert_true(pw_depot_bytes() > before + (8 << 20));
+    for (uint32_t n = 0; n < MANY; n++) {
+        size_t count = trace_make(frames, n);
+        assert_holds(ids[n], frames, count);
+        assert_int_equal(pw_depot_put(frames, count), ids[n]);
+    }
+}
+
+static void an_id_that_is_none_gives_no_frames(void **state)
+{
+    (void)state;
+    uint64_t frames[PW_MAX_FRAMES];
+    uint64_t stored[PW_MAX_FRAMES];
+    size_t count = trace_make(frames, 12345);
+    uint32_t id = pw_depot_put(frames, count);
+    /* Within a stack: neither its middle nor its end is the start of another. */
+    for (uint32_t i = 1; i < 2 + count; i++)
+        assert_int_equal(pw_depot_get(id + i, stored, PW_MAX_FRAMES), 0);
+    uint32_t used = atomic_load(&pw_depot_image()->used);
+    for (uint32_t i = 0; i < 100000; i++)
+        assert_int_equal(pw_depot_get(used + i * 40009, stored, PW_MAX_FRAMES), 0);
+    assert_int_equal(pw_depot_get(UINT32_MAX, stored, PW_MAX_FRAMES), 0);
+}
+
+struct putter {
+    pthread_t thread;
+    uint32_t ids[SHARED];
+};
+
+static void *put_all(void *argument)
+{
+    struct putter *putter = argument;
+    uint64_t frames[PW_MAX_FRAMES];
+    for (uint32_t n = 0; n < SHARED; n++)
+        putter->ids[n] = pw_depot_put(frames, trace_make(frames, MANY + n));
+    return NULL;
+}
+
+static void threads_that_put_the_same_traces_at_once_get_the_same_ids(void **state)
+{
+    (void)state;
+    static struct putter putters[THREADS];
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&putters[i].thread, NULL, put_all, &putters[i]), 0);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(putters[i].thread, NULL);
+    for (uint32_t n = 0; n < SHARED; n++) {
+        uint64_t frames[PW_MAX_FRAMES];
+        size_t count = trace_make(frames, MANY + n);
+        assert_holds(putters[0].ids[n], frames, count);
+        for (size_t i = 1; i < THREADS; i++)
+            assert_int_equal(putters[i].ids[n], putters[0].ids[n]);
+    }
+}
+
+static void without_memory_new_traces_have_no_id_and_known_ones_keep_theirs(void **state)
+{
+    (void)state;
+    uint64_t frames[PW_MAX_FRAMES];
+    size_t count = trace_make(frames, 5);
+    uint32_t known = pw_depot_put(frames, count);
+    uint32_t refused = 0;
+    errno = 4711;
+    pw_os_fail_next(1, 1);
+    for (uint32_t n = 0; n < 40000 && refused == 0; n++) {
+        uint64_t other[PW_MAX_FRAMES];
+        size_t other_count = trace_make(other, 10 * MANY + n);
+        refused = pw_depot_put(other, other_count) == 0;
+    }
+    assert_int_equal(refused, 1);
+    assert_int_equal(pw_depot_put(frames, count), known);
+    assert_int_equal(errno, 4711);
+    pw_os_fail_next(0, 0);
+    frames[0]++;
+    assert_int_not_equal(pw_depot_put(frames, count), 0);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    return pw_depot_init() && pw_depot_init() ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_trace_has_one_id_and_the_id_gives_the_trace),
+        cmocka_unit_test(traces_that_differ_in_one_frame_or_their_order_or_length_have_different_ids),
+        cmocka_unit_test(an_empty_trace_is_no_trace),
+        cmocka_unit_test(a_trace_is_cut_at_the_most_frames_and_at_the_readers_room),
+        cmocka_unit_test(ids_hold_while_the_depot_grows),
+        cmocka_unit_test(an_id_that_is_none_gives_no_frames),
+        cmocka_unit_test(threads_that_put_the_same_traces_at_once_get_the_same_ids),
+        cmocka_unit_test(without_memory_new_traces_have_no_id_and_known_ones_keep_theirs),
+    };
+    return cmocka_run_group_tests(tests, set_up, NULL);
+}

@@ -1,0 +1,236 @@
+/* trace_test.c - pw_unwind_capture over frames of all kinds: the answer is libunwind's, always. */
+#include "trace/compare.h"
+#include "trace/depot.h"
+#include "trace/frames.h"
+#include "trace/libunwind.h"
+#include "trace/unwind.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+void without_information(action *act, void *argument);
+void with_chain(action *act, void *argument);
+void with_lies(action *act, void *argument);
+void with_another_register(action *act, void *argument);
+
+enum { FUNCTION_BYTES = 64, DEEP = 3000 };
+
+static void assert_no_failures(const struct compare *compare)
+{
+    assert_true(compare->takes > 0);
+    assert_int_equal(compare->failures, 0);
+}
+
+static void recursion_of_any_depth_is_traced_as_libunwind_does(void **state)
+{
+    (void)state;
+    struct compare compare = {0};
+    for (int depth = 1; depth <= 70; depth++) {
+        with_fp_recurse(depth, compare_here, &compare);
+        without_fp_recurse(depth, compare_here, &compare);
+        assert_true(compare.count > (size_t)depth || compare.count == PW_MAX_FRAMES);
+    }
+    for (int depth = 70; depth >= 1; depth--) {
+        without_fp_recurse(depth, compare_here, &compare);
+        with_fp_recurse(71 - depth, compare_here, &compare);
+    }
+    assert_no_failures(&compare);
+}
+
+static void a_trace_is_cut_at_max_frames(void **state)
+{
+    (void)state;
+    struct compare compare = {0};
+    for (size_t max = 1; max <= PW_MAX_FRAMES; max++) {
+        compare.max = max;
+        without_fp_recurse(100, compare_here, &compare);
+        assert_int_equal(compare.count, max);
+        with_fp_recurse(100 - (int)max, compare_here, &compare);
+        assert_true(compare.count >= (max < 100 - max ? max : 100 - max));
+    }
+    assert_no_failures(&compare);
+}
+
+static void very_deep_recursion_is_cut_at_max_and_followed_out_again(void **state)
+{
+    (void)state;
+    struct compare compare = {.max = 30};
+    for (int depth = DEEP; depth > 0; depth -= 7)
+        with_fp_recurse(depth, compare_here, &compare);
+    assert_no_failures(&compare);
+}
+
+static void frames_of_unknown_size_are_undone(void **state)
+{
+    (void)state;
+    struct compare compare = {0};
+    for (size_t bytes = 0; bytes < 20000; bytes = bytes * 2 + 40) {
+        with_fp_alloca(bytes, compare_here, &compare);
+        without_fp_alloca(bytes, compare_here, &compare);
+        assert_true(compare_has(&compare, (void *)without_fp_alloca, 2 * FUNCTION_BYTES));
+    }
+    assert_no_failures(&compare);
+}
+
+static void frames_that_realign_the_stack_are_undone(void **state)
+{
+    (void)state;
+    struct compare compare = {0};
+    for (size_t bytes = 0; bytes < 1000; bytes += 8) {
+        with_fp_realigned(bytes, compare_here, &compare);
+        without_fp_realigned(bytes, compare_here, &compare);
+        assert_true(compare_has(&compare, (void *)without_fp_realigned, 3 * FUNCTION_BYTES));
+    }
+    assert_no_failures(&compare);
+}
+
+static void a_frame_pointer_used_for_other_things_does_no_harm(void **state)
+{
+    (void)state;
+    struct compare compare = {0};
+    for (int i = 0; i < 100; i++) {
+        with_fp_registers(i, compare_here, &compare);
+        without_fp_registers(i * 1000003, compare_here, &compare);
+    }
+    assert_no_failures(&compare);
+}
+
+/* Stacks that have some frames in common with the last, at other places or the same: what the memory must see through. */
+static void any_sequence_of_stacks_is_traced_as_libunwind_does(void **state)
+{
+    (void)state;
+    struct compare compare = {0};
+    unsigned seed = 1;
+    for (int i = 0; i < 20000; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        compare.max = seed >> 31 ? 1 + (seed >> 8) % PW_MAX_FRAMES : PW_MAX_FRAMES;
+        if (seed >> 30 & 1)
+            with_fp_mixture(seed % 64, (int)(seed >> 16) % 30, compare_here, &compare);
+        else
+            without_fp_mixture(seed % 16, (int)(seed >> 16) % 30, compare_here, &compare);
+    }
+    assert_int_equal(compare.takes, 20000);
+    assert_no_failures(&compare);
+}
+
+static struct compare *compare_in_qsort;
+
+static int compare_two(const void *a, const void *b)
+{
+    compare_here(compare_in_qsort);
+    return *(const int *)a - *(const int *)b;
+}
+
+static void callbacks_from_libc_are_traced(void **state)
+{
+    (void)state;
+    struct compare compare = {0};
+    int numbers[] = {5, 3, 9, 1, 7, 2, 8, 4, 6, 0};
+    compare_in_qsort = &compare;
+    qsort(numbers, PW_ARRAY_SIZE(numbers), sizeof numbers[0], compare_two);
+    assert_true(compare_has(&compare, (void *)callbacks_from_libc_are_traced, 8 * FUNCTION_BYTES));
+    assert_no_failures(&compare);
+}
+
+static void code_without_unwind_information_ends_a_trace_when_its_frame_pointer_is_garbage(void **state)
+{
+    (void)state;
+    struct compare compare = {0};
+    for (int depth = 1; depth < 10; depth++) {
+        without_information(compare_ours, &compare);
+        assert_int_equal(compare.count, 1);
+        assert_true(compare_has(&compare, (void *)without_information, FUNCTION_BYTES));
+    }
+    assert_no_failures(&compare);
+}
+
+static void code_without_unwind_information_is_passed_by_its_frame_pointer(void **state)
+{
+    (void)state;
+    struct compare compare = {0};
+    with_chain(compare_ours, &compare);
+    assert_true(compare.count > 3);
+    assert_true(compare_has(&compare, (void *)with_chain, FUNCTION_BYTES));
+    assert_true(compare_has(&compare, (void *)code_without_unwind_information_is_passed_by_its_frame_pointer,
+                            8 * FUNCTION_BYTES));
+    assert_no_failures(&compare);
+}
+
+static void false_unwind_information_costs_the_trace_only(void **state)
+{
+    (void)state;
+    struct compare compare = {0};
+    for (int i = 0; i < 5; i++) {
+        with_lies(compare_ours, &compare);
+        assert_true(compare.count >= 1);
+        assert_true(compare_has(&compare, (void *)with_lies, FUNCTION_BYTES));
+    }
+    assert_no_failures(&compare);
+}
+
+static void a_frame_that_hangs_on_another_register_is_undone(void **state)
+{
+    (void)state;
+    struct compare compare = {0};
+    for (int i = 0; i < 5; i++) {
+        with_another_register(compare_ours, &compare);
+        assert_true(compare.count > 3);
+        assert_true(compare_has(&compare, (void *)with_another_register, 2 * FUNCTION_BYTES));
+        assert_true(compare_has(&compare, (void *)a_frame_that_hangs_on_another_register_is_undone,
+                                16 * FUNCTION_BYTES));
+    }
+    assert_no_failures(&compare);
+}
+
+static void errno_stays_as_it_was(void **state)
+{
+    (void)state;
+    struct compare compare = {0};
+    errno = 4711;
+    with_fp_recurse(20, compare_here, &compare);
+    with_lies(compare_ours, &compare);
+    assert_int_equal(errno, 4711);
+}
+
+static void a_caller_that_is_nowhere_is_given_all_the_same(void **state)
+{
+    (void)state;
+    uint64_t frames[4] = {0};
+    uint64_t nowhere[2] = {0, 0};
+    assert_int_equal(pw_unwind_capture(frames, 4, 0x1234, (uint64_t)&nowhere[1]), 1);
+    assert_int_equal(frames[0], 0x1234);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    pw_unwind_init();
+    return pw_depot_init() && pw_libunwind_open() ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(recursion_of_any_depth_is_traced_as_libunwind_does),
+        cmocka_unit_test(a_trace_is_cut_at_max_frames),
+        cmocka_unit_test(very_deep_recursion_is_cut_at_max_and_followed_out_again),
+        cmocka_unit_test(frames_of_unknown_size_are_undone),
+        cmocka_unit_test(frames_that_realign_the_stack_are_undone),
+        cmocka_unit_test(a_frame_pointer_used_for_other_things_does_no_harm),
+        cmocka_unit_test(any_sequence_of_stacks_is_traced_as_libunwind_does),
+        cmocka_unit_test(callbacks_from_libc_are_traced),
+        cmocka_unit_test(code_without_unwind_information_ends_a_trace_when_its_frame_pointer_is_garbage),
+        cmocka_unit_test(code_without_unwind_information_is_passed_by_its_frame_pointer),
+        cmocka_unit_test(false_unwind_information_costs_the_trace_only),
+        cmocka_unit_test(a_frame_that_hangs_on_another_register_is_undone),
+        cmocka_unit_test(errno_stays_as_it_was),
+        cmocka_unit_test(a_caller_that_is_nowhere_is_given_all_the_same),
+    };
+    return cmocka_run_group_tests(tests, set_up, NULL);
+}
