@@ -1,5 +1,9 @@
-/* cache_test.c - the rings in front of the heaps (cache/cache.h): order, refill, drain, and giving all back. */
+/*
+ * cache_test.c - the rings in front of the heaps (cache/cache.h) and the transfer cache between threads
+ * (cache/transfer.h): order, refill, drain, and giving all back.
+ */
 #include "cache/cache.h"
+#include "cache/transfer.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -9,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "child.h"
 #include "heap_fixture.h"
 
 static struct pw_heap *const heap = &pw_heaps[0];
@@ -217,7 +222,7 @@ static void without_memory_a_refill_fails_and_with_it_it_works_again(void **stat
     assert_int_equal(check_shape(heap).blocks, 1);
 }
 
-static void *seen[128];
+static void *seen[8192];
 static uint32_t seen_count;
 
 static bool every_third_stays_out(void *block)
@@ -226,40 +231,193 @@ static bool every_third_stays_out(void *block)
     return seen_count % 3 != 0;
 }
 
-static void a_drain_gives_the_older_half_back_as_far_as_the_check_lets_it(void **state)
+static bool is_cached(const void *block)
+{
+    struct pw_block found = pw_heap_find((uint64_t)block);
+    return pw_block_address(found) == (uint64_t)block &&
+           pw_header_fields(pw_block_header(found)).state == PW_STATE_CACHED;
+}
+
+static void a_drain_hands_the_older_half_to_the_next_refill_of_any_thread(void **state)
 {
     (void)state;
     static const uint32_t sizes[] = {1, 4, 32, 256};
     for (size_t i = 0; i < PW_ARRAY_SIZE(sizes); i++) {
-        struct pw_cache *cache = fresh_cache(PW_LEVEL_OFF);
+        struct pw_cache *cache = fresh_cache(PW_LEVEL_OFF), *other = pw_cache_open(9, NULL, &pw_heaps[1]);
         static void *blocks[128];
-        uint32_t places = places_of(cache, sizes[i]);
+        uint32_t places = places_of(cache, sizes[i]), moved = 0;
         assert_int_equal(pw_heap_take(heap, sizes[i], places, blocks), places);
+        char *first = blocks[0];
         push_all(cache, sizes[i], blocks, places);
-        seen_count = 0;
-        pw_cache_drain(cache, sizes[i], i % 2 == 0 ? NULL : every_third_stays_out);
+        pw_cache_drain(cache, sizes[i], NULL);
         assert_int_equal(cache->rings[sizes[i] - 1].count, places / 2);
-        for (uint32_t k = 0; k < places; k++) {
-            bool is_older = k < places / 2;
-            bool stays_out = !is_older || (i % 2 != 0 && k % 3 == 2);
-            struct pw_block now = pw_heap_find((uint64_t)blocks[k]);
-            bool is_block = pw_block_address(now) == (uint64_t)blocks[k] &&
-                            pw_header_fields(pw_block_header(now)).state == PW_STATE_CACHED;
-            CHECK(is_block == stays_out, "block %u of %u", k, places);
-            if (is_older && i % 2 != 0)
-                assert_ptr_equal(seen[k], blocks[k]);
+        while (moved < places / 2) {
+            assert_true(pw_cache_refill(other, sizes[i]));
+            for (void *block; (block = pw_cache_pop(other, sizes[i], true)) != NULL; moved++) {
+                uint32_t which = (uint32_t)(((char *)block - first) / (sizes[i] * 64));
+                CHECK(which < places / 2 && blocks[which] == block && is_cached(block),
+                      "block %u of %u comes, of %u granules", which, places, sizes[i]);
+                blocks[which] = NULL;
+                pw_heap_give(&block, 1);
+            }
         }
-        assert_int_equal(seen_count, i % 2 == 0 ? 0 : places / 2);
+        assert_int_equal(moved, places / 2);
+        assert_int_equal(check_shape(&pw_heaps[1]).blocks, 0);
         /* The newer half is still there, in order. */
         for (uint32_t k = places / 2; k < places; k++) {
             assert_ptr_equal(pw_cache_pop(cache, sizes[i], true), blocks[k]);
             pw_heap_give(&blocks[k], 1);
         }
-        for (uint32_t k = 2; i % 2 != 0 && k < places / 2; k += 3)
-            pw_heap_give(&blocks[k], 1);
+        pw_cache_close(other);
         pw_cache_close(cache);
         assert_int_equal(check_shape(heap).blocks, 1);
     }
+}
+
+/* Fill the transfer cache for a size; how many it holds. */
+static uint32_t fill_transfer(uint32_t granules)
+{
+    uint32_t count = 0;
+    void *block;
+    for (;;) {
+        assert_int_equal(pw_heap_take(&pw_heaps[2], granules, 1, &block), 1);
+        if (pw_transfer_put(granules, &block, 1) == 0)
+            break;
+        count++;
+    }
+    pw_heap_give(&block, 1);
+    return count;
+}
+
+static void what_finds_no_room_goes_back_to_the_heaps_as_far_as_the_check_lets_it(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[] = {4, 32, 256};
+    for (size_t i = 0; i < PW_ARRAY_SIZE(sizes); i++) {
+        struct pw_cache *cache = fresh_cache(PW_LEVEL_OFF);
+        static void *blocks[128];
+        uint32_t places = places_of(cache, sizes[i]);
+        (void)fill_transfer(sizes[i]);
+        assert_int_equal(pw_heap_take(heap, sizes[i], places, blocks), places);
+        push_all(cache, sizes[i], blocks, places);
+        seen_count = 0;
+        pw_cache_drain(cache, sizes[i], i % 2 == 0 ? NULL : every_third_stays_out);
+        assert_int_equal(cache->rings[sizes[i] - 1].count, places / 2);
+        assert_int_equal(seen_count, i % 2 == 0 ? 0 : places / 2);
+        for (uint32_t k = 0; k < places; k++) {
+            bool is_older = k < places / 2;
+            bool stays_out = !is_older || (i % 2 != 0 && k % 3 == 2);
+            CHECK(is_cached(blocks[k]) == stays_out, "block %u of %u", k, places);
+            if (is_older && i % 2 != 0)
+                assert_ptr_equal(seen[k], blocks[k]);
+            if (is_older && stays_out)
+                pw_heap_give(&blocks[k], 1);
+        }
+        pw_cache_close(cache);
+        assert_int_equal(check_shape(heap).blocks, 1);
+        pw_cache_flush_transfer(NULL);
+        assert_int_equal(check_shape(&pw_heaps[2]).blocks, 1);
+    }
+}
+
+/* ---- the transfer cache ---- */
+
+static void *no_pages(size_t bytes)
+{
+    (void)bytes;
+    return NULL;
+}
+
+/* To be the first test: what is kept once is kept. */
+static void without_memory_nothing_is_transferred(void **state)
+{
+    (void)state;
+    void *block = &block;
+    assert_false(pw_transfer_init(no_pages));
+    for (uint32_t granules = 1; granules <= PW_HEAP_NUM_BINS; granules++) {
+        assert_int_equal(pw_transfer_put(granules, &block, 1), 0);
+        assert_int_equal(pw_transfer_take(granules, &block, 1), 0);
+    }
+}
+
+static void what_is_transferred_is_bounded_in_bytes_and_every_size_has_its_own(void **state)
+{
+    (void)state;
+    start_heaps(PW_LEVEL_OFF);
+    assert_true(pw_transfer_init(pw_os_map));
+    static void *names[20000], *out[20000];
+    for (uintptr_t i = 0; i < PW_ARRAY_SIZE(names); i++)
+        names[i] = (void *)(i + 1);
+    uint32_t kept[PW_HEAP_NUM_BINS + 1];
+    for (uint32_t granules = 1; granules <= PW_HEAP_NUM_BINS; granules++) {
+        kept[granules] = pw_transfer_put(granules, names + granules, PW_ARRAY_SIZE(names) - granules);
+        uint32_t bytes = kept[granules] * granules * 64;
+        CHECK(kept[granules] >= 32 && (bytes <= 1 << 20 || kept[granules] == 32), "%u granules: %u kept",
+              granules, kept[granules]);
+        assert_int_equal(pw_transfer_put(granules, names, 1), 0);
+    }
+    for (uint32_t granules = 1; granules <= PW_HEAP_NUM_BINS; granules++) {
+        uint32_t some = pw_transfer_take(granules, out, 10);
+        assert_int_equal(some, 10);
+        uint32_t count = pw_transfer_take(granules, out + 10, PW_ARRAY_SIZE(out) - 10);
+        CHECK(some + count == kept[granules], "%u granules: %u of %u", granules, some + count, kept[granules]);
+        /* Each once, the newest batch first. */
+        static uint8_t times[20001];
+        memset(times, 0, sizeof times);
+        for (uint32_t i = 0; i < some + count; i++)
+            times[(uintptr_t)out[i]]++;
+        for (uint32_t i = 0; i < kept[granules]; i++)
+            assert_int_equal(times[granules + i + 1], 1);
+        for (uint32_t i = 0; i < some; i++)
+            assert_true((uintptr_t)out[i] > granules + kept[granules] - 10);
+        assert_int_equal(pw_transfer_take(granules, out, 1), 0);
+    }
+}
+
+static void a_flush_of_the_transfer_cache_gives_all_back_that_the_check_lets_go(void **state)
+{
+    (void)state;
+    pw_cache_close(fresh_cache(PW_LEVEL_OFF));
+    static const uint32_t sizes[] = {3, 100, 256};
+    uint32_t count = 0;
+    for (size_t i = 0; i < PW_ARRAY_SIZE(sizes); i++)
+        count += fill_transfer(sizes[i]);
+    assert_true(count < PW_ARRAY_SIZE(seen));
+    seen_count = 0;
+    pw_cache_flush_transfer(every_third_stays_out);
+    assert_int_equal(seen_count, count);
+    for (uint32_t i = 0; i < count; i++)
+        if (i % 3 == 2) {
+            assert_true(is_cached(seen[i]));
+            pw_heap_give(&seen[i], 1);
+        }
+    assert_int_equal(check_shape(&pw_heaps[2]).blocks, check_shape(&pw_heaps[2]).regions);
+}
+
+static int refill_in_child(void *context)
+{
+    struct pw_cache *cache = context;
+    (void)alarm(20);
+    pw_cache_after_fork();
+    if (!pw_cache_refill(cache, 1))
+        return 1;
+    struct pw_cache *other = pw_cache_open(2, NULL, heap);
+    if (other == NULL)
+        return 2;
+    pw_cache_drain(cache, 1, NULL);
+    pw_cache_close(other);
+    return 0;
+}
+
+static void around_fork_the_locks_of_the_caches_are_held_and_let_go_on_both_sides(void **state)
+{
+    (void)state;
+    struct pw_cache *cache = fresh_cache(PW_LEVEL_OFF);
+    pw_cache_before_fork();
+    assert_int_equal(in_child(refill_in_child, cache), 0);
+    pw_cache_after_fork();
+    assert_true(pw_cache_refill(cache, 1));
+    pw_cache_close(cache);
 }
 
 static void a_closed_cache_has_given_everything_back_and_the_next_thread_gets_it(void **state)
@@ -314,12 +472,6 @@ static void threads_that_live_together_have_caches_of_their_own(void **state)
     assert_true(found_cache && found_other);
     pw_cache_close(other);
     pw_cache_close(cache);
-}
-
-static void *no_pages(size_t bytes)
-{
-    (void)bytes;
-    return NULL;
 }
 
 static void without_memory_there_is_no_cache(void **state)
@@ -385,6 +537,7 @@ static void threads_that_exchange_blocks_through_their_caches_leave_sound_heaps(
         for (int i = 0; i < THREADS; i++)
             assert_int_equal(pthread_join(threads[i], NULL), 0);
         assert_nothing_found("after the threads ended");
+        pw_cache_flush_transfer(NULL);
         for (uint32_t i = 0; i < EXCHANGED; i++) {
             void *block = atomic_exchange(&exchange[i], NULL);
             if (block != NULL)
@@ -402,6 +555,7 @@ static void threads_that_exchange_blocks_through_their_caches_leave_sound_heaps(
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_memory_nothing_is_transferred),
         cmocka_unit_test(a_cache_knows_its_thread_its_level_and_its_heap),
         cmocka_unit_test(every_size_has_a_ring_of_its_own_places),
         cmocka_unit_test(at_off_the_newest_comes_out_first),
@@ -411,7 +565,11 @@ int main(void)
         cmocka_unit_test(a_refill_takes_a_batch_that_doubles_up_to_half_the_ring),
         cmocka_unit_test(at_fast_a_refill_brings_what_stays_in_on_top),
         cmocka_unit_test(without_memory_a_refill_fails_and_with_it_it_works_again),
-        cmocka_unit_test(a_drain_gives_the_older_half_back_as_far_as_the_check_lets_it),
+        cmocka_unit_test(a_drain_hands_the_older_half_to_the_next_refill_of_any_thread),
+        cmocka_unit_test(what_finds_no_room_goes_back_to_the_heaps_as_far_as_the_check_lets_it),
+        cmocka_unit_test(what_is_transferred_is_bounded_in_bytes_and_every_size_has_its_own),
+        cmocka_unit_test(a_flush_of_the_transfer_cache_gives_all_back_that_the_check_lets_go),
+        cmocka_unit_test(around_fork_the_locks_of_the_caches_are_held_and_let_go_on_both_sides),
         cmocka_unit_test(a_closed_cache_has_given_everything_back_and_the_next_thread_gets_it),
         cmocka_unit_test(blocks_of_another_heap_go_home_from_whatever_ring),
         cmocka_unit_test(threads_that_live_together_have_caches_of_their_own),

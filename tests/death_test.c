@@ -162,13 +162,20 @@ static void check_clean_twin(const struct spec *spec, const struct spec_run *spe
         assert_int_equal(rmdir(run.folder), 0); /* no log either */
 }
 
+static bool has_failed;
+
+/* With DEATH_STOP in the environment what comes after the first failure is left out (tools/mutants). */
 static void check_spec(void **state)
 {
     const struct spec *spec = *state;
+    if (has_failed && getenv("DEATH_STOP") != NULL)
+        skip();
+    has_failed = true;
     for (size_t i = 0; i < spec->run_count; i++) {
         check_bug(spec, &spec->runs[i]);
         check_clean_twin(spec, &spec->runs[i]);
     }
+    has_failed = false;
 }
 
 static int test_file(const char *path)

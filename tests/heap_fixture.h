@@ -53,13 +53,9 @@ static inline void stop_heaps(void)
     memset(pw_heaps, 0, sizeof pw_heaps);
 }
 
-/* Fresh heaps as start-up makes them at `level`; the first TEST_HEAPS of pw_heaps are in use. */
-static inline void start_heaps(enum pw_level level)
+/* Fresh heaps at `level` with hooks of the test's own; the first TEST_HEAPS of pw_heaps are in use. */
+static inline void start_heaps_with(enum pw_level level, const struct pw_heap_hooks *hooks)
 {
-    static const struct pw_heap_hooks fast_hooks = {
-        .cut = pw_zone_cut, .joined = pw_zone_joined, .taken = pw_poison_taken};
-    static const struct pw_heap_hooks full_hooks = {.cut = pw_zone_cut, .joined = pw_zone_joined};
-    static const struct pw_heap_hooks no_hooks = {.cut = NULL};
     stop_heaps();
     pw_root.level = level;
     pw_root.seal_key = 0x5eed0fa11eaf1e55;
@@ -69,9 +65,19 @@ static inline void start_heaps(enum pw_level level)
     pw_root.zone_max_bytes = 2048;
     pw_root.free_fill = TEST_FILL;
     pw_root.free_fill_max = level >= PW_LEVEL_FULL ? UINT64_MAX : PW_LINE_BYTES;
-    assert_true(pw_heap_init(TEST_HEAPS, level == PW_LEVEL_OFF    ? &no_hooks
-                                         : level == PW_LEVEL_FAST ? &fast_hooks
-                                                                  : &full_hooks));
+    assert_true(pw_heap_init(TEST_HEAPS, hooks));
+}
+
+/* The same as start-up makes them. */
+static inline void start_heaps(enum pw_level level)
+{
+    static const struct pw_heap_hooks fast_hooks = {
+        .cut = pw_zone_cut, .joined = pw_zone_joined, .taken = pw_poison_taken};
+    static const struct pw_heap_hooks full_hooks = {.cut = pw_zone_cut, .joined = pw_zone_joined};
+    static const struct pw_heap_hooks no_hooks = {.cut = NULL};
+    start_heaps_with(level, level == PW_LEVEL_OFF    ? &no_hooks
+                            : level == PW_LEVEL_FAST ? &fast_hooks
+                                                     : &full_hooks);
 }
 
 /* The block that starts at `address`, which is a block's. */

@@ -68,6 +68,7 @@ static const struct frozen image_of_version_1[] = {
     VALUE(PW_HEAP_ALIGNED, 0x08), VALUE(PW_HEAP_FAMILY_MASK, 0x30), VALUE(PW_HEAP_RIGHT, 0x40),
     VALUE(PW_HEAP_POISONED, 0x80), VALUE(PW_HEAP_HEADER_MAGIC, 0xDEADBEEF),
     VALUE(PW_FAMILY_MALLOC, 0), VALUE(PW_FAMILY_NEW, 1), VALUE(PW_FAMILY_NEW_ARRAY, 2),
+    VALUE(PW_FAMILY_INSTANCE, 3),
     VALUE(PW_REGION_SMALL, 1), VALUE(PW_REGION_PAGES, 2), VALUE(PW_SLOT_SHIFT, 25),
     VALUE(PW_REF_GRANULE_BITS, 19), VALUE(PW_TAIL_BYTES, 16), VALUE(PW_MAX_REGIONS, 8192),
     VALUE(PW_MAX_FRAMES, 64), VALUE(PW_DEPOT_CHUNK_SHIFT, 22),
@@ -295,10 +296,22 @@ static void small_steps_come_to_the_same_end_as_one_large_one(void **state)
         }
 }
 
+static void fill_taken(uint64_t start, uint64_t bytes, bool is_zeroed)
+{
+    if (!is_zeroed)
+        pw_poison_write(start, pw_poison_bytes(bytes));
+}
+
 /* The fill of freed memory is an option; what is not filled may hold anything. */
 static void validate_with_fill_of(enum pw_level level, uint64_t most)
 {
-    start_heaps(level);
+    /* Front gives the heap a hook that fills what is taken, where not all of it may be filled. */
+    static const struct pw_heap_hooks hooks = {
+        .cut = pw_zone_cut, .joined = pw_zone_joined, .taken = fill_taken};
+    if (level == PW_LEVEL_FULL && most < PW_HEAP_LARGE_ALLOC_THRESHOLD)
+        start_heaps_with(level, &hooks);
+    else
+        start_heaps(level);
     pw_root.free_fill_max = most;
     void *blocks[64], *kept[64];
     uint64_t random = most + 1;
@@ -331,7 +344,6 @@ static void whatever_part_of_freed_memory_is_filled_nothing_is_found(void **stat
     static const uint64_t most[] = {0, 1, 48, 64, 100, 1000, 4096, UINT64_MAX};
     for (size_t i = 0; i < PW_ARRAY_SIZE(most); i++)
         for (enum pw_level level = PW_LEVEL_OFF; level <= PW_LEVEL_FULL; level++) {
-            print_message("level %u, filled up to %llu bytes\n", (unsigned)level, (unsigned long long)most[i]);
             validate_with_fill_of(level, most[i]);
         }
 }
@@ -446,14 +458,18 @@ static void a_wrong_bit_of_the_summary_of_starts_is_found(void **state)
         uint8_t *byte = (uint8_t *)block.region->summary + word / 8;
         *byte ^= (uint8_t)(1u << word % 8);
         struct findings *findings = validate();
-        CHECK(findings->count >= 1, "the summary's bit of block %u", i);
-        for (uint64_t k = 0; k < findings->count; k++) {
-            assert_int_equal(findings->faults[k].kind, PW_KIND_HEADER);
-            assert_int_equal(findings->faults[k].block.region, pw_region_index(block.region));
-            assert_int_equal(findings->faults[k].block.granule / 64, word);
-        }
+        CHECK(findings->count == 1 && findings->faults[0].kind == PW_KIND_HEADER &&
+                  findings->faults[0].block.region == pw_region_index(block.region) &&
+                  findings->faults[0].block.granule / 64 == word,
+              "the summary's bit of block %u: %u faults", i, (unsigned)findings->count);
         *byte ^= (uint8_t)(1u << word % 8);
     }
+    /* Bits for words that no block starts in. */
+    struct pw_block rest = block_at(scene.rest);
+    struct expected expected = header_fault((uint64_t)scene.rest);
+    for (uint32_t word = rest.granule / 64 + 1; word < rest.region->limit / 64; word += 37)
+        assert_byte_found(rest.region->summary + word / 8, (uint8_t)(1u << word % 8), &expected,
+                          "a bit of the summary inside a block");
 }
 
 /* ---- bins ---- */
@@ -476,7 +492,7 @@ static void assert_found_among(const uint64_t *blocks, uint32_t count, uint64_t 
     fail_msg("%s %llu: %llu faults", what, (unsigned long long)which, (unsigned long long)findings->count);
 }
 
-static void every_flipped_bit_of_a_bins_links_is_found_at_the_ends_of_the_link(void **state)
+static void every_flipped_bit_of_a_bins_links_is_found_once_at_one_end_of_the_link(void **state)
 {
     (void)state;
     set_the_scene(PW_LEVEL_FULL);
@@ -488,30 +504,44 @@ static void every_flipped_bit_of_a_bins_links_is_found_at_the_ends_of_the_link(v
         uint8_t *links = (uint8_t *)pw_region_evidence(block.region, block.granule);
         for (unsigned bit = 64; bit < 128; bit++) {
             links[bit / 8] ^= (uint8_t)(1u << bit % 8);
-            assert_found_among(in_bin, 3, 2, "bit of a bin's link", bit);
+            assert_found_among(in_bin, 3, 1, "bit of a bin's link", bit);
             links[bit / 8] ^= (uint8_t)(1u << bit % 8);
         }
     }
     assert_nothing_found("in the end");
 }
 
+/* One fault, about the head of a bin at `place`, which is no block; or the block that should be there. */
+static void assert_head_found(const void *place, const uint8_t *block, const char *what, uint64_t which)
+{
+    struct findings *findings = validate();
+    const struct pw_fault *fault = &findings->faults[0];
+    bool is_at_head = fault->address == (uint64_t)place && !fault->block.known;
+    bool is_at_block = block != NULL && fault->address == (uint64_t)block;
+    if (findings->count == 1 && fault->kind == PW_KIND_HEADER && fault->broken_rule != NULL &&
+        (is_at_head || is_at_block))
+        return;
+    print_findings(findings);
+    fail_msg("%s %llu: %llu faults", what, (unsigned long long)which, (unsigned long long)findings->count);
+}
+
 static void every_flipped_bit_of_a_bins_head_is_found(void **state)
 {
     (void)state;
     set_the_scene(PW_LEVEL_FULL);
+    struct pw_heap_image *image = &pw_heaps[0].image;
     uint32_t bin = header_of(scene.small[FREE_C])->size - 1;
-    uint64_t heads[] = {(uint64_t)scene.small[FREE_C]}, rest[] = {(uint64_t)scene.rest};
     for (unsigned bit = 0; bit < 32; bit++) {
-        pw_heaps[0].image.bins[bin] ^= 1u << bit;
-        assert_found_among(heads, 1, 1, "bit of a bin's head", bit);
-        pw_heaps[0].image.bins[bin] ^= 1u << bit;
-        pw_heaps[0].image.bins[255] ^= 1u << bit;
-        assert_found_among(rest, 1, 1, "bit of the last bin's head", bit);
-        pw_heaps[0].image.bins[255] ^= 1u << bit;
+        image->bins[bin] ^= 1u << bit;
+        assert_head_found(&image->bins[bin], scene.small[FREE_C], "bit of a bin's head", bit);
+        image->bins[bin] ^= 1u << bit;
+        image->bins[255] ^= 1u << bit;
+        assert_head_found(&image->bins[255], scene.rest, "bit of the last bin's head", bit);
+        image->bins[255] ^= 1u << bit;
     }
-    pw_heaps[0].image.bin_bitmap[bin / 64] ^= (uint64_t)1 << bin % 64;
-    assert_found_among(heads, 1, 1, "the bit of a bin", bin);
-    pw_heaps[0].image.bin_bitmap[bin / 64] ^= (uint64_t)1 << bin % 64;
+    image->bin_bitmap[bin / 64] ^= (uint64_t)1 << bin % 64;
+    assert_head_found(&image->bins[bin], scene.small[FREE_C], "the bit of bin", bin);
+    image->bin_bitmap[bin / 64] ^= (uint64_t)1 << bin % 64;
     assert_nothing_found("in the end");
 }
 
@@ -520,22 +550,24 @@ static void an_empty_bin_that_claims_blocks_is_found(void **state)
 {
     (void)state;
     set_the_scene(PW_LEVEL_FULL);
+    struct pw_heap_image *image = &pw_heaps[0].image;
     for (uint32_t bin = 0; bin < PW_HEAP_NUM_BINS; bin++) {
-        if (pw_heaps[0].image.bins[bin] != 0)
+        if (image->bins[bin] != 0)
             continue;
-        pw_heaps[0].image.bin_bitmap[bin / 64] ^= (uint64_t)1 << bin % 64;
-        struct findings *findings = validate();
-        CHECK(findings->count == 1 && findings->faults[0].kind == PW_KIND_HEADER,
-              "a bit without blocks, bin %u: %u faults", bin, (unsigned)findings->count);
-        pw_heaps[0].image.bins[bin] = 1u << PW_REF_GRANULE_BITS | block_at(scene.small[LIVE_96]).granule;
-        findings = validate();
-        CHECK(findings->count == 1 && findings->faults[0].kind == PW_KIND_HEADER,
-              "a LIVE block as the head of bin %u: %u faults", bin, (unsigned)findings->count);
-        pw_heaps[0].image.bin_bitmap[bin / 64] ^= (uint64_t)1 << bin % 64;
-        findings = validate();
-        CHECK(findings->count == 1 && findings->faults[0].kind == PW_KIND_HEADER,
-              "a head without its bit, bin %u: %u faults", bin, (unsigned)findings->count);
-        pw_heaps[0].image.bins[bin] = 0;
+        image->bin_bitmap[bin / 64] ^= (uint64_t)1 << bin % 64;
+        assert_head_found(&image->bins[bin], NULL, "a bit without blocks, bin", bin);
+        image->bins[bin] = 1u << PW_REF_GRANULE_BITS | block_at(scene.small[LIVE_96]).granule;
+        assert_head_found(&image->bins[bin], NULL, "a LIVE block as the head of bin", bin);
+        image->bin_bitmap[bin / 64] ^= (uint64_t)1 << bin % 64;
+        assert_head_found(&image->bins[bin], NULL, "a head without its bit, bin", bin);
+        image->bins[bin] = 0;
+    }
+    for (uint32_t bin = 0; bin < PW_PAGE_BINS; bin++) {
+        if (image->page_bins[bin] != 0)
+            continue;
+        image->page_bitmap[bin / 64] ^= (uint64_t)1 << bin % 64;
+        assert_head_found(&image->page_bins[bin], NULL, "a bit without runs, bin", bin);
+        image->page_bitmap[bin / 64] ^= (uint64_t)1 << bin % 64;
     }
     assert_nothing_found("in the end");
 }
@@ -550,21 +582,22 @@ static void every_flipped_bit_of_the_links_of_free_runs_is_found(void **state)
         uint8_t *links = (uint8_t *)pw_region_evidence(run.region, run.granule + 1);
         for (unsigned bit = 0; bit < 128; bit++) {
             links[bit / 8] ^= (uint8_t)(1u << bit % 8);
-            assert_found_among(in_bin, 2, 2, "bit of a run's link", bit);
+            assert_found_among(in_bin, 2, 1, "bit of a run's link", bit);
             links[bit / 8] ^= (uint8_t)(1u << bit % 8);
         }
     }
+    struct pw_heap_image *image = &pw_heaps[0].image;
     uint32_t bin = 0;
-    while (pw_heaps[0].image.page_bins[bin] == 0)
+    while (image->page_bins[bin] == 0)
         bin++;
     for (unsigned bit = 0; bit < 64; bit++) {
-        pw_heaps[0].image.page_bins[bin] ^= (uint64_t)1 << bit;
-        assert_found_among(in_bin, 2, 1, "bit of a page bin's head", bit);
-        pw_heaps[0].image.page_bins[bin] ^= (uint64_t)1 << bit;
+        image->page_bins[bin] ^= (uint64_t)1 << bit;
+        assert_head_found(&image->page_bins[bin], scene.mapped[RUN_B], "bit of a page bin's head", bit);
+        image->page_bins[bin] ^= (uint64_t)1 << bit;
     }
-    pw_heaps[0].image.page_bitmap[bin / 64] ^= (uint64_t)1 << bin % 64;
-    assert_found_among(in_bin, 2, 1, "the bit of a page bin", bin);
-    pw_heaps[0].image.page_bitmap[bin / 64] ^= (uint64_t)1 << bin % 64;
+    image->page_bitmap[bin / 64] ^= (uint64_t)1 << bin % 64;
+    assert_head_found(&image->page_bins[bin], scene.mapped[RUN_B], "the bit of page bin", bin);
+    image->page_bitmap[bin / 64] ^= (uint64_t)1 << bin % 64;
     assert_nothing_found("in the end");
 }
 
@@ -780,8 +813,8 @@ static uint32_t all_sorts(struct plant *plants)
     struct pw_block last = block_at(small[LIVE_7]);
     plants[count++] = (struct plant){last.region->starts + last.granule / 8, (uint8_t)(1u << last.granule % 8),
                                      header_fault((uint64_t)small[LIVE_7])};
-    at = end_of(small[CACHED_300]) - 2;
-    plants[count++] = (struct plant){at, 1, underflow(small[LIVE_7], at)};
+    at = end_of(small[CACHED_50]) - 2;
+    plants[count++] = (struct plant){at, 1, underflow(small[LIVE_96], at)};
     plants[count++] = (struct plant){(uint64_t)pw_block_extension(block_at(mapped[MAPPED_50000])), 1,
                                      header_fault((uint64_t)mapped[MAPPED_50000])};
     at = (uint64_t)mapped[MAPPED_20000] + 20000 + 15;
@@ -855,8 +888,13 @@ static void fifty_random_corruptions_of_the_headers_neither_stop_nor_hide_anythi
         }
         uint64_t hit = 0;
         for (uint32_t i = 0; i < scene.count; i++) {
+            if (scene.all[i].region != region)
+                continue;
             uint32_t slot = scene.all[i].granule - region->first;
-            is_hit[i] = scene.all[i].region == region && memcmp(&headers[slot], &saved[slot], 16) != 0;
+            /* A state that was changed to PENDING can't be told from a block that changes hands. */
+            bool is_sound = pw_word_is_sound(pw_root.seal_key, pw_block_address(scene.all[i]),
+                                             headers[slot].word, headers[slot].size);
+            is_hit[i] = !is_sound || headers[slot].prev != saved[slot].prev;
             hit += is_hit[i];
         }
         struct findings *findings = validate();
@@ -972,7 +1010,7 @@ static void ignore_fault(void *context, const struct pw_fault *fault)
 static int look_from_outside(void *context)
 {
     struct pw_image image = {.root = &pw_root, .view = view_with_holes, .context = context};
-    (void)alarm(20);
+    (void)alarm(5);
     (void)pw_validate_all(&image, ignore_fault, NULL);
     (void)pw_image_walk(&image, ignore_walked, NULL);
     for (int i = 0; i < 17; i++) {
@@ -1028,7 +1066,7 @@ static int look_at_a_lying_root(void *context)
 {
     struct foreign foreign = {.one_in = 0};
     struct pw_image image = {.root = context, .view = view_with_holes, .context = &foreign};
-    (void)alarm(20);
+    (void)alarm(5);
     (void)pw_validate_all(&image, ignore_fault, NULL);
     (void)pw_image_walk(&image, ignore_walked, NULL);
     (void)pw_image_find_region(&image, (uint64_t)scene.small[0]);
@@ -1371,6 +1409,7 @@ static void while_threads_allocate_and_free_nothing_is_found_and_walks_are_whole
         } while (workers_left > 0 && findings.count == 0);
         for (int i = 0; i < WORKERS; i++)
             assert_int_equal(pthread_join(threads[i], NULL), 0);
+        pw_cache_flush_transfer(NULL);
         print_findings(&findings);
         CHECK(findings.count == 0, "level %u: %u faults in %u rounds", (unsigned)level,
               (unsigned)findings.count, (unsigned)rounds);
@@ -1399,7 +1438,7 @@ int main(void)
         cmocka_unit_test(every_wrong_bit_of_the_starts_is_found_in_the_block_that_it_is_about),
         cmocka_unit_test(a_missing_start_is_found_also_where_a_step_of_the_validator_ends),
         cmocka_unit_test(a_wrong_bit_of_the_summary_of_starts_is_found),
-        cmocka_unit_test(every_flipped_bit_of_a_bins_links_is_found_at_the_ends_of_the_link),
+        cmocka_unit_test(every_flipped_bit_of_a_bins_links_is_found_once_at_one_end_of_the_link),
         cmocka_unit_test(every_flipped_bit_of_a_bins_head_is_found),
         cmocka_unit_test(an_empty_bin_that_claims_blocks_is_found),
         cmocka_unit_test(every_flipped_bit_of_the_links_of_free_runs_is_found),

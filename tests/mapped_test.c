@@ -1,5 +1,6 @@
 /* mapped_test.c - blocks on pages of their own (heap/mapped.h): guards, reuse, resizing, merging, giving back. */
 #include "heap/page_runs.h"
+#include "os/process.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -273,29 +274,67 @@ static void free_neighbours_merge_when_nothing_else_fits_and_on_trim(void **stat
     check_shape(heap);
 }
 
-static void beyond_the_limit_dirty_pages_are_given_back(void **state)
+enum { CHURNED = 300 };
+static char *churned[CHURNED];
+
+static void map_churned(void)
+{
+    start_heaps(PW_LEVEL_OFF);
+    for (int i = 0; i < CHURNED; i++) {
+        churned[i] = map(1 * MIB);
+        use(churned[i]);
+        memset(churned[i], 1, 1);
+    }
+}
+
+/* 64 MiB, or half of what is live. */
+static uint64_t dirty_limit_pages(void)
+{
+    uint64_t share = heap->live_pages / 2;
+    return share > 64 * MIB / PW_PAGE_BYTES ? share : 64 * MIB / PW_PAGE_BYTES;
+}
+
+static void beyond_the_limit_dirty_pages_are_given_back_to_half_of_it(void **state)
 {
     (void)state;
-    start_heaps(PW_LEVEL_OFF);
-    enum { COUNT = 40 };
-    char *blocks[COUNT];
-    for (int i = 0; i < COUNT; i++) {
-        blocks[i] = map(1 * MIB);
-        use(blocks[i]);
-        memset(blocks[i], 1, 1 * MIB);
+    map_churned();
+    uint32_t purges = 0;
+    for (int i = 0; i < CHURNED; i++) {
+        heap->purged_at_ns = 0; /* long ago */
+        uint64_t before = heap->dirty_pages;
+        unmap(churned[i]);
+        assert_true(heap->dirty_pages <= dirty_limit_pages());
+        if (heap->dirty_pages >= before)
+            continue;
+        assert_true(heap->dirty_pages <= dirty_limit_pages() / 2 && before + 300 > dirty_limit_pages());
+        purges++;
     }
-    uint64_t most = 0;
-    for (int i = 0; i < COUNT; i++) {
-        unmap(blocks[i]);
-        if (heap->dirty_pages > most)
-            most = heap->dirty_pages;
+    assert_true(purges >= 2);
+    uint64_t resident = 0;
+    for (int i = 0; i < CHURNED; i++)
+        resident += is_resident(churned[i]);
+    assert_true(resident > 0 && resident <= 64);
+    check_shape(heap);
+}
+
+static void soon_after_it_takes_twice_the_limit_to_give_back_again(void **state)
+{
+    (void)state;
+    map_churned();
+    uint32_t purges = 0, put_off = 0;
+    for (int i = 0; i < CHURNED; i++) {
+        uint64_t now = pw_os_time_ns(), before = heap->dirty_pages;
+        heap->purged_at_ns = now;
+        unmap(churned[i]);
+        bool is_soon = pw_os_time_ns() - now < 250 * 1000 * 1000;
+        assert_true(heap->dirty_pages <= 2 * dirty_limit_pages());
+        if (heap->dirty_pages < before) {
+            CHECK(!is_soon || before + 300 > 2 * dirty_limit_pages(), "block %d: %u pages", i, (unsigned)before);
+            purges++;
+        }
+        put_off += is_soon && heap->dirty_pages > dirty_limit_pages();
     }
-    assert_true(most > 16 * MIB / PW_PAGE_BYTES);
-    assert_true(most <= 32 * MIB / PW_PAGE_BYTES);
-    int resident = 0;
-    for (int i = 0; i < COUNT; i++)
-        resident += is_resident(blocks[i]);
-    assert_true(resident > 0 && resident <= 32);
+    assert_true(purges > 0 && put_off > 10);
     check_shape(heap);
 }
 
@@ -686,7 +725,8 @@ int main(void)
         cmocka_unit_test(blocks_of_several_sizes_by_turns_settle_without_system_calls),
         cmocka_unit_test(what_is_said_to_be_zero_is_zero_and_fresh_pages_are),
         cmocka_unit_test(free_neighbours_merge_when_nothing_else_fits_and_on_trim),
-        cmocka_unit_test(beyond_the_limit_dirty_pages_are_given_back),
+        cmocka_unit_test(beyond_the_limit_dirty_pages_are_given_back_to_half_of_it),
+        cmocka_unit_test(soon_after_it_takes_twice_the_limit_to_give_back_again),
         cmocka_unit_test(a_region_of_more_than_a_gib_is_given_back_when_it_is_empty),
         cmocka_unit_test(a_block_grows_over_the_free_pages_behind_it_and_keeps_its_contents),
         cmocka_unit_test(growing_by_a_page_takes_a_page_or_two_and_not_all_that_is_free),

@@ -128,7 +128,7 @@ static void defaults_at_fast_are_those_of_the_design(void **state)
     pw_options_defaults(&options, PW_LEVEL_FAST);
     assert_int_equal(options.redzone, 16);
     assert_int_equal(options.quarantine_size_mb, 0);
-    assert_int_equal(options.thread_local_quarantine_size_kb, 64);
+    assert_int_equal(options.thread_local_quarantine_size_kb, 0);
     assert_int_equal(options.max_free_fill_size, 64);
     assert_true(options.alloc_dealloc_mismatch);
     assert_true(options.new_delete_type_mismatch);
@@ -228,10 +228,10 @@ static void options_given_before_the_level_is_known_outlive_its_defaults(void **
 static void the_later_source_wins_and_in_one_source_the_later_word(void **state)
 {
     (void)state;
-    parse_all("exitcode=1:redzone=21:verbosity=1", "exitcode=2:redzone=22", "fast:exitcode=3");
+    parse_all("exitcode=1:redzone=21:malloc_context_size=7", "exitcode=2:redzone=22", "fast:exitcode=3");
     assert_int_equal(options.exitcode, 3);
     assert_int_equal(options.redzone, 22);
-    assert_int_equal(options.verbosity, 1);
+    assert_int_equal(options.malloc_context_size, 7);
     parse_good("exitcode=4:exitcode=5");
     assert_int_equal(options.exitcode, 5);
 }
@@ -426,10 +426,10 @@ static void a_bad_value_keeps_the_good_one_given_before(void **state)
 static void words_are_separated_by_space_comma_colon_tab_and_newline(void **state)
 {
     (void)state;
-    parse_good("redzone=20 exitcode=2,verbosity=3:patrol=1\tatexit=1\nseed=9");
+    parse_good("redzone=20 exitcode=2,malloc_context_size=3:patrol=1\tatexit=1\nseed=9");
     assert_int_equal(options.redzone, 20);
     assert_int_equal(options.exitcode, 2);
-    assert_int_equal(options.verbosity, 3);
+    assert_int_equal(options.malloc_context_size, 3);
     assert_true(options.patrol && options.atexit);
     assert_int_equal(options.seed, 9);
     parse_good(" :,\t\n redzone=20 , : exitcode=2 ::");

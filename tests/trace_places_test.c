@@ -192,18 +192,21 @@ static void coroutine(int self)
         without_fp_mixture(i, (int)i % 9, yield, (void *)(size_t)self);
 }
 
+static void coroutine_make(int self, char *stack)
+{
+    mprotect(stack, 4096, PROT_NONE);
+    getcontext(&coroutines[self]);
+    coroutines[self].uc_stack = (stack_t){.ss_sp = stack, .ss_size = STACK_BYTES};
+    makecontext(&coroutines[self], (void (*)(void))coroutine, 1, self);
+}
+
 static void coroutines_are_traced_in_any_order(void **state)
 {
     (void)state;
     memset(&in_coroutine, 0, sizeof in_coroutine);
     char *stacks = mmap(NULL, COROUTINES * STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    for (int i = 0; i < COROUTINES; i++) {
-        char *stack = stacks + i * STACK_BYTES;
-        mprotect(stack, 4096, PROT_NONE);
-        getcontext(&coroutines[i]);
-        coroutines[i].uc_stack = (stack_t){.ss_sp = stack, .ss_size = STACK_BYTES};
-        makecontext(&coroutines[i], (void (*)(void))coroutine, 1, i);
-    }
+    for (int i = 0; i < COROUTINES; i++)
+        coroutine_make(i, stacks + i * STACK_BYTES);
     unsigned seed = 1;
     for (int round = 0; round < ROUNDS * COROUTINES; round++) {
         seed = seed * 1664525u + 1013904223u;

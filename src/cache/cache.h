@@ -45,7 +45,7 @@ struct pw_cache {
     int64_t live_bytes; /* allocated less freed by this thread, at full; may be negative */
     uint8_t quick;        /* enum pw_quick */
     uint8_t exit_rounds;  /* times that its thread's end has been put off */
-    /* The quarantine's batch that the thread is filling (front/full.c); NULL: none yet. */
+    /* The quarantine's batch that the thread is filling (front/quarantine.c); NULL: none yet. */
     struct pw_quarantine_batch *batch;
     struct pw_cache *next;   /* list of all caches, newest first */
     bool in_use;             /* by a thread that lives; under the cache lock */

@@ -48,12 +48,12 @@
     BYTE(malloc_fill_byte, (0xbe, 0xbe, 0xbe, 0xbe), FIXED,                                        \
          "What new memory is filled with.")                                                        \
     SIZE(max_free_fill_size, "bytes", (0, 64, PW_UNLIMITED, PW_UNLIMITED), 0, PW_UNLIMITED, FIXED, \
-         "How much of a freed block is filled, and verified before it is used again.")             \
+         "How much of a freed block is filled and verified, at full (fast: always 64 bytes).")     \
     BYTE(free_fill_byte, (0xef, 0xef, 0xef, 0xef), FIXED,                                          \
          "What freed memory is filled with.")                                                      \
     SIZE(quarantine_size_mb, "MiB", (0, 0, 16, 16), 0, 1048576, FIXED,                             \
          "Freed memory kept out of use, or a quarter of the live bytes if that is more; 0: none.") \
-    SIZE(thread_local_quarantine_size_kb, "KiB", (0, 64, 1024, 1024), 0, 1048576, FIXED,           \
+    SIZE(thread_local_quarantine_size_kb, "KiB", (0, 0, 1024, 1024), 0, 1048576, FIXED,           \
          "Each thread's part of it, which flows into the common one; 0: none.")                    \
     GROUP("What happens on an error")                                                              \
     BOOL(halt_on_error, (1, 1, 1, 1), LIVE,                                                        \
@@ -77,8 +77,6 @@
          "Put the program's name into the name of the log: PATH.PROGRAM.PID.")                     \
     BOOL(print_summary, (1, 1, 1, 1), LIVE,                                                        \
          "End each report with its SUMMARY line.")                                                 \
-    INTEGER(verbosity, "", (0, 0, 0, 0), 0, 3, LIVE,                                               \
-            "Tell what the library itself does: 0 nothing, 3 most.")                               \
     BOOL(print_stats, (0, 0, 0, 0), LIVE,                                                          \
          "Print the heap's figures after each report.")                                            \
     BOOL(atexit, (0, 0, 0, 0), LIVE,                                                               \
@@ -101,10 +99,8 @@
          "Explain a SIGSEGV in heap memory or through freed memory, then let it pass.")            \
     BOOL(handle_sigbus, (0, 1, 1, 1), FIXED,                                                       \
          "The same for SIGBUS.")                                                                   \
-    BOOL(handle_abort, (0, 1, 1, 1), FIXED,                                                        \
+    BOOL(handle_abort, (0, 0, 1, 1), FIXED,                                                        \
          "Take the last look before a SIGABRT ends the program.")                                  \
-    BOOL(use_sigaltstack, (1, 1, 1, 1), FIXED,                                                     \
-         "Explain signals on a stack of our own, so that a stack overflow can be explained too.")  \
     SIZE(seed, "", (0, 0, 0, 0), 0, UINT64_MAX, FIXED,                                             \
          "Makes keys and samples the same in every run; 0: random.")
 /* clang-format on */

@@ -12,6 +12,7 @@
 #include "diag/report_render.h"
 
 #include "os/process.h"
+#include "os/signal_context.h"
 #include "trace/depot.h"
 #include "trace/modules.h"
 
@@ -141,11 +142,10 @@ static _Noreturn void end_process(void)
 {
     if (!config.abort_on_error)
         _exit(config.exitcode);
-    struct sigaction action = {.sa_handler = SIG_DFL};
     sigset_t abort_signal;
     sigemptyset(&abort_signal);
     sigaddset(&abort_signal, SIGABRT);
-    sigaction(SIGABRT, &action, NULL);
+    pw_os_signal_default(SIGABRT);
     pthread_sigmask(SIG_UNBLOCK, &abort_signal, NULL);
     syscall(SYS_tgkill, pw_os_process_id(), pw_os_thread_id(), SIGABRT);
     _exit(ABORT_STATUS);

@@ -7,13 +7,25 @@ enum { PATROL_EVERY = 128 };
 void pw_chores_plan(struct pw_cache *cache)
 {
     uint32_t every = pw_options()->validate_every;
-    uint32_t next = 0;
-    if (cache->level >= PW_LEVEL_FULL && pw_options()->patrol)
-        next = PATROL_EVERY;
-    if (every != 0 && (next == 0 || every < next))
-        next = every;
-    /* 0 is met only when the count wraps, after 2^32 allocations. */
-    cache->chores_at = next == 0 ? 0 : cache->allocations + next;
+    bool patrols = cache->level >= PW_LEVEL_FULL && pw_options()->patrol;
+    uint32_t now = cache->allocations;
+    uint32_t next = now - 1; /* met only when the count wraps, after 2^32 allocations */
+    if (patrols)
+        next = now - now % PATROL_EVERY + PATROL_EVERY;
+    if (every != 0 && every - now % every < next - now)
+        next = now - now % every + every;
+    cache->chores_at = next;
+}
+
+static void patrol(const struct pw_call *call)
+{
+    struct pw_image image = pw_image_locked();
+    struct pw_fault fault = {.kind = PW_KIND_NONE};
+    if (!pw_patrol_step(&image, &fault))
+        return;
+    struct pw_call found = *call;
+    found.operation = PW_OP_PATROL;
+    pw_found(&fault, &found);
 }
 
 void pw_chores(struct pw_cache *cache, const struct pw_call *call)
@@ -21,17 +33,8 @@ void pw_chores(struct pw_cache *cache, const struct pw_call *call)
     uint32_t every = pw_options()->validate_every;
     uint32_t now = cache->allocations;
     pw_chores_plan(cache);
-    if (every != 0 && now % every == 0) {
+    if (every != 0 && now % every == 0)
         (void)pw_look_at_everything(PW_OP_VALIDATE, call);
-        return;
-    }
-    if (cache->level < PW_LEVEL_FULL || !pw_options()->patrol)
-        return;
-    struct pw_image image = pw_image_locked();
-    struct pw_fault fault = {.kind = PW_KIND_NONE};
-    if (!pw_patrol_step(&image, &fault))
-        return;
-    struct pw_call patrol = *call;
-    patrol.operation = PW_OP_PATROL;
-    pw_found(&fault, &patrol);
+    else if (cache->level >= PW_LEVEL_FULL && pw_options()->patrol)
+        patrol(call);
 }

@@ -8,15 +8,25 @@
 #include "diag/report.h"
 #include "front/state.h"
 #include "os/process.h"
+#include "trace/modules.h"
 #include "trace/unwind.h"
 
 #include <pthread.h>
+#include <signal.h>
 
+/* Of the forking thread. Under the locks that it holds. */
+static sigset_t mask_before;
+
+/* Signals wait until the locks are free again: a handler that allocates would want one of them. */
 static void before(void)
 {
+    sigset_t all, mask;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &mask);
     pw_cache_before_fork();
     pw_quarantine_before_fork();
     pw_heap_before_fork();
+    mask_before = mask;
 }
 
 static void after(bool is_child)
@@ -28,17 +38,22 @@ static void after(bool is_child)
 
 static void after_in_parent(void)
 {
+    sigset_t mask = mask_before;
     after(false);
+    (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
 }
 
 static void after_in_child(void)
 {
+    sigset_t mask = mask_before;
     after(true);
     pw_root.pid = pw_os_process_id();
     pw_patrol_after_fork();
     pw_report_after_fork();
+    pw_modules_after_fork();
     pw_unwind_after_fork();
     pw_threads_after_fork();
+    (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
 }
 
 void pw_fork_start(void)

@@ -8,6 +8,7 @@
  */
 #include "front/entry.h"
 #include "front/hot.h"
+#include "front/statistics.h"
 #include "os/process.h"
 
 #include "diag/report.h"
@@ -64,7 +65,10 @@ void pw_found(struct pw_fault *fault, const struct pw_call *call)
             ? pw_unwind_from_signal(fault->frames, most, call->signal_context)
             : pw_unwind_capture(fault->frames, most, call->pc, call->frame));
     pw_threads_refresh_names();
-    if (pw_report(fault))
+    bool ends = pw_report(fault);
+    if (pw_options()->print_stats && call->signal_context == NULL)
+        pw_print_statistics();
+    if (ends)
         pw_report_end(fault);
 }
 

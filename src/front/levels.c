@@ -8,9 +8,9 @@ uint32_t pw_stack_of(const struct pw_cache *cache, const struct pw_call *call)
 {
     if (cache->level < PW_LEVEL_FULL)
         return 0;
-    uint64_t frames[PW_MAX_FRAMES];
-    size_t count = pw_unwind_capture(frames, pw_options()->malloc_context_size, call->pc, call->frame);
-    return pw_depot_put(frames, count);
+    if (pw_unlikely(!pw_can_unwind))
+        return pw_depot_put(&call->pc, 1);
+    return pw_unwind_capture_id(pw_options()->malloc_context_size, call->pc, call->frame);
 }
 
 void *pw_refill(struct pw_cache *cache, uint32_t granules, const struct pw_call *call)

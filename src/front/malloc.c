@@ -27,8 +27,8 @@ void *pw_allocate(size_t size, size_t align, bool zero, const struct pw_call *ca
         block = pw_reentry_acquire(size, align, zero, call);
     }
     if (pw_unlikely(block == NULL)) {
-        if (!pw_options()->allocator_may_return_null && pw_found_size(size, call) && size <= PTRDIFF_MAX)
-            return NULL;
+        if (!pw_options()->allocator_may_return_null)
+            (void)pw_found_size(size, call);
         errno = ENOMEM;
     }
     return block;
@@ -110,6 +110,7 @@ PW_PUBLIC void *reallocarray(void *pointer, size_t count, size_t size)
     struct pw_call call = PW_CALL(PW_OP_REALLOC, PW_FAMILY_MALLOC);
     size_t bytes;
     if (pw_unlikely(__builtin_mul_overflow(count, size, &bytes))) {
+        pw_found_calloc_overflow(count, size, &call);
         errno = ENOMEM;
         return NULL;
     }

@@ -23,12 +23,17 @@ PW_INLINE void *pw_quick_acquire_at(struct pw_cache *cache, size_t size, bool ze
     uint64_t granules = pw_granules_for(size, level);
     if (pw_unlikely(granules > PW_HEAP_NUM_BINS))
         return NULL;
-    struct pw_ring *ring = &cache->rings[granules - 1];
-    uint32_t count = ring->count;
-    if (pw_unlikely(count <= (level == PW_LEVEL_OFF ? 0 : ring->keep) || cache->busy))
+    if (pw_unlikely(cache->busy))
         return NULL;
     cache->busy = true;
     atomic_signal_fence(memory_order_seq_cst);
+    /* Read now and not before: a signal handler may have used the ring. */
+    struct pw_ring *ring = &cache->rings[granules - 1];
+    uint32_t count = ring->count;
+    if (pw_unlikely(count <= (level == PW_LEVEL_OFF ? 0 : ring->keep))) {
+        pw_leave(cache);
+        return NULL;
+    }
     uint32_t place = level == PW_LEVEL_OFF ? (ring->head + count - 1) & ring->mask : ring->head;
     uint64_t address = (uint64_t)cache->places[ring->first + place];
     uint64_t entry = atomic_load_explicit(&pw_page_map[address >> PW_SLOT_SHIFT], memory_order_relaxed);
@@ -83,7 +88,7 @@ PW_INLINE bool pw_quick_release_at(struct pw_cache *cache, void *pointer, enum p
         return false;
     struct pw_ring *ring = &cache->rings[granules - 1];
     uint64_t end = address + ((uint64_t)granules << PW_GRANULE_SHIFT);
-    if (pw_unlikely(ring->count > ring->mask || (size != SIZE_MAX && size != end - address - fields.slack)))
+    if (pw_unlikely(size != SIZE_MAX && size != end - address - fields.slack))
         return false;
     struct pw_handle handle = {address, header, word, end - address};
     if (level == PW_LEVEL_FAST) {
@@ -93,6 +98,10 @@ PW_INLINE bool pw_quick_release_at(struct pw_cache *cache, void *pointer, enum p
     }
     cache->busy = true;
     atomic_signal_fence(memory_order_seq_cst);
+    if (pw_unlikely(ring->count > ring->mask)) {
+        pw_leave(cache);
+        return false;
+    }
     if (level == PW_LEVEL_FAST) {
         atomic_store_explicit(&header->word, pw_word_pending(word, PW_STATE_LIVE),
                               memory_order_release);

@@ -121,7 +121,10 @@ void *pw_reallocate(void *pointer, size_t size, const struct pw_call *call)
         errno = ENOMEM;
         return NULL;
     }
-    (void)pw_check_release(pointer, call, PW_ANY_SIZE, PW_ANY_ALIGN);
+    if (!pw_check_release(pointer, call, PW_ANY_SIZE, PW_ANY_ALIGN)) {
+        errno = ENOMEM;
+        return NULL;
+    }
     struct pw_block block = pw_block_at(entry, handle.address);
     size_t old_size = pw_block_requested(block, handle.word);
     if (size <= PTRDIFF_MAX && resize_in_place(&handle, block, size))

@@ -119,8 +119,7 @@ static void last_look(void *context)
 /* Let the signal have its default effect: return to the faulting instruction, or send it again. */
 static void do_default(int number, const siginfo_t *info)
 {
-    struct sigaction action = {.sa_handler = SIG_DFL};
-    (void)real_sigaction(number, &action, NULL);
+    pw_os_signal_default(number);
     if (info->si_code > 0)
         return;
     sigset_t set;
@@ -173,7 +172,7 @@ void pw_signals_start(void)
 {
     const struct pw_options *options = pw_options();
     bool wants[WATCHED] = {options->handle_segv, options->handle_sigbus,
-                           options->handle_abort && pw_root.level >= PW_LEVEL_FULL};
+                           options->handle_abort};
     find_real();
     for (int i = 0; real_sigaction != NULL && i < WATCHED; i++) {
         if (!wants[i] || real_sigaction(watched[i], NULL, &wanted[i]) != 0)

@@ -26,6 +26,7 @@
 
 _Atomic bool pw_is_ready;
 uint32_t pw_shared_heaps;
+bool pw_can_unwind;
 
 /* 0: not begun; 1: somebody is at it; 2: done; 3: failed. */
 static _Atomic uint32_t stage;
@@ -77,7 +78,8 @@ static void fill_root(void)
     pw_root.zone_shift = pw_root.level >= PW_LEVEL_FULL ? 3 : 0;
     pw_root.zone_max_bytes = 2048;
     pw_root.free_fill = options->free_fill_byte;
-    pw_root.free_fill_max = options->max_free_fill_size;
+    pw_root.free_fill_max =
+        pw_root.level == PW_LEVEL_FAST ? PW_LINE_BYTES : options->max_free_fill_size;
 }
 
 static bool make_tables(void)
@@ -136,6 +138,10 @@ static void configure_reports(void)
 void pw_options_changed(void)
 {
     configure_reports();
+    for (struct pw_cache *cache = pw_cache_first(); cache != NULL; cache = cache->next) {
+        cache->quick = pw_quick_of((enum pw_level)cache->level);
+        pw_chores_plan(cache);
+    }
 }
 
 static void write_stderr(void *context, const char *bytes, size_t length)
@@ -164,22 +170,23 @@ __attribute__((constructor(101))) static void construct(void)
 {
     if (!pw_start())
         return;
-    struct pw_cache *cache = pw_thread_open();
+    (void)pw_thread_open();
     configure_reports();
     tell_warnings();
     pw_threads_start();
     pw_fork_start();
     if (pw_root.level >= PW_LEVEL_FULL) {
-        (void)cache;
         pw_unwind_init();
-        pw_modules_refresh();
     }
+    pw_modules_refresh();
+    pw_can_unwind = true;
     pw_signals_start();
 }
 
 __attribute__((destructor(101))) static void destruct(void)
 {
-    if (!atomic_load(&pw_is_ready))
+    /* Busy: exit() in a signal handler that interrupted the allocator, which keeps its locks for ever. */
+    if (!atomic_load(&pw_is_ready) || (pw_self != NULL && pw_self->busy))
         return;
     struct pw_call call = PW_CALL(PW_OP_EXIT, PW_FAMILY_MALLOC);
     if (pw_options()->check_at_exit)

@@ -33,6 +33,11 @@ extern __thread struct pw_cache *pw_self __attribute__((visibility("hidden")));
 enum { PW_REENTRY_HEAPS = 2, PW_MOST_SHARED_HEAPS = 4 };
 extern uint32_t pw_shared_heaps __attribute__((visibility("hidden")));
 
+/*
+ * start.c: true once stacks may be unwound: not before the constructor, for the loader may be in the
+ * middle of its work then (in a static program even of setting up what unwinding asks).
+ */
+extern bool pw_can_unwind __attribute__((visibility("hidden")));
 /* start.c: ready once the process's heap is set up. */
 extern _Atomic bool pw_is_ready __attribute__((visibility("hidden")));
 /* Set up if nobody has; false: no memory, or the calling thread is in the middle of it. */
@@ -118,6 +123,8 @@ void pw_recycle(struct pw_cache *cache, uint64_t address);
 void pw_chores(struct pw_cache *cache, const struct pw_call *call);
 /* Set when the next are due. */
 void pw_chores_plan(struct pw_cache *cache);
+/* Which short cut the options leave open at a level. */
+uint8_t pw_quick_of(enum pw_level level);
 
 /* uncached.c: past the cache ------------------------------------------------------------------- */
 

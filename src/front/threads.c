@@ -9,6 +9,7 @@
 #include "front/state.h"
 #include "os/process.h"
 #include "trace/unwind.h"
+#include "trace/unwind.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -51,6 +52,7 @@ static void thread_ends(void *value)
     cache->busy = true;
     pw_os_thread_name(cache->image->name);
     pw_quarantine_flush(cache, &call);
+    pw_unwind_thread_exit();
     pw_self = NULL;
     has_no_cache = true;
     cache->image->allocations += cache->allocations;
@@ -68,7 +70,7 @@ void pw_threads_start(void)
         (void)pthread_setspecific(key, pw_self);
 }
 
-static uint8_t quick_of(enum pw_level level)
+uint8_t pw_quick_of(enum pw_level level)
 {
     const struct pw_options *options = pw_options();
     bool is_plain = options->max_malloc_fill_size == 0 && options->validate_every == 0 &&
@@ -89,7 +91,7 @@ struct pw_cache *pw_thread_open_slow(void)
         pw_cache_open(thread, thread_entry(thread), &pw_heaps[thread % pw_shared_heaps]);
     if (cache != NULL) {
         cache->exit_rounds = 0;
-        cache->quick = quick_of((enum pw_level)cache->level);
+        cache->quick = pw_quick_of((enum pw_level)cache->level);
         pw_chores_plan(cache);
         if (has_key)
             (void)pthread_setspecific(key, cache);

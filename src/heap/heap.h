@@ -21,7 +21,7 @@ struct pw_heap {
     struct pw_heap_image image; /* first: readers know it */
     struct pw_lock lock;
     uint32_t index;
-    bool in_use;
+    bool in_use; /* under the region lock */
     uint32_t page_region_slots; /* slots that the next page region gets */
     uint64_t dirty_pages;       /* of FREE runs that are not ZEROED */
     uint64_t live_pages;        /* of MAPPED blocks that are handed out */

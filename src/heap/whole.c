@@ -138,8 +138,10 @@ void pw_heap_close(struct pw_heap *heap)
     heap->image = (struct pw_heap_image){.flags = 0};
     heap->dirty_pages = heap->live_pages = 0;
     heap->regions = heap->page_region_slots = 0;
-    heap->in_use = false;
     pw_heap_release(heap);
+    pw_regions_acquire();
+    heap->in_use = false;
+    pw_regions_release();
 }
 
 void pw_heap_before_fork(void)

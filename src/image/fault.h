@@ -1,7 +1,7 @@
 /*
  * fault.h - what is wrong with a heap, as plain data.
  *
- * Detection returns a verdict; pure functions (diagnose.h, validate.h) fill a struct pw_fault from
+ * Detection returns a verdict; pure functions (image.h) fill a struct pw_fault from
  * an image; one reporter (diag/report.h) turns it into text or JSON. The names of kinds, states and
  * families are those of REPORTS.md.
  */
@@ -50,7 +50,7 @@ struct pw_block_info {
     uint8_t flags;       /* PW_HEAP_… */
     enum pw_family family;
     uint64_t address;    /* of the first byte */
-    uint64_t size;       /* bytes: as requested; of a block that is not LIVE its block_size less the tail */
+    uint64_t size;       /* bytes: as requested, also of freed ones; of a FREE one its block_size less the tail */
     uint64_t block_size; /* bytes, zone included */
     uint32_t region;     /* index */
     uint32_t granule;    /* index in the region */

@@ -92,7 +92,7 @@ enum pw_family { PW_FAMILY_MALLOC, PW_FAMILY_NEW, PW_FAMILY_NEW_ARRAY, PW_FAMILY
  * slack: block size - requested size of a small block, also when it was freed since (a report tells
  * the size that was asked for); 0 of one that never was LIVE or was cut and merged.
  * size and prev are in granules and change under the lock of the region's heap only, and size only
- * while the block is not LIVE or PENDING. prev of the first block is 0.
+ * while the block is not LIVE. prev of the first block is 0.
  *
  * A MAPPED block is at least two pages: the second header slot holds the requested size of it
  * (struct pw_extension); in a page region `slack` of LIVE blocks is unused.

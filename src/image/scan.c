@@ -23,6 +23,28 @@ static const struct pw_header *header_at(const struct pw_image *image, const str
     return &scan->headers[granule - scan->first];
 }
 
+void pw_scan_start(struct pw_scan *scan)
+{
+    scan->headers = NULL;
+    scan->starts_at = 1;
+    scan->last_end = scan->last_size = 0;
+}
+
+static bool starts_here(const struct pw_image *image, const struct pw_region *region,
+                        struct pw_scan *scan, uint32_t granule)
+{
+    if (scan->starts_at != granule / 64 * 64) {
+        uint64_t scratch;
+        const uint64_t *seen =
+            image->view(image->context, region->starts + granule / 64 * 8, sizeof scratch, &scratch);
+        if (seen == NULL)
+            return false;
+        scan->starts = *seen;
+        scan->starts_at = granule / 64 * 64;
+    }
+    return (scan->starts >> granule % 64 & 1) != 0;
+}
+
 static bool zone_is_fine(const struct pw_image *image, uint64_t start, uint64_t bytes)
 {
     char scratch[PW_LINE_BYTES * 4];
@@ -60,7 +82,7 @@ uint32_t pw_scan_block(const struct pw_image *image, const struct pw_region *reg
     if (region->kind != PW_REGION_SMALL || granule <= region->first || granule != scan->last_end)
         return 0;
     const struct pw_header *header = header_at(image, region, scan, granule);
-    if (header == NULL)
+    if (header == NULL || !starts_here(image, region, scan, granule))
         return 0;
     uint64_t word = atomic_load_explicit(&header->word, memory_order_acquire);
     uint64_t address = region->base + ((uint64_t)granule << PW_GRANULE_SHIFT);

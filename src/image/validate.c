@@ -100,8 +100,7 @@ static bool step_region(const struct pw_image *image, const struct pw_region *re
                         struct pw_fault *fault)
 {
     struct pw_scan scan;
-    scan.headers = NULL;
-    scan.last_end = scan.last_size = 0;
+    pw_scan_start(&scan);
     uint32_t granule = cursor->granule < region->first ? region->first : cursor->granule;
     granule = pw_image_next_start(image, region, granule);
     while (granule != 0 && *blocks > 0 && *bytes > 0) {

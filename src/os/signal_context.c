@@ -1,7 +1,20 @@
 /* signal_context.c - see signal_context.h */
 #include "os/signal_context.h"
 
+#include <errno.h>
+#include <signal.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
+#include <unistd.h>
+
+void pw_os_signal_default(int number)
+{
+    /* All zero is SIG_DFL without flags in every layout that kernels have. */
+    static const uint64_t by_default[8];
+    int saved_errno = errno;
+    (void)syscall(SYS_rt_sigaction, number, by_default, NULL, _NSIG / 8);
+    errno = saved_errno;
+}
 
 #if defined(__x86_64__)
 size_t pw_os_context_registers(const void *ucontext, uint64_t values[PW_OS_MAX_REGISTERS])

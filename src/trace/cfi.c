@@ -240,30 +240,47 @@ static void run_instructions(struct run *run, struct pw_reader instructions)
     }
 }
 
-enum pw_cfi_result pw_cfi_find(uint64_t pc, struct pw_cfi_row *row)
+static enum pw_cfi_result row_find(uint64_t pc, const struct pw_cfi_entry *entry, struct pw_cfi_row *row)
 {
-    struct pw_cfi_entry entry;
-    enum pw_cfi_result result = pw_cfi_find_entry(pc, &entry);
-    if (result != PW_CFI_FOUND)
-        return result;
     struct run run;
-    run.entry = &entry;
+    run.entry = entry;
     run.pc = pc;
-    run.location = entry.start;
+    run.location = entry->start;
     run.remembered_count = 0;
     run.now = (struct rules){.cfa = {.kind = PW_CFI_UNDEFINED}};
-    run_instructions(&run, entry.initial);
+    run_instructions(&run, entry->initial);
     if (run.reader.bad)
         return PW_CFI_BAD;
     run.initial = run.now;
-    run_instructions(&run, entry.instructions);
+    run_instructions(&run, entry->instructions);
     if (run.reader.bad || run.now.cfa.kind == PW_CFI_UNDEFINED)
         return PW_CFI_BAD;
     row->cfa = run.now.cfa;
     for (size_t i = 0; i < PW_REG_COUNT; i++)
         row->registers[i] = run.now.registers[i];
-    row->module = entry.module;
-    row->module_end = entry.module_end;
-    row->is_signal_frame = entry.is_signal_frame;
+    row->module = entry->module;
+    row->module_end = entry->module_end;
+    row->is_signal_frame = entry->is_signal_frame;
     return PW_CFI_FOUND;
+}
+
+/*
+ * A return address that no call left there but someone who set up a stack (makecontext): it is the
+ * start of a function, and what lies before that says nothing. Believed if the function says that
+ * nothing called it.
+ */
+static bool is_planted(uint64_t pc, struct pw_cfi_row *row)
+{
+    struct pw_cfi_entry entry;
+    return pw_cfi_find_entry(pc + 1, &entry) == PW_CFI_FOUND && entry.start == pc + 1 &&
+           row_find(pc + 1, &entry, row) == PW_CFI_FOUND && row->registers[PW_REG_IP].kind == PW_CFI_UNDEFINED;
+}
+
+enum pw_cfi_result pw_cfi_find(uint64_t pc, struct pw_cfi_row *row)
+{
+    struct pw_cfi_entry entry;
+    enum pw_cfi_result result = pw_cfi_find_entry(pc, &entry);
+    if (result == PW_CFI_NO_ENTRY && is_planted(pc, row))
+        return PW_CFI_FOUND;
+    return result == PW_CFI_FOUND ? row_find(pc, &entry, row) : result;
 }

@@ -1,6 +1,7 @@
 /* cfi_entry.c - see cfi_entry.h. The formats: Linux Standard Base 5.0, core, 10.6. */
 #include "trace/cfi_entry.h"
 
+#include "trace/frame_index.h"
 #include "trace/modules.h"
 
 /*
@@ -27,14 +28,7 @@ enum {
     TABLE_ENTRY_BYTES = 8,
 };
 
-/* Where the information about some code lies. */
-struct object {
-    const uint8_t *start; /* of what may be read: the module, or only its segment with the table */
-    const uint8_t *end;
-    const uint8_t *table; /* .eh_frame_hdr */
-};
-
-static bool object_find(uint64_t pc, struct object *object)
+static bool object_find(uint64_t pc, struct pw_cfi_object *object)
 {
     if (find_object == NULL) {
         const struct pw_module *module = pw_modules_find(pc);
@@ -101,7 +95,7 @@ static uint64_t read_pointer(struct pw_reader *reader, uint8_t encoding)
 }
 
 /* Entry `index` of the sorted table: two signed offsets from the table's start. */
-static const uint8_t *table_target(const struct object *object, uint32_t index, size_t which)
+static const uint8_t *table_target(const struct pw_cfi_object *object, uint32_t index, size_t which)
 {
     const uint8_t *at = object->table + TABLE_HEADER_BYTES + (size_t)index * TABLE_ENTRY_BYTES + 4 * which;
     int32_t offset;
@@ -110,10 +104,8 @@ static const uint8_t *table_target(const struct object *object, uint32_t index, 
 }
 
 /* The last entry that starts at or before pc. */
-static enum pw_cfi_result table_search(const struct object *object, uint64_t pc, const uint8_t **found)
+static enum pw_cfi_result table_search(const struct pw_cfi_object *object, uint64_t pc, const uint8_t **found)
 {
-    if (object->table < object->start || object->table >= object->end)
-        return PW_CFI_NO_ENTRY;
     struct pw_reader reader = pw_reader_over(object->table, object->end);
     uint8_t version = pw_read_u8(&reader);
     uint8_t frame_encoding = pw_read_u8(&reader);
@@ -140,7 +132,7 @@ static enum pw_cfi_result table_search(const struct object *object, uint64_t pc,
 }
 
 /* What follows the length of an entry that starts at `at`; bad when it is not within the object. */
-static struct pw_reader entry_reader(const struct object *object, const uint8_t *at)
+static struct pw_reader entry_reader(const struct pw_cfi_object *object, const uint8_t *at)
 {
     struct pw_reader reader = pw_reader_over(at, object->end);
     if (at < object->start)
@@ -185,7 +177,7 @@ static bool read_augmentation(struct pw_reader *reader, const char *letters, str
 }
 
 /* The common information entry at `at`. */
-static bool read_common(const struct object *object, const uint8_t *at, struct pw_cfi_entry *entry,
+static bool read_common(const struct pw_cfi_object *object, const uint8_t *at, struct pw_cfi_entry *entry,
                         uint8_t *pointer_encoding, bool *has_augmentation)
 {
     struct pw_reader reader = entry_reader(object, at);
@@ -209,31 +201,40 @@ static bool read_common(const struct object *object, const uint8_t *at, struct p
     return true;
 }
 
-enum pw_cfi_result pw_cfi_find_entry(uint64_t pc, struct pw_cfi_entry *entry)
+bool pw_cfi_read_entry(const struct pw_cfi_object *object, const uint8_t *at, struct pw_cfi_entry *entry)
 {
-    struct object object;
-    if (!object_find(pc, &object))
-        return PW_CFI_NO_MODULE;
-    const uint8_t *at;
-    enum pw_cfi_result result = table_search(&object, pc, &at);
-    if (result != PW_CFI_FOUND)
-        return result;
-    struct pw_reader reader = entry_reader(&object, at);
+    struct pw_reader reader = entry_reader(object, at);
     const uint8_t *place = reader.at;
     uint32_t to_common = pw_read_u32(&reader);
-    *entry = (struct pw_cfi_entry){.module = object.start, .module_end = object.end};
+    *entry = (struct pw_cfi_entry){.module = object->start, .module_end = object->end};
     uint8_t encoding;
     bool has_augmentation;
-    if (reader.bad || to_common == 0 || to_common > (uint64_t)(place - object.start) ||
-        !read_common(&object, place - to_common, entry, &encoding, &has_augmentation))
-        return PW_CFI_BAD;
+    if (reader.bad || to_common == 0 || to_common > (uint64_t)(place - object->start) ||
+        !read_common(object, place - to_common, entry, &encoding, &has_augmentation))
+        return false;
     entry->start = read_pointer(&reader, encoding);
     entry->end = entry->start + read_stored(&reader, encoding & 0x0f);
     if (has_augmentation)
         pw_read_skip(&reader, pw_read_uleb(&reader));
-    if (reader.bad)
-        return PW_CFI_BAD;
     entry->instructions = reader;
-    /* The table may be older than a code without entries behind this one. */
+    return !reader.bad;
+}
+
+enum pw_cfi_result pw_cfi_find_entry(uint64_t pc, struct pw_cfi_entry *entry)
+{
+    struct pw_cfi_object object;
+    const uint8_t *at;
+    if (!object_find(pc, &object))
+        return PW_CFI_NO_MODULE;
+    enum pw_cfi_result result = PW_CFI_FOUND;
+    if (object.table >= object.start && object.table < object.end)
+        result = table_search(&object, pc, &at);
+    else if ((at = pw_frame_index_find(pc, &object)) == NULL)
+        result = PW_CFI_NO_ENTRY;
+    if (result != PW_CFI_FOUND)
+        return result;
+    if (!pw_cfi_read_entry(&object, at, entry))
+        return PW_CFI_BAD;
+    /* Between two entries may be code that has none. */
     return pc >= entry->start && pc < entry->end ? PW_CFI_FOUND : PW_CFI_NO_ENTRY;
 }

@@ -20,6 +20,15 @@ struct pw_cfi_entry {
     bool is_signal_frame;
 };
 
+/* Where the information about some code lies. */
+struct pw_cfi_object {
+    const uint8_t *start; /* of what may be read: the module, or only its segment with the table */
+    const uint8_t *end;
+    const uint8_t *table; /* .eh_frame_hdr, NULL: there is none */
+};
+
 enum pw_cfi_result pw_cfi_find_entry(uint64_t pc, struct pw_cfi_entry *entry);
+/* The entry at `at`. False: it is damaged, or none that is about code. */
+bool pw_cfi_read_entry(const struct pw_cfi_object *object, const uint8_t *at, struct pw_cfi_entry *entry);
 
 #endif

@@ -68,6 +68,48 @@ uint32_t pw_elf_build_id(const uint8_t *bytes, uint64_t size, uint8_t id[PW_BUIL
     return 0;
 }
 
+static bool sections_are_there(struct file file, const Elf64_Ehdr *header)
+{
+    return header->e_shentsize == sizeof(Elf64_Shdr) &&
+           holds(file, header->e_shoff, header->e_shnum, sizeof(Elf64_Shdr));
+}
+
+static Elf64_Shdr section_read(struct file file, const Elf64_Ehdr *header, uint32_t index)
+{
+    Elf64_Shdr section;
+    READ(file, header->e_shoff + index * sizeof section, &section);
+    return section;
+}
+
+static bool name_is(struct file file, const Elf64_Shdr *names, uint64_t at, const char *name)
+{
+    do {
+        if (at >= names->sh_size || file.bytes[names->sh_offset + at++] != (uint8_t)*name)
+            return false;
+    } while (*name++ != '\0');
+    return true;
+}
+
+bool pw_elf_section(const uint8_t *bytes, uint64_t size, const char *name, uint64_t *address, uint64_t *section_bytes)
+{
+    struct file file = {.bytes = bytes, .size = size};
+    Elf64_Ehdr header;
+    if (!header_read(file, &header) || !sections_are_there(file, &header) || header.e_shstrndx >= header.e_shnum)
+        return false;
+    Elf64_Shdr names = section_read(file, &header, header.e_shstrndx);
+    if (!holds(file, names.sh_offset, 1, names.sh_size))
+        return false;
+    for (uint32_t i = 0; i < header.e_shnum; i++) {
+        Elf64_Shdr section = section_read(file, &header, i);
+        if ((section.sh_flags & SHF_ALLOC) && name_is(file, &names, section.sh_name, name)) {
+            *address = section.sh_addr;
+            *section_bytes = section.sh_size;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A symbol table with its names. */
 struct symbols {
     uint64_t offset;
@@ -78,16 +120,13 @@ struct symbols {
 
 static bool symbols_find(struct file file, const Elf64_Ehdr *header, uint32_t type, struct symbols *symbols)
 {
-    if (header->e_shentsize != sizeof(Elf64_Shdr) ||
-        !holds(file, header->e_shoff, header->e_shnum, sizeof(Elf64_Shdr)))
+    if (!sections_are_there(file, header))
         return false;
     for (uint32_t i = 0; i < header->e_shnum; i++) {
-        Elf64_Shdr section;
-        Elf64_Shdr names;
-        READ(file, header->e_shoff + i * sizeof section, &section);
+        Elf64_Shdr section = section_read(file, header, i);
         if (section.sh_type != type || section.sh_link >= header->e_shnum)
             continue;
-        READ(file, header->e_shoff + section.sh_link * sizeof names, &names);
+        Elf64_Shdr names = section_read(file, header, section.sh_link);
         if (!holds(file, section.sh_offset, 1, section.sh_size) || !holds(file, names.sh_offset, 1, names.sh_size))
             continue;
         *symbols = (struct symbols){.offset = section.sh_offset,

@@ -35,7 +35,7 @@ static bool file_map_fd(struct pw_file *file, int fd)
     struct stat status;
     if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size <= 0)
         return false;
-    void *bytes = (void *)syscall(SYS_mmap, NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    void *bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (bytes == MAP_FAILED)
         return false;
     *file = (struct pw_file){.bytes = bytes, .size = (size_t)status.st_size};
@@ -58,7 +58,7 @@ bool pw_file_map(struct pw_file *file, const char *path)
 void pw_file_unmap(struct pw_file *file)
 {
     int saved_errno = errno;
-    (void)syscall(SYS_munmap, file->bytes, file->size);
+    (void)munmap((void *)file->bytes, file->size);
     errno = saved_errno;
     *file = (struct pw_file){0};
 }

@@ -4,6 +4,8 @@
 #include "trace/cfi.h"
 #include "trace/expression.h"
 
+enum { GUESS_FRAME_BYTES = 64 * 1024 };
+
 static bool expression_run(const struct pw_cfi_row *row, const struct pw_cfi_rule *rule,
                            const struct pw_general *frame, const uint64_t *start, struct pw_view *view,
                            uint64_t *value)
@@ -78,7 +80,8 @@ bool pw_general_guess(struct pw_view *view, uint64_t *ip, uint64_t *sp, uint64_t
 {
     uint64_t saved_fp;
     uint64_t return_address;
-    if (*fp < *sp || *fp % 8 != 0)
+    /* Farther away it is another stack's: that of who made this coroutine. */
+    if (*fp < *sp || *fp - *sp > GUESS_FRAME_BYTES || *fp % 8 != 0)
         return false;
     if (!pw_view_read(view, *fp, &saved_fp) || !pw_view_read(view, *fp + 8, &return_address))
         return false;

@@ -9,8 +9,10 @@
 
 #include "base/arch.h"
 #include "trace/depot.h"
+#include "trace/frame_index.h"
 #include "trace/general.h"
 #include "trace/libunwind.h"
+#include "trace/modules.h"
 #include "trace/rules.h"
 #include "trace/thread.h"
 #include "trace/walk.h"
@@ -18,10 +20,21 @@
 enum { OWN_FRAMES = 32 };
 
 
+/* True when our own code has unwind information: then so has the program, most likely. */
+static bool can_unwind(void)
+{
+    enum pw_rule_kind kind = pw_rule_kind(pw_rules_find((uint64_t)&pw_unwind_init));
+    return PW_ARCH_UNWINDS && kind != PW_RULE_OUTSIDE && kind != PW_RULE_CHAIN;
+}
+
 void pw_unwind_init(void)
 {
-    pw_rule here = pw_rules_find((uint64_t)&pw_unwind_init);
-    if (!PW_ARCH_UNWINDS || pw_rule_kind(here) == PW_RULE_OUTSIDE)
+    if (!can_unwind()) {
+        pw_modules_refresh();
+        (void)pw_frame_index_build((uint64_t)&pw_unwind_init);
+        pw_rules_forget();
+    }
+    if (!can_unwind())
         (void)pw_libunwind_open();
 }
 

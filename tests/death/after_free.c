@@ -81,6 +81,15 @@ BUG(written_to_mapped_then_used_again)
     _Exit(0);
 }
 
+BUG(written_to_mapped_then_leaves_quarantine)
+{
+    char *block = freed_or_not(20000, wrong);
+    block[15000] = 'X';
+    for (int i = 0; i < 500; i++)
+        free(malloc(9000)); // HERE
+    _Exit(0);
+}
+
 BUG(written_to_large)
 {
     char *block = freed_or_not(1000000, wrong);

@@ -74,6 +74,17 @@ BUG(header_previous)
     pwheap_validate(); // HERE
 }
 
+/* The same where the blocks before it are so plain that the validator hardly looks at them. */
+BUG(header_previous_among_plain)
+{
+    for (int i = 3; i < 8; i++)
+        kept[i] = malloc(200);
+    char *block = between(200);
+    if (wrong)
+        header_of(block)->prev += 1;
+    pwheap_validate(); // HERE
+}
+
 BUG(header_of_neighbour)
 {
     char *block = between(200);
@@ -104,6 +115,14 @@ BUG(mapped_size)
     char *block = malloc(30000); // ALLOC
     if (wrong)
         ((struct pw_extension *)(header_of(block) + 1))->requested = 60000;
+    free(block); // HERE
+}
+
+BUG(mapped_size_smaller)
+{
+    char *block = malloc(30000); // ALLOC
+    if (wrong)
+        ((struct pw_extension *)(header_of(block) + 1))->requested = 29000;
     free(block); // HERE
 }
 

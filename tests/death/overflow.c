@@ -50,6 +50,20 @@ BUG(far_in_the_slack)
     free(block); // HERE
 }
 
+BUG(sixteenth_byte)
+{
+    char *block = between(200);
+    block[wrong ? 215 : 199] = 'X';
+    free(block); // HERE
+}
+
+BUG(last_bytes_of_the_zone)
+{
+    char *block = between(200);
+    block[wrong ? 245 : 199] = 'X';
+    free(block); // HERE
+}
+
 BUG(into_the_next_block)
 {
     char *block = between(200);

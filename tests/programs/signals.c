@@ -9,8 +9,10 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-enum { OPERATIONS = 200000, HANDLED = 400, SLOTS = 64, INTERVAL_NS = 50000 };
+enum { OPERATIONS = 200000, HANDLED = 400, SLOTS = 64, INTERVAL_NS = 20000 };
 
+static __thread timer_t timer; /* of this thread, to which its signals go */
+static __thread bool has_timer;
 static struct note *_Atomic slots[SLOTS]; /* blocks that pass between the handler and the rest */
 static _Atomic unsigned handled;
 
@@ -20,6 +22,13 @@ static void exchange(unsigned slot, struct note *note)
     struct note *old = atomic_exchange(&slots[slot % SLOTS], note);
     if (old != NULL)
         note_free(old);
+}
+
+/* Once more, after some time that is not always the same. */
+static void set_timer(unsigned turn)
+{
+    struct itimerspec once = {.it_value = {0, INTERVAL_NS + turn * 7919 % INTERVAL_NS}};
+    CHECK(timer_settime(timer, 0, &once, NULL) == 0);
 }
 
 static void handler(int number)
@@ -34,6 +43,8 @@ static void handler(int number)
     free(calloc(3, size));
     free(aligned_alloc(128, size));
     exchange(turn, note);
+    if (has_timer)
+        set_timer(turn);
     errno = saved_errno;
 }
 
@@ -43,15 +54,19 @@ static void install(int number)
     CHECK(sigaction(number, &action, NULL) == 0);
 }
 
-/* Signals to the calling thread, every INTERVAL_NS. */
 static void start_timer(int number)
 {
-    timer_t timer;
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = number};
-    struct itimerspec often = {{0, INTERVAL_NS}, {0, INTERVAL_NS}};
     event._sigev_un._tid = (int)syscall(SYS_gettid);
     CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
-    CHECK(timer_settime(timer, 0, &often, NULL) == 0);
+    has_timer = true;
+    set_timer(0);
+}
+
+static void stop_timer(void)
+{
+    has_timer = false;
+    CHECK(timer_delete(timer) == 0);
 }
 
 /* At least OPERATIONS, and until the handler ran often enough. */
@@ -80,6 +95,7 @@ static void one_thread(void)
     install(SIGPROF);
     start_timer(SIGPROF);
     work(HANDLED);
+    stop_timer();
     stop();
     (void)printf("seed 99: the handler allocated while the program did\n");
 }
@@ -88,6 +104,7 @@ static void *work_with_timer(void *unused)
 {
     start_timer(SIGPROF);
     work(3 * HANDLED);
+    stop_timer();
     return unused;
 }
 
@@ -108,6 +125,8 @@ static void *hardly_live(void *unused)
 {
     start_timer(SIGPROF);
     churn(100, 2000, 3);
+    if (atomic_load(&handled) % 2 == 0)
+        stop_timer();
     return unused;
 }
 
@@ -132,6 +151,7 @@ static void forks(void)
     for (unsigned i = 0; i < 40; i++) {
         pid_t pid = fork();
         if (pid == 0) {
+            has_timer = false; /* timers are not inherited */
             churn(300, 3000, i + 1);
             for (unsigned j = 0; j < 20; j++)
                 (void)raise(SIGPROF);
@@ -139,16 +159,18 @@ static void forks(void)
         }
         fine += status_of(pid) == 0;
     }
+    stop_timer();
     stop();
     (void)printf("%u of 40 children ended with 0\n", fine);
 }
 
 static void leave_by_exit(int number)
 {
-    if (atomic_fetch_add(&handled, 1) < 30)
-        return;
     (void)number;
-    exit(0);
+    if (atomic_fetch_add(&handled, 1) < 30)
+        set_timer(handled);
+    else
+        exit(0);
 }
 
 static void print_at_exit(void)

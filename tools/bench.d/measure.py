@@ -87,7 +87,7 @@ class Bench:
 def last_lines(path, count=3):
     try:
         with open(path, errors="replace") as text:
-            return " | ".join(line.strip() for line in text.readlines()[-count:])
+            return " | ".join(line.strip() for line in text.readlines()[-count:])[:160]
     except OSError:
         return ""
 
