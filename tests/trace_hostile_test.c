@@ -79,6 +79,9 @@ static void a_damaged_file_is_read_within_its_bounds(void **state)
         size_t cut = round % 5 == 0 ? pw_random_next(&seed) % file.size : 0;
         for (uint64_t address = 0x1000; address < 0x1200; address += 64)
             found += pw_elf_function(bytes + cut, file.size - cut, address, name, sizeof name, &offset);
+        uint64_t section;
+        uint64_t section_bytes;
+        found += pw_elf_section(bytes + cut, file.size - cut, ".eh_frame", &section, &section_bytes);
         assert_true(pw_elf_build_id(bytes + cut, file.size - cut, id) <= PW_BUILD_ID_BYTES);
     }
     assert_true(found > FILE_ROUNDS / 10);

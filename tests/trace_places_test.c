@@ -226,7 +226,7 @@ static void *trace_in_thread(void *argument)
     for (unsigned i = 0; i < 300; i++)
         with_fp_mixture(i, (int)i % 12, compare_here, compare);
     pw_unwind_thread_exit();
-    return pw_trace_thread_current;
+    return NULL;
 }
 
 static void threads_are_traced_from_their_start_function_on(void **state)
@@ -268,12 +268,23 @@ static void the_memory_of_a_thread_that_ended_serves_the_next(void **state)
     assert_no_failures(&compare);
 }
 
+static void *trace_after_end(void *argument)
+{
+    pw_unwind_thread_exit();
+    with_fp_recurse(5, compare_here, argument);
+    compare_here(argument);
+    pw_unwind_thread_exit();
+    return NULL;
+}
+
 static void a_trace_after_the_end_of_a_thread_is_right(void **state)
 {
     (void)state;
     struct compare compare = {0};
-    pw_unwind_thread_exit();
-    with_fp_recurse(5, compare_here, &compare);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, trace_after_end, &compare), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(compare.takes, 2);
     assert_no_failures(&compare);
 }
 

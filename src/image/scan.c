@@ -67,10 +67,15 @@ static bool live_is_fine(const struct pw_image *image, uint64_t address, uint64_
            zone_is_fine(image, end - PW_TAIL_BYTES, PW_TAIL_BYTES);
 }
 
-static bool cached_is_fine(const struct pw_image *image, uint64_t address, uint64_t bytes)
+/* A freed block that waits for its next use: poison, as far as the level fills, and the tail. */
+static bool freed_is_fine(const struct pw_image *image, uint64_t address, uint64_t bytes)
 {
-    char scratch[PW_LINE_BYTES];
-    uint64_t filled = bytes - PW_TAIL_BYTES < PW_LINE_BYTES ? bytes - PW_TAIL_BYTES : PW_LINE_BYTES;
+    char scratch[PW_LINE_BYTES * 16];
+    uint64_t filled = bytes - PW_TAIL_BYTES;
+    if (filled > image->root->free_fill_max)
+        filled = image->root->free_fill_max;
+    if (filled > sizeof scratch)
+        return false;
     const void *seen = image->view(image->context, address, filled, scratch);
     return seen != NULL && pw_pattern_holds(seen, filled, pw_fill_word(image->root->free_fill)) &&
            zone_is_fine(image, address + bytes - PW_TAIL_BYTES, PW_TAIL_BYTES);
@@ -96,8 +101,8 @@ uint32_t pw_scan_block(const struct pw_image *image, const struct pw_region *reg
     bool is_fine = false;
     if (fields.state == PW_STATE_LIVE)
         is_fine = live_is_fine(image, address, bytes, fields.slack);
-    else if (fields.state == PW_STATE_CACHED && image->root->level == PW_LEVEL_FAST &&
-             (fields.flags & PW_HEAP_ZEROED) == 0)
-        is_fine = cached_is_fine(image, address, bytes);
+    else if ((fields.state == PW_STATE_CACHED || fields.state == PW_STATE_QUARANTINED) &&
+             image->root->level >= PW_LEVEL_FAST && (fields.flags & PW_HEAP_ZEROED) == 0)
+        is_fine = freed_is_fine(image, address, bytes);
     return is_fine ? size : 0;
 }

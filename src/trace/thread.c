@@ -18,6 +18,12 @@ enum {
 
 _Thread_local struct pw_trace_thread *pw_trace_thread_current __attribute__((tls_model("initial-exec")));
 
+/*
+ * What a thread has that has given its own back: always busy. Traces in its last destructors are
+ * taken without memory, slowly; a memory that was taken for them would never come back.
+ */
+static struct pw_trace_thread ended = {.busy = true};
+
 static _Atomic(char *) chunks[MAX_CHUNKS];
 static _Atomic uint32_t used;
 static _Atomic uint64_t free_head; /* tag << 32 | index + 1 */
@@ -98,7 +104,7 @@ void pw_trace_thread_exit(void)
     struct pw_trace_thread *thread = pw_trace_thread_current;
     if (thread == NULL || thread->busy)
         return;
-    pw_trace_thread_current = NULL;
+    pw_trace_thread_current = &ended;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     free_push(thread->index);
 }
@@ -108,6 +114,6 @@ void pw_trace_thread_after_fork(void)
     atomic_store_explicit(&free_head, 0, memory_order_relaxed);
     uint32_t count = atomic_load_explicit(&used, memory_order_relaxed);
     for (uint32_t i = 0; i < count; i++)
-        if (pw_trace_thread_current == NULL || i != pw_trace_thread_current->index)
+        if (thread_at(i) != pw_trace_thread_current)
             free_push(i);
 }

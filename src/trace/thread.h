@@ -21,7 +21,7 @@ extern _Thread_local struct pw_trace_thread *pw_trace_thread_current __attribute
 
 /* The calling thread's, made now; NULL: no memory, or too many threads. */
 struct pw_trace_thread *pw_trace_thread_make(void);
-/* Give it back; the next trace of the thread would make another. */
+/* Give it back, for good: the thread does without from now on. */
 void pw_trace_thread_exit(void);
 /* In the child of fork(): all but the calling thread's are free. */
 void pw_trace_thread_after_fork(void);

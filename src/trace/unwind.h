@@ -40,8 +40,8 @@ size_t pw_unwind_from_signal(uint64_t *frames, size_t max, void *ucontext);
 /* After a dlclose: code that was known is gone, and other code may come in its place. */
 void pw_unwind_modules_changed(void);
 /*
- * The thread ends: give back its memory of the last trace (some 8 KiB). Later traces are right as
- * well. Without this call that memory is not used again.
+ * The thread ends: give back its memory of the last trace (some 24 KiB, touched as needed). Later
+ * traces of it are right as well, but slow. Without this call that memory is not used again.
  */
 void pw_unwind_thread_exit(void);
 /* In the child of fork(): forget what other threads were in the middle of. */

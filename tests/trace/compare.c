@@ -32,9 +32,10 @@ static bool is_same(const struct compare *compare, const char *what, const uint6
 static size_t capture_busy(uint64_t *frames, size_t max, uint64_t pc, uint64_t frame)
 {
     struct pw_trace_thread *thread = pw_trace_thread_current;
+    bool was_busy = thread->busy;
     thread->busy = true;
     size_t count = pw_unwind_capture(frames, max, pc, frame);
-    thread->busy = false;
+    thread->busy = was_busy;
     return count;
 }
 

@@ -1,0 +1,181 @@
+/* limits.c - programs that get NULL and go on: a small address space, a small data limit, a small cgroup. */
+#include "common.h"
+
+#include <malloc.h>
+#include <sys/resource.h>
+
+static size_t address_space_bytes(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    CHECK(file != NULL && fscanf(file, "%lu", &pages) == 1);
+    (void)fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void limit(int resource, size_t bytes)
+{
+    struct rlimit limits = {bytes, bytes};
+    CHECK(setrlimit((__rlimit_resource_t)resource, &limits) == 0);
+}
+
+enum { MOST = 65536 };
+static struct note *notes[MOST];
+
+/* Allocate until there is no more; how many there were. */
+static unsigned exhaust(size_t size)
+{
+    unsigned count = 0;
+    errno = 0;
+    for (; count < MOST; count++) {
+        struct note *note = malloc(size);
+        if (note == NULL)
+            break;
+        notes[count] = note_write(note, size, count);
+    }
+    CHECK(count < MOST && errno == ENOMEM);
+    return count;
+}
+
+static void give_back(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        note_free(notes[i]);
+}
+
+static void try_everything_in_vain(size_t size)
+{
+    void *untouched = notes;
+    errno = 0;
+    CHECK(calloc(1, size) == NULL && errno == ENOMEM);
+    errno = 0;
+    CHECK(realloc(NULL, size) == NULL && errno == ENOMEM);
+    errno = 0;
+    CHECK(realloc(notes[0], size) == NULL && errno == ENOMEM);
+    note_check(notes[0]);
+    errno = 0;
+    CHECK(aligned_alloc(65536, size) == NULL && errno == ENOMEM);
+    CHECK(posix_memalign(&untouched, 65536, size) == ENOMEM && untouched == notes);
+}
+
+/* Over and over: what was freed can be had again, at each size, nearly all of it. */
+static void run_out(void)
+{
+    static const size_t lengths[] = {100 * KIB, 3000, MIB, 15000, 100 * KIB, 900};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        unsigned first = exhaust(lengths[i]);
+        try_everything_in_vain(256 * MIB);
+        give_back(first);
+        unsigned second = exhaust(lengths[i]);
+        give_back(second);
+        CHECK(first >= 4 && second >= first / 2);
+    }
+    churn(2000, 20000, 1);
+    (void)printf("memory ran out, and was there again\n");
+}
+
+static void address_space(void)
+{
+    free(malloc(100));
+    limit(RLIMIT_AS, address_space_bytes() + 200 * MIB);
+    run_out();
+}
+
+static void data(void)
+{
+    free(malloc(100));
+    limit(RLIMIT_DATA, 300 * MIB);
+    run_out();
+}
+
+static void *churn_short_of_memory(void *number)
+{
+    uint64_t seed = (uintptr_t)number + 1;
+    unsigned failed = 0;
+    for (unsigned i = 0; i < 3000; i++) {
+        size_t size = 8 + next_random(&seed) % (4 * MIB);
+        errno = 0;
+        struct note *note = malloc(size);
+        if (note == NULL) {
+            CHECK(errno == ENOMEM);
+            failed++;
+            continue;
+        }
+        note->size = 8;
+        free(note);
+    }
+    return (void *)(uintptr_t)failed;
+}
+
+/* Threads need caches and stacks, too; what can't be had must not harm. */
+static void threads(void)
+{
+    enum { THREADS = 4 };
+    pthread_t started[THREADS];
+    size_t room = address_space_bytes() + (THREADS + 1) * (size_t)8 * MIB + 60 * MIB;
+    limit(RLIMIT_AS, room);
+    unsigned count = 0;
+    for (uintptr_t i = 0; i < THREADS; i++)
+        count += pthread_create(&started[count], NULL, churn_short_of_memory, (void *)i) == 0;
+    for (unsigned i = 0; i < count; i++)
+        CHECK(pthread_join(started[i], NULL) == 0);
+    (void)printf("threads were short of memory\n");
+}
+
+/* Freed memory that is kept for checks is not worth a failing malloc. */
+static void big_ones(void)
+{
+    limit(RLIMIT_AS, address_space_bytes() + 400 * MIB);
+    for (unsigned i = 0; i < 200; i++) {
+        note_free(note_new(100 * MIB, i));
+        if (i > 3)
+            i += 12;
+    }
+    for (unsigned i = 0; i < 3000; i++) {
+        char *block = malloc(90 * (size_t)MIB);
+        CHECK(block != NULL);
+        block[0] = block[90 * MIB - 1] = 1;
+        free(block);
+    }
+    (void)printf("big blocks came and went\n");
+}
+
+/* More than all of the address space, one after the other. */
+static void huge_ones(void)
+{
+    for (unsigned i = 0; i < 6000; i++) {
+        char *block = malloc((size_t)1 << 36);
+        CHECK(block != NULL);
+        block[0] = 1;
+        free(block);
+    }
+    (void)printf("huge blocks came and went\n");
+}
+
+/* Run where 64 MiB must do (a memory cgroup): never more than 12 MiB at a time, 2 GiB in all. */
+static void little(void)
+{
+    struct note *kept[64] = {NULL};
+    uint64_t seed = 5;
+    for (size_t total = 0; total < (size_t)2048 * MIB;) {
+        struct note **place = &kept[next_random(&seed) % 64];
+        size_t size = 8 + next_random(&seed) % (next_random(&seed) % 16 == 0 ? 2 * MIB : 30000);
+        free(*place);
+        *place = malloc(size);
+        CHECK(*place != NULL);
+        memset(*place, 1, size);
+        total += size;
+    }
+    for (size_t i = 0; i < 64; i++)
+        free(kept[i]);
+    (void)printf("seed 5: little memory was enough\n");
+}
+
+int main(int argc, char **argv)
+{
+    static const struct mode modes[] = {
+        {"address_space", address_space}, {"data", data},           {"threads", threads},
+        {"big_ones", big_ones},           {"huge_ones", huge_ones}, {"little", little},
+    };
+    return RUN_MODE(argc, argv, modes);
+}
