@@ -158,8 +158,9 @@ bool pw_big_resize(struct pw_block block, size_t size)
     uint64_t needed = size + zone_bytes(size);
     uint64_t capacity = pw_mapped_capacity(block);
     struct pw_fields fields = pw_header_fields(pw_block_header(block));
-    if (needed <= PW_HEAP_LARGE_ALLOC_THRESHOLD)
-        return false;
+    if (needed <= PW_HEAP_LARGE_ALLOC_THRESHOLD ||
+        !zone_holds(block, pw_block_extension(block)->requested))
+        return false; /* the copy's free reports what is wrong with the zone */
     set_header(block, PW_STATE_PENDING, fields.flags);
     bool fits = needed <= capacity || pw_mapped_grow(block, needed);
     if (fits && needed < capacity / 2)
