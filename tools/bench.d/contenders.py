@@ -6,7 +6,10 @@ is missing is named and left out.
 """
 
 import glob
+import hashlib
 import os
+import re
+import shutil
 import subprocess
 import sys
 
@@ -35,6 +38,20 @@ class Contender:
             self.package = package
             self.path = found[-1] if not self.prefix else None
         return bool(found)
+
+    def keep(self, folder):
+        """
+        Measure a copy: a build that goes on meanwhile takes the library away or puts another in its
+        place, and ld.so runs a program whose preload is missing on glibc, with no more than a warning.
+        """
+        copies = os.path.join(folder, "contenders", re.sub(r"[^A-Za-z0-9.]+", "_", self.name))
+        os.makedirs(copies, exist_ok=True)
+        copy = os.path.join(copies, os.path.basename(self.path))
+        shutil.copyfile(self.path, copy)
+        with open(copy, "rb") as library:
+            digest = hashlib.sha256(library.read()).hexdigest()[:12]
+        self.about += f", library {digest}"
+        self.path = copy
 
     def env(self):
         return {**({"LD_PRELOAD": self.path} if self.path else {}), **self.extra_env}
@@ -126,12 +143,17 @@ def own(level, build):
                      about=f"pwheap, PWHEAP_CHECK={check}")
 
 
-def ready(contenders):
-    """Those that can run; what is missing is installed."""
+def ready(contenders, bench):
+    """Those that can run, each seen among what ld.so loads; what is missing is installed."""
     usable = []
     for contender in contenders:
-        if contender.find():
-            usable.append(contender)
-        else:
+        if not contender.find():
             print(f"bench: {contender.name} is not available, left out", file=sys.stderr)
+            continue
+        if "PWHEAP_CHECK" in contender.extra_env:
+            contender.keep(bench.folder)
+        if contender.path and not bench.is_loaded(contender):
+            print(f"bench: {contender.name}: {contender.path} does not get loaded, left out", file=sys.stderr)
+            continue
+        usable.append(contender)
     return usable

@@ -63,7 +63,8 @@ REDIS = [("work", "redis-server"), "--port", "0", "--unixsocket", ("work", "redi
 
 REAL = [
     Load("sqlite3", ["sqlite3", ":memory:"], "real", stdin="work.sql", packages=["sqlite3"]),
-    Load("python3", ["/usr/bin/python3", "-I", ("program", "work.py")], "real", packages=["python3"]),
+    # Not -I: that ignores PYTHONMALLOC, and Python keeps its small objects to itself.
+    Load("python3", ["/usr/bin/python3", "-s", ("program", "work.py")], "real", packages=["python3"]),
     Load("perl", ["perl", ("program", "work.pl")], "real", stdin="text", packages=["perl"]),
     Load("lua", ["lua5.4", ("program", "work.lua")], "real", packages=["lua5.4"]),
     Load("cc1", ["gcc", "-O2", "-S", "-w", "-o", "-", ("input", "work.c")], "real", packages=["gcc"]),

@@ -9,9 +9,13 @@ import inputs
 import loads as load_list
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SOURCES = load_list.MADE + ["pairs", "scaling", "run"]
+SOURCES = load_list.MADE + ["pairs", "scaling"]
 CFLAGS = ["-O2", "-g", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-pthread", "-fno-builtin-malloc",
           "-fno-builtin-free", "-fno-builtin-calloc", "-fno-builtin-realloc"]
+
+
+# What ld.so says (on stderr, with status 0) before it goes on without the library.
+NOT_PRELOADED = "cannot be preloaded"
 
 
 class Bench:
@@ -21,6 +25,10 @@ class Bench:
         self.folder = os.path.join(os.path.abspath(build), "bench")
         self.limit = limit
         os.makedirs(os.path.join(self.folder, "home"), exist_ok=True)
+
+    def build_run(self):
+        if not self.compile("run", []):
+            sys.exit("bench: could not build run")
 
     def build_loads(self, with_walk, build):
         """Returns false when the walk could not be built: a library from before pwheap_validate."""
@@ -65,20 +73,29 @@ class Bench:
         line = process.communicate()[0].split()
         if len(line) != 5:
             return {"status": 2, "cpu": 0.0, "wall": 0.0, "rss": 0, "output": "", "errors": last_lines(errors)}
+        with open(errors, errors="replace") as text:
+            preloaded = NOT_PRELOADED not in text.read()
         status, user, system, wall, rss = int(line[0]), *map(float, line[1:4]), int(line[4])
         with open(out, "rb") as text:
             digest = hashlib.sha256(text.read()).hexdigest()[:16]
         return {"status": status, "cpu": user + system, "user": user, "system": system, "wall": wall,
-                "rss": rss, "output": digest, "errors": last_lines(errors) if status else ""}
+                "rss": rss, "output": digest, "preloaded": preloaded,
+                "errors": last_lines(errors) if status else ""}
 
     def run_load(self, load, contender, is_glibc):
         return self.run(load.command(self.folder), contender, load.input_path(self.folder),
                         load.glibc_env if is_glibc else None, load.serve)
 
+    def is_loaded(self, contender):
+        """ld.so, asked for what it has loaded, names the library. The program itself doesn't run."""
+        result = self.run(["cat"], contender, env={"LD_TRACE_LOADED_OBJECTS": "1"})
+        with open(os.path.join(self.folder, "stdout")) as loaded:
+            return not why(result) and contender.path in loaded.read()
+
     def run_text(self, argv, contender):
         """Run one of the special loads: the text that it printed, or None and why."""
         result = self.run([os.path.join(self.folder, argv[0]), *argv[1:]], contender)
-        if result["status"] != 0:
+        if why(result):
             return None, why(result)
         with open(os.path.join(self.folder, "stdout")) as text:
             return text.read(), ""
@@ -95,6 +112,8 @@ def last_lines(path, count=3):
 def why(result, reference=None):
     """Why a run doesn't count, in words; empty when it does."""
     status = result["status"]
+    if not result.get("preloaded", True):
+        return "its library was not preloaded: this was glibc"
     if status == 124:
         return "stopped at the time limit"
     if status > 128:
