@@ -1,7 +1,8 @@
 /*
  * trace_bench.c - what a stack trace costs: ours, libunwind's, and its id in the depot.
  *
- * Not a test. Prints nanoseconds a call: the tenth percentile of many rounds, as others use the machine too.
+ * Not a test. Prints nanoseconds a call: the tenth percentile of many rounds, as others use the
+ * machine too.
  */
 #include "trace/depot.h"
 #include "trace/unwind.h"
@@ -40,7 +41,8 @@ static PW_NOINLINE void ours_with_id(uint64_t *frames, size_t *count)
 
 static PW_NOINLINE void ours_as_id(uint64_t *frames, size_t *count)
 {
-    sink = pw_unwind_capture_id(FRAMES, (uint64_t)__builtin_return_address(0), (uint64_t)__builtin_dwarf_cfa());
+    sink = pw_unwind_capture_id(FRAMES, (uint64_t)__builtin_return_address(0),
+                                (uint64_t)__builtin_dwarf_cfa());
     __asm__ volatile("" ::"r"(frames), "r"(count) : "memory");
 }
 

@@ -43,7 +43,8 @@ static void a_trace_has_one_id_and_the_id_gives_the_trace(void **state)
     }
 }
 
-static void traces_that_differ_in_one_frame_or_their_order_or_length_have_different_ids(void **state)
+static void
+traces_that_differ_in_one_frame_or_their_order_or_length_have_different_ids(void **state)
 {
     (void)state;
     uint64_t frames[16];
@@ -191,7 +192,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_trace_has_one_id_and_the_id_gives_the_trace),
-        cmocka_unit_test(traces_that_differ_in_one_frame_or_their_order_or_length_have_different_ids),
+        cmocka_unit_test(
+            traces_that_differ_in_one_frame_or_their_order_or_length_have_different_ids),
         cmocka_unit_test(an_empty_trace_is_no_trace),
         cmocka_unit_test(a_trace_is_cut_at_the_most_frames_and_at_the_readers_room),
         cmocka_unit_test(ids_hold_while_the_depot_grows),

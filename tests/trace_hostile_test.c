@@ -1,4 +1,7 @@
-/* trace_hostile_test.c - damaged unwind information, damaged files, expressions of all kinds: at worst there is no answer. */
+/*
+ * trace_hostile_test.c - damaged unwind information, damaged files, expressions of all kinds: at
+ * worst there is no answer.
+ */
 #include "base/random.h"
 #include "trace/cfi.h"
 #include "trace/compare.h"
@@ -28,7 +31,8 @@ enum { PAGE = 4096, FILE_ROUNDS = 20000, CFI_ROUNDS = 20000 };
 static uint8_t *at_the_edge(size_t bytes)
 {
     size_t room = PW_ALIGN_UP(bytes, (size_t)PAGE);
-    uint8_t *mapping = mmap(NULL, room + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *mapping = mmap(NULL, room + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                            -1, 0);
     assert_ptr_not_equal(mapping, MAP_FAILED);
     mprotect(mapping + room, PAGE, PROT_NONE);
     return mapping + room - bytes;
@@ -36,7 +40,8 @@ static uint8_t *at_the_edge(size_t bytes)
 
 static uint64_t interesting_number(uint64_t *seed)
 {
-    static const uint64_t numbers[] = {0, 1, 7, 0x7f, 0xff, 0xffff, 0x7fffffff, 0xffffffff, INT64_MAX, UINT64_MAX};
+    static const uint64_t numbers[] = {0,      1,          7,          0x7f,      0xff,
+                                       0xffff, 0x7fffffff, 0xffffffff, INT64_MAX, UINT64_MAX};
     return numbers[pw_random_next(seed) % PW_ARRAY_SIZE(numbers)];
 }
 
@@ -78,10 +83,12 @@ static void a_damaged_file_is_read_within_its_bounds(void **state)
             damage(bytes, file.size, &seed);
         size_t cut = round % 5 == 0 ? pw_random_next(&seed) % file.size : 0;
         for (uint64_t address = 0x1000; address < 0x1200; address += 64)
-            found += pw_elf_function(bytes + cut, file.size - cut, address, name, sizeof name, &offset);
+            found += pw_elf_function(bytes + cut, file.size - cut, address, name, sizeof name,
+                                     &offset);
         uint64_t section;
         uint64_t section_bytes;
-        found += pw_elf_section(bytes + cut, file.size - cut, ".eh_frame", &section, &section_bytes);
+        found += pw_elf_section(bytes + cut, file.size - cut, ".eh_frame", &section,
+                                &section_bytes);
         assert_true(pw_elf_build_id(bytes + cut, file.size - cut, id) <= PW_BUILD_ID_BYTES);
     }
     assert_true(found > FILE_ROUNDS / 10);
@@ -132,17 +139,20 @@ static void damaged_unwind_information_is_survived(void **state)
     uint64_t seed = 1;
     void *library = dlopen(PLUGIN, RTLD_NOW);
     assert_non_null(library);
-    void (*call)(void (*)(void *), void *) = (void (*)(void (*)(void *), void *))dlsym(library, "plugin_call");
+    void (*call)(void (*)(void *),
+                 void *) = (void (*)(void (*)(void *), void *))dlsym(library, "plugin_call");
     information.inside = (uint64_t)call;
     assert_int_equal(dl_iterate_phdr(information_find, &information), 1);
     assert_true(information.bytes > 0 && information.bytes <= sizeof original);
     uint64_t first_page = PW_ALIGN_DOWN((uint64_t)information.table, (uint64_t)PAGE);
-    mprotect((void *)first_page, (uint64_t)information.table + information.bytes - first_page, PROT_READ | PROT_WRITE);
+    mprotect((void *)first_page, (uint64_t)information.table + information.bytes - first_page,
+             PROT_READ | PROT_WRITE);
     memcpy(original, information.table, information.bytes);
     for (int round = 0; round < CFI_ROUNDS; round++) {
         struct pw_cfi_row row;
         damage(information.table, information.bytes, &seed);
-        for (uint64_t pc = information.code; pc < information.code + information.code_bytes; pc += 5)
+        for (uint64_t pc = information.code; pc < information.code + information.code_bytes;
+             pc += 5)
             (void)pw_cfi_find(pc, &row);
         pw_unwind_modules_changed();
         call(compare_ours, &compare); /* where the information lies the ways may differ */
@@ -167,10 +177,12 @@ static bool evaluate(const uint8_t *bytes, size_t size, uint64_t *value)
     struct pw_view view = {0};
     for (size_t i = 0; i < PW_REG_COUNT; i++)
         registers[i] = 100 * i;
-    return pw_expression_value(pw_reader_over(bytes, bytes + size), registers, &start, &view, value);
+    return pw_expression_value(pw_reader_over(bytes, bytes + size), registers, &start, &view,
+                               value);
 }
 
-#define EVALUATE(value, ...) evaluate((const uint8_t[]){__VA_ARGS__}, sizeof(const uint8_t[]){__VA_ARGS__}, value)
+#define EVALUATE(value, ...)                                                                       \
+    evaluate((const uint8_t[]){__VA_ARGS__}, sizeof(const uint8_t[]){__VA_ARGS__}, value)
 
 static void expressions_compute_what_dwarf_says(void **state)
 {
@@ -191,11 +203,13 @@ static void expressions_compute_what_dwarf_says(void **state)
     assert_int_equal(value, 199);
     assert_true(EVALUATE(&value, 0x35, 0x33, 0x1c, 0x31, 0x1f, 0x1e)); /* (5 - 3) * -1 */
     assert_int_equal((int64_t)value, -2);
-    assert_true(EVALUATE(&value, 0x31, 0x32, 0x33, 0x17, 0x1c, 0x1c)); /* 1 2 3 rot: 3 1 2; 3 - (1 - 2) */
+    assert_true(
+        EVALUATE(&value, 0x31, 0x32, 0x33, 0x17, 0x1c, 0x1c)); /* 1 2 3 rot: 3 1 2; 3 - (1 - 2) */
     assert_int_equal(value, 4);
     assert_true(EVALUATE(&value, 0x31, 0x28, 1, 0, 0x3f, 0x35)); /* if 1 skip one byte */
     assert_int_equal(value, 5);
-    assert_true(EVALUATE(&value, 0x38, 0x32, 0x16, 0x15, 1, 0x1c)); /* 8 2 swap: 2 8, pick 1: 2 8 2; 8 - 2 */
+    assert_true(EVALUATE(&value, 0x38, 0x32, 0x16, 0x15, 1,
+                         0x1c)); /* 8 2 swap: 2 8, pick 1: 2 8 2; 8 - 2 */
     assert_int_equal(value, 6);
 }
 

@@ -1,4 +1,5 @@
-/* trace_modules_test.c - which object an address belongs to, its build id and its functions' names. */
+/* trace_modules_test.c - which object an address belongs to, its build id and its functions' names.
+ */
 #include "trace/modules.h"
 
 #include <dlfcn.h>
@@ -77,7 +78,8 @@ static void the_kernels_own_object_is_known(void **state)
     for (uint64_t at = module->start; at < module->end; at += 16) {
         char name[64];
         uint64_t offset;
-        named += pw_modules_function(at, name, sizeof name, &offset) && strstr(name, "time") != NULL;
+        named += pw_modules_function(at, name, sizeof name, &offset) &&
+                 strstr(name, "time") != NULL;
     }
     assert_true(named > 0);
 }
@@ -167,7 +169,8 @@ static void functions_are_named_static_ones_too(void **state)
     assert_true(pw_modules_function(here, name, sizeof name, &offset));
     assert_string_equal(name, "functions_are_named_static_ones_too");
     assert_int_equal(offset, here - (uint64_t)functions_are_named_static_ones_too);
-    assert_true(pw_modules_function((uint64_t)dlsym(RTLD_DEFAULT, "qsort"), name, sizeof name, &offset));
+    assert_true(
+        pw_modules_function((uint64_t)dlsym(RTLD_DEFAULT, "qsort"), name, sizeof name, &offset));
     assert_string_equal(name, "qsort");
 }
 

@@ -1,4 +1,7 @@
-/* trace_places_test.c - traces from unusual places: signals, other stacks, threads, closed libraries, code made at run time. */
+/*
+ * trace_places_test.c - traces from unusual places: signals, other stacks, threads, closed
+ * libraries, code made at run time.
+ */
 #include "trace/compare.h"
 #include "trace/depot.h"
 #include "trace/frames.h"
@@ -16,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -87,13 +91,41 @@ static void a_handler_on_its_own_stack_is_traced_into_what_it_interrupted(void *
     for (int depth = 1; depth < 20; depth++) {
         without_fp_mixture(9, depth, raise_it, &signal);
         with_fp_mixture(7, depth, raise_it, &signal);
-        assert_true(compare_has(&in_handler,
-                                (void *)a_handler_on_its_own_stack_is_traced_into_what_it_interrupted,
-                                FUNCTION_BYTES) ||
-                    in_handler.count == PW_MAX_FRAMES);
+        assert_true(
+            compare_has(&in_handler,
+                        (void *)a_handler_on_its_own_stack_is_traced_into_what_it_interrupted,
+                        FUNCTION_BYTES) ||
+            in_handler.count == PW_MAX_FRAMES);
         assert_int_equal(signal_frames[0], signal_pc);
         assert_signal_frames_are_theirs();
     }
+    assert_no_failures(&in_handler);
+}
+
+static void take_ours(int signal, siginfo_t *info, void *ucontext)
+{
+    (void)signal, (void)info, (void)ucontext;
+    compare_ours(&in_handler);
+}
+
+static void a_signal_in_the_middle_of_a_capture_disturbs_neither(void **state)
+{
+    (void)state;
+    struct compare compare = {0};
+    struct itimerval soon = {.it_value = {0, 50}};
+    size_t armed_at = SIZE_MAX;
+    handle(SIGALRM, take_ours);
+    for (unsigned i = 0; i < 200000 && in_handler.takes < 500; i++) {
+        /* One at a time: they must not come faster than they are handled. */
+        size_t takes = *(volatile size_t *)&in_handler.takes;
+        if (takes != armed_at)
+            setitimer(ITIMER_REAL, &soon, NULL);
+        armed_at = takes;
+        without_fp_mixture(i % 97, (int)i % 20, compare_ours, &compare);
+    }
+    soon.it_value.tv_usec = 0;
+    setitimer(ITIMER_REAL, &soon, NULL);
+    assert_no_failures(&compare);
     assert_no_failures(&in_handler);
 }
 
@@ -204,7 +236,8 @@ static void coroutines_are_traced_in_any_order(void **state)
 {
     (void)state;
     memset(&in_coroutine, 0, sizeof in_coroutine);
-    char *stacks = mmap(NULL, COROUTINES * STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *stacks = mmap(NULL, COROUTINES * STACK_BYTES, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     for (int i = 0; i < COROUTINES; i++)
         coroutine_make(i, stacks + i * STACK_BYTES);
     unsigned seed = 1;
@@ -319,7 +352,8 @@ static plugin_call *plugin_open(const char *name, void **handle_out)
 static void another_library_at_the_place_of_a_closed_one_is_traced_by_its_own_rules(void **state)
 {
     (void)state;
-    static const char *const names[] = {PLUGIN_DIRECTORY "/trace_plugin_a.so", PLUGIN_DIRECTORY "/trace_plugin_b.so"};
+    static const char *const names[] = {PLUGIN_DIRECTORY "/trace_plugin_a.so",
+                                        PLUGIN_DIRECTORY "/trace_plugin_b.so"};
     struct compare compare = {0};
     plugin_call *last = NULL;
     size_t same_places = 0;
@@ -333,7 +367,9 @@ static void another_library_at_the_place_of_a_closed_one_is_traced_by_its_own_ru
         call(compare_ours, &compare);
         assert_true(compare_has(&compare, (void *)call, FUNCTION_BYTES));
         assert_true(compare_has(
-            &compare, (void *)another_library_at_the_place_of_a_closed_one_is_traced_by_its_own_rules, FUNCTION_BYTES));
+            &compare,
+            (void *)another_library_at_the_place_of_a_closed_one_is_traced_by_its_own_rules,
+            FUNCTION_BYTES));
         dlclose(library);
         if (i % 4 < 2)
             pw_unwind_modules_changed();
@@ -348,8 +384,10 @@ static void code_made_at_run_time_is_passed_when_it_keeps_frame_pointers(void **
 {
     (void)state;
     /* push %rbp; mov %rsp,%rbp; mov %rdi,%rax; mov %rsi,%rdi; call *%rax; pop %rbp; ret */
-    static const uint8_t code[] = {0x55, 0x48, 0x89, 0xe5, 0x48, 0x89, 0xf8, 0x48, 0x89, 0xf7, 0xff, 0xd0, 0x5d, 0xc3};
-    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    static const uint8_t code[] = {0x55, 0x48, 0x89, 0xe5, 0x48, 0x89, 0xf8,
+                                   0x48, 0x89, 0xf7, 0xff, 0xd0, 0x5d, 0xc3};
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
+                      -1, 0);
     if (page == MAP_FAILED)
         skip();
     memcpy(page, code, sizeof code);
@@ -358,8 +396,9 @@ static void code_made_at_run_time_is_passed_when_it_keeps_frame_pointers(void **
     for (int i = 0; i < 5; i++) {
         call(compare_ours, &compare);
         assert_true(compare_has(&compare, page, sizeof code));
-        assert_true(compare_has(&compare, (void *)code_made_at_run_time_is_passed_when_it_keeps_frame_pointers,
-                                FUNCTION_BYTES));
+        assert_true(compare_has(
+            &compare, (void *)code_made_at_run_time_is_passed_when_it_keeps_frame_pointers,
+            FUNCTION_BYTES));
     }
     munmap(page, 4096);
     assert_no_failures(&compare);
@@ -376,6 +415,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_handler_on_its_own_stack_is_traced_into_what_it_interrupted),
+        cmocka_unit_test(a_signal_in_the_middle_of_a_capture_disturbs_neither),
         cmocka_unit_test(a_faulting_instruction_is_the_first_frame),
         cmocka_unit_test(a_jump_to_where_no_code_is_shows_who_jumped),
         cmocka_unit_test(a_stack_overflow_is_traced),

@@ -1,9 +1,12 @@
 /*
  * trace_preload.c - take a trace at every malloc and free of a real program, and prove or time it.
  *
- *   LD_PRELOAD=trace_preload.so TRACE=verify prog   each trace against libunwind's
- *   LD_PRELOAD=trace_preload.so TRACE=time prog     what a trace with its id costs, libunwind's as well
- *   LD_PRELOAD=trace_preload.so TRACE=ours prog     take it only, for a profiler; TRACE=theirs: libunwind's
+ *   LD_PRELOAD=trace_preload.so TRACE=... prog
+ *
+ *   verify   compare each trace with libunwind's, and each id with its trace
+ *   time     what a trace with its id costs, and libunwind's
+ *   ours     take them only, for a profiler
+ *   theirs   the same with libunwind
  *
  * Not a test. The result goes to stderr, or is appended to the file that TRACE_LOG names, at exit.
  */
@@ -29,7 +32,8 @@ enum mode { OFF, VERIFY, TIME, OURS, THEIRS };
 
 static enum mode mode;
 static _Thread_local bool busy __attribute__((tls_model("initial-exec")));
-static _Atomic uint64_t captures, differences, id_differences, our_ticks, their_ticks, frame_sum, shown;
+static _Atomic uint64_t captures, differences, id_differences, our_ticks, their_ticks, frame_sum,
+    shown;
 static _Atomic uint64_t nothing_ticks;
 
 static uint64_t ticks(void)
@@ -155,14 +159,15 @@ static __attribute__((constructor)) void start(void)
 static __attribute__((destructor)) void finish(void)
 {
     const char *log = getenv("TRACE_LOG");
-    int fd = log != NULL ? open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666) : STDERR_FILENO;
+    int fd = log != NULL ? open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666)
+                         : STDERR_FILENO;
     enum mode was = mode;
     mode = OFF;
     uint64_t n = captures != 0 ? captures : 1;
     if (was == VERIFY)
-        dprintf(fd, "trace_preload: %d %s: %lu traces of %.1f frames, %lu differ, %lu ids differ\n", getpid(),
-                program_invocation_short_name, captures, (double)frame_sum / (double)n, differences,
-                id_differences);
+        dprintf(fd, "trace_preload: %d %s: %lu traces of %.1f frames, %lu differ, %lu ids differ\n",
+                getpid(), program_invocation_short_name, captures, (double)frame_sum / (double)n,
+                differences, id_differences);
     else if (was == TIME)
         dprintf(fd, "trace_preload: %s: %lu traces of %.1f frames; ticks: ours %.0f, theirs %.0f\n",
                 program_invocation_short_name, captures, (double)frame_sum / (double)n,

@@ -31,7 +31,8 @@ static bool is_traced(const char *function)
     char name[64];
     uint64_t offset;
     for (size_t i = 0; i < count; i++)
-        if (pw_modules_function(frames[i] - 1, name, sizeof name, &offset) && strcmp(name, function) == 0)
+        if (pw_modules_function(frames[i] - 1, name, sizeof name, &offset) &&
+            strcmp(name, function) == 0)
             return true;
     fprintf(stderr, "%s is not in the trace\n", function);
     return false;
@@ -45,5 +46,7 @@ int main(void)
     pw_modules_refresh();
     pw_unwind_init();
     qsort(numbers, 2, sizeof numbers[0], compare);
-    return is_traced("compare") && is_traced("qsort_r") && is_traced("main") && is_traced("_start") ? 0 : 1;
+    return is_traced("compare") && is_traced("qsort_r") && is_traced("main") && is_traced("_start")
+               ? 0
+               : 1;
 }

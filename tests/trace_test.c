@@ -101,7 +101,10 @@ static void a_frame_pointer_used_for_other_things_does_no_harm(void **state)
     assert_no_failures(&compare);
 }
 
-/* Stacks that have some frames in common with the last, at other places or the same: what the memory must see through. */
+/*
+ * Stacks that have some frames in common with the last, at other places or the same: what the
+ * memory must see through.
+ */
 static void any_sequence_of_stacks_is_traced_as_libunwind_does(void **state)
 {
     (void)state;
@@ -138,7 +141,8 @@ static void callbacks_from_libc_are_traced(void **state)
     assert_no_failures(&compare);
 }
 
-static void code_without_unwind_information_ends_a_trace_when_its_frame_pointer_is_garbage(void **state)
+static void
+code_without_unwind_information_ends_a_trace_when_its_frame_pointer_is_garbage(void **state)
 {
     (void)state;
     struct compare compare = {0};
@@ -157,7 +161,8 @@ static void code_without_unwind_information_is_passed_by_its_frame_pointer(void 
     with_chain(compare_ours, &compare);
     assert_true(compare.count > 3);
     assert_true(compare_has(&compare, (void *)with_chain, FUNCTION_BYTES));
-    assert_true(compare_has(&compare, (void *)code_without_unwind_information_is_passed_by_its_frame_pointer,
+    assert_true(compare_has(&compare,
+                            (void *)code_without_unwind_information_is_passed_by_its_frame_pointer,
                             8 * FUNCTION_BYTES));
     assert_no_failures(&compare);
 }
@@ -225,7 +230,8 @@ int main(void)
         cmocka_unit_test(a_frame_pointer_used_for_other_things_does_no_harm),
         cmocka_unit_test(any_sequence_of_stacks_is_traced_as_libunwind_does),
         cmocka_unit_test(callbacks_from_libc_are_traced),
-        cmocka_unit_test(code_without_unwind_information_ends_a_trace_when_its_frame_pointer_is_garbage),
+        cmocka_unit_test(
+            code_without_unwind_information_ends_a_trace_when_its_frame_pointer_is_garbage),
         cmocka_unit_test(code_without_unwind_information_is_passed_by_its_frame_pointer),
         cmocka_unit_test(false_unwind_information_costs_the_trace_only),
         cmocka_unit_test(a_frame_that_hangs_on_another_register_is_undone),

@@ -1,6 +1,6 @@
 /*
- * arch.h - what unwinding must know of the machine: its registers by their DWARF numbers, how to read
- * them, and what libunwind calls its functions here.
+ * arch.h - what unwinding must know of the machine: its registers by their DWARF numbers, how to
+ * read them, and what libunwind calls its functions here.
  *
  * Where PW_ARCH_UNWINDS is false our own unwinder is off, and libunwind does all; the rest is there
  * so that it compiles.
@@ -16,7 +16,10 @@
 
 #define PW_ARCH_UNWINDS true
 #define PW_ARCH_LIBUNWIND_PREFIX "_ULx86_64_"
-/* DWARF's numbers (System V ABI, AMD64 supplement, figure 3.36); the last is the return address's column. */
+/*
+ * DWARF's numbers (System V ABI, AMD64 supplement, figure 3.36); the last is the return address's
+ * column.
+ */
 enum {
     PW_REG_FP = 6, /* rbp */
     PW_REG_SP = 7,
@@ -24,7 +27,8 @@ enum {
     PW_REG_COUNT = 17,
 };
 
-/* The callee-saved registers, sp and an ip within the function that calls this; the others read 0. */
+/* The callee-saved registers, sp and an ip within the function that calls this; the others read 0.
+ */
 PW_INLINE void pw_arch_registers(uint64_t registers[PW_REG_COUNT])
 {
     for (size_t i = 0; i < PW_REG_COUNT; i++)
@@ -45,7 +49,8 @@ PW_INLINE void pw_arch_registers(uint64_t registers[PW_REG_COUNT])
 
 /* The three that most frames hang on, as pw_arch_registers gives them. */
 #define PW_ARCH_HERE(ip, sp, fp)                                                                   \
-    __asm__ volatile("lea 0(%%rip), %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2" : "=&r"(ip), "=&r"(sp), "=&r"(fp))
+    __asm__ volatile("lea 0(%%rip), %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2"                          \
+                     : "=&r"(ip), "=&r"(sp), "=&r"(fp))
 
 /* All registers at a signal. */
 PW_INLINE void pw_arch_from_ucontext(const void *ucontext, uint64_t registers[PW_REG_COUNT])

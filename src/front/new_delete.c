@@ -49,8 +49,8 @@ static void throw_bad_alloc(void)
     abort(); /* no C++ library, so nobody could catch it */
 }
 
-/* As [new.delete.single] has it: try, call the handler, try again; without a handler throw or NULL. */
-static void *new_block(size_t size, size_t align, bool is_nothrow, const struct pw_call *call)
+/* [new.delete.single]: try, call the handler, try again; NULL when there is no handler (any more). */
+static void *new_with_handler(size_t size, size_t align, const struct pw_call *call)
 {
     for (;;) {
         void *block = pw_allocate(size, align, false, call);
@@ -58,15 +58,54 @@ static void *new_block(size_t size, size_t align, bool is_nothrow, const struct 
             return block;
         handler_function handler = current_new_handler();
         if (handler == NULL)
-            break;
+            return NULL;
         handler();
     }
-    if (!is_nothrow)
-        throw_bad_alloc();
-    return NULL;
 }
 
-/* A nothrow form must not let out what the handler throws; without a C++ library there is none. */
+static void *new_or_throw(size_t size, size_t align, const struct pw_call *call)
+{
+    void *block = new_with_handler(size, align, call);
+    if (pw_unlikely(block == NULL))
+        throw_bad_alloc();
+    return block;
+}
+
+/*
+ * A nothrow form must not let out what the handler throws, and C can't catch it: where there is a
+ * handler, the C++ library's own nothrow form, which calls our throwing one, goes between.
+ */
+static void *new_or_null(size_t size, size_t align, const struct pw_call *call)
+{
+    void *block = pw_allocate(size, align, false, call);
+    if (block != NULL || current_new_handler() == NULL)
+        return block;
+    bool is_array = call->family == PW_FAMILY_NEW_ARRAY;
+    if (align == 1) {
+        void *(*theirs)(size_t, const char *);
+        *(void **)&theirs = in_library(is_array ? "_ZnamRKSt9nothrow_t" : "_ZnwmRKSt9nothrow_t");
+        return theirs != NULL ? theirs(size, "") : new_with_handler(size, align, call);
+    }
+    void *(*theirs)(size_t, size_t, const char *);
+    *(void **)&theirs =
+        in_library(is_array ? "_ZnamSt11align_val_tRKSt9nothrow_t" : "_ZnwmSt11align_val_tRKSt9nothrow_t");
+    return theirs != NULL ? theirs(size, align, "") : new_with_handler(size, align, call);
+}
+
+static void *new_block(size_t size, size_t align, bool is_nothrow, const struct pw_call *call)
+{
+    if (pw_unlikely(!PW_IS_POW2(align))) {
+        pw_found_alignment(align, call);
+        if (!is_nothrow)
+            throw_bad_alloc();
+        return NULL;
+    }
+    return is_nothrow ? new_or_null(size, align, call) : new_or_throw(size, align, call);
+}
+
+/* An alignment of 1 was asked for, too: the delete that fits is one with an alignment. */
+#define AS_ALIGNED(align) ((align) > 1 ? (align) : 2)
+
 #define NEW(symbol, parameters, align, is_nothrow, operation, family)                              \
     PW_PUBLIC void *symbol parameters;                                                             \
     PW_PUBLIC void *symbol parameters                                                              \
@@ -93,10 +132,10 @@ NEW(_Znwm, (size_t size), 1, false, PW_OP_NEW, PW_FAMILY_NEW)
 NEW(_Znam, (size_t size), 1, false, PW_OP_NEW_ARRAY, PW_FAMILY_NEW_ARRAY)
 NEW(_ZnwmRKSt9nothrow_t, (size_t size, const void *tag __attribute__((unused))), 1, true, PW_OP_NEW, PW_FAMILY_NEW)
 NEW(_ZnamRKSt9nothrow_t, (size_t size, const void *tag __attribute__((unused))), 1, true, PW_OP_NEW_ARRAY, PW_FAMILY_NEW_ARRAY)
-NEW(_ZnwmSt11align_val_t, (size_t size, size_t align), align, false, PW_OP_NEW, PW_FAMILY_NEW)
-NEW(_ZnamSt11align_val_t, (size_t size, size_t align), align, false, PW_OP_NEW_ARRAY, PW_FAMILY_NEW_ARRAY)
-NEW(_ZnwmSt11align_val_tRKSt9nothrow_t, (size_t size, size_t align, const void *tag __attribute__((unused))), align, true, PW_OP_NEW, PW_FAMILY_NEW)
-NEW(_ZnamSt11align_val_tRKSt9nothrow_t, (size_t size, size_t align, const void *tag __attribute__((unused))), align, true, PW_OP_NEW_ARRAY, PW_FAMILY_NEW_ARRAY)
+NEW(_ZnwmSt11align_val_t, (size_t size, size_t align), AS_ALIGNED(align), false, PW_OP_NEW, PW_FAMILY_NEW)
+NEW(_ZnamSt11align_val_t, (size_t size, size_t align), AS_ALIGNED(align), false, PW_OP_NEW_ARRAY, PW_FAMILY_NEW_ARRAY)
+NEW(_ZnwmSt11align_val_tRKSt9nothrow_t, (size_t size, size_t align, const void *tag __attribute__((unused))), AS_ALIGNED(align), true, PW_OP_NEW, PW_FAMILY_NEW)
+NEW(_ZnamSt11align_val_tRKSt9nothrow_t, (size_t size, size_t align, const void *tag __attribute__((unused))), AS_ALIGNED(align), true, PW_OP_NEW_ARRAY, PW_FAMILY_NEW_ARRAY)
 
 DELETE(_ZdlPv, (void *pointer), PW_ANY_SIZE, PW_ANY_ALIGN, PW_OP_DELETE, PW_FAMILY_NEW)
 DELETE(_ZdaPv, (void *pointer), PW_ANY_SIZE, PW_ANY_ALIGN, PW_OP_DELETE_ARRAY, PW_FAMILY_NEW_ARRAY)

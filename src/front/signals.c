@@ -162,10 +162,15 @@ static void on_signal(int number, siginfo_t *info, void *context)
     pass_on(number, info, context);
 }
 
+/* libc's own name for it: a static program has no next one. */
+extern int __sigaction(int, const struct sigaction *, struct sigaction *) __attribute__((weak));
+
 static void find_real(void)
 {
     if (real_sigaction == NULL)
         *(void **)&real_sigaction = dlsym(RTLD_NEXT, "sigaction");
+    if (real_sigaction == NULL)
+        real_sigaction = __sigaction;
 }
 
 void pw_signals_start(void)

@@ -231,12 +231,12 @@ static const char *broken_rule(const struct pw_image *image, const struct pw_reg
                (other.is_sealed && other.size != header->prev)) {
         return "the block before it does not end where this one starts";
     }
-    uint32_t next = granule + header->size;
-    if (next < region->limit && pw_image_header(image, region, next, &other) && other.is_sealed &&
-        other.prev != header->size)
-        return "the block after it does not name this one as the one before";
+    /* That the block after names this one as the one before is the rule of that one. */
     if (pw_image_next_start(image, region, granule) != granule)
         return "the bitmap of block starts does not know it";
+    uint32_t next = pw_image_next_start(image, region, granule + 1);
+    if (next != 0 && next < granule + header->size)
+        return "the bitmap of block starts has one inside it";
     return NULL;
 }
 

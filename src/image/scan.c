@@ -31,7 +31,7 @@ void pw_scan_start(struct pw_scan *scan)
 }
 
 static bool starts_here(const struct pw_image *image, const struct pw_region *region,
-                        struct pw_scan *scan, uint32_t granule)
+                        struct pw_scan *scan, uint32_t granule, uint32_t size)
 {
     if (scan->starts_at != granule / 64 * 64) {
         uint64_t scratch;
@@ -42,7 +42,11 @@ static bool starts_here(const struct pw_image *image, const struct pw_region *re
         scan->starts = *seen;
         scan->starts_at = granule / 64 * 64;
     }
-    return (scan->starts >> granule % 64 & 1) != 0;
+    /* Its own bit, and none inside it; of a block that reaches into the next word it is not plain. */
+    if (granule % 64 + size > 64)
+        return false;
+    uint64_t own = size == 64 ? ~(uint64_t)0 : (((uint64_t)1 << size) - 1) << granule % 64;
+    return (scan->starts & own) == (uint64_t)1 << granule % 64;
 }
 
 static bool zone_is_fine(const struct pw_image *image, uint64_t start, uint64_t bytes)
@@ -87,12 +91,13 @@ uint32_t pw_scan_block(const struct pw_image *image, const struct pw_region *reg
     if (region->kind != PW_REGION_SMALL || granule <= region->first || granule != scan->last_end)
         return 0;
     const struct pw_header *header = header_at(image, region, scan, granule);
-    if (header == NULL || !starts_here(image, region, scan, granule))
+    if (header == NULL)
         return 0;
     uint64_t word = atomic_load_explicit(&header->word, memory_order_acquire);
     uint64_t address = region->base + ((uint64_t)granule << PW_GRANULE_SHIFT);
     uint32_t size = header->size;
-    if (size == 0 || size > region->limit - granule ||
+    if (size == 0 || size > region->limit - granule || size > 64 ||
+        !starts_here(image, region, scan, granule, size) ||
         atomic_load_explicit(&header->prev, memory_order_relaxed) != scan->last_size ||
         !pw_word_is_sealed(image->root->seal_key, address, word, size))
         return 0;

@@ -102,7 +102,10 @@ static bool step_region(const struct pw_image *image, const struct pw_region *re
     struct pw_scan scan;
     pw_scan_start(&scan);
     uint32_t granule = cursor->granule < region->first ? region->first : cursor->granule;
-    granule = pw_image_next_start(image, region, granule);
+    /* A block whose start the bitmap lost is still one; where blocks were merged meanwhile none is left. */
+    struct pw_header_copy first;
+    if (!pw_image_header(image, region, granule, &first) || !first.is_sealed)
+        granule = pw_image_next_start(image, region, granule);
     while (granule != 0 && *blocks > 0 && *bytes > 0) {
         struct pw_header_copy header;
         uint32_t plain = pw_scan_block(image, region, &scan, granule);

@@ -63,7 +63,8 @@ static void rule_set(struct run *run, uint64_t reg, enum pw_cfi_kind kind, int64
     struct pw_cfi_rule unused;
     if (value < INT32_MIN || value > INT32_MAX)
         run->reader.bad = true;
-    *rule_of(&run->now, reg, &unused) = (struct pw_cfi_rule){.kind = (uint8_t)kind, .value = (int32_t)value};
+    *rule_of(&run->now, reg, &unused) = (struct pw_cfi_rule){.kind = (uint8_t)kind,
+                                                             .value = (int32_t)value};
 }
 
 static void rule_restore(struct run *run, uint64_t reg)
@@ -96,7 +97,8 @@ static void cfa_set(struct run *run, enum pw_cfi_kind kind, uint64_t reg, int64_
     if (reg >= PW_REG_COUNT || value < INT32_MIN || value > INT32_MAX)
         run->reader.bad = true;
     else
-        run->now.cfa = (struct pw_cfi_rule){.kind = (uint8_t)kind, .reg = (uint8_t)reg, .value = (int32_t)value};
+        run->now.cfa = (struct pw_cfi_rule){
+            .kind = (uint8_t)kind, .reg = (uint8_t)reg, .value = (int32_t)value};
 }
 
 /* Change the offset only; it must be one of a register. */
@@ -146,27 +148,16 @@ static void run_register_op(struct run *run, uint8_t op)
     case CFA_VAL_OFFSET_SF:
         rule_set(run, reg, PW_CFI_IS_OFFSET, factored(run, pw_read_sleb(reader)));
         break;
-    case CFA_EXPRESSION:
-        rule_set(run, reg, PW_CFI_AT_EXPRESSION, expression_skip(run));
-        break;
-    case CFA_VAL_EXPRESSION:
-        rule_set(run, reg, PW_CFI_IS_EXPRESSION, expression_skip(run));
-        break;
-    case CFA_RESTORE_EXTENDED:
-        rule_restore(run, reg);
-        break;
-    case CFA_UNDEFINED:
-        rule_set(run, reg, PW_CFI_UNDEFINED, 0);
-        break;
-    case CFA_SAME_VALUE:
-        rule_set(run, reg, PW_CFI_SAME, 0);
-        break;
+    case CFA_EXPRESSION: rule_set(run, reg, PW_CFI_AT_EXPRESSION, expression_skip(run)); break;
+    case CFA_VAL_EXPRESSION: rule_set(run, reg, PW_CFI_IS_EXPRESSION, expression_skip(run)); break;
+    case CFA_RESTORE_EXTENDED: rule_restore(run, reg); break;
+    case CFA_UNDEFINED: rule_set(run, reg, PW_CFI_UNDEFINED, 0); break;
+    case CFA_SAME_VALUE: rule_set(run, reg, PW_CFI_SAME, 0); break;
     case CFA_REGISTER:
         rule_set(run, reg, PW_CFI_REGISTER, 0);
         rule_of(&run->now, reg, &unused)->reg = (uint8_t)pw_read_uleb(reader);
         break;
-    default:
-        reader->bad = true;
+    default: reader->bad = true;
     }
 }
 
@@ -175,23 +166,12 @@ static void run_op(struct run *run, uint8_t op)
     struct pw_reader *reader = &run->reader;
     uint64_t reg;
     switch (op) {
-    case CFA_NOP:
-        break;
-    case CFA_ADVANCE_1:
-        run_advance(run, pw_read_u8(reader));
-        break;
-    case CFA_ADVANCE_2:
-        run_advance(run, pw_read_bytes(reader, 2));
-        break;
-    case CFA_ADVANCE_4:
-        run_advance(run, pw_read_u32(reader));
-        break;
-    case CFA_REMEMBER_STATE:
-        state_remember(run);
-        break;
-    case CFA_RESTORE_STATE:
-        state_restore(run);
-        break;
+    case CFA_NOP: break;
+    case CFA_ADVANCE_1: run_advance(run, pw_read_u8(reader)); break;
+    case CFA_ADVANCE_2: run_advance(run, pw_read_bytes(reader, 2)); break;
+    case CFA_ADVANCE_4: run_advance(run, pw_read_u32(reader)); break;
+    case CFA_REMEMBER_STATE: state_remember(run); break;
+    case CFA_RESTORE_STATE: state_restore(run); break;
     case CFA_DEF_CFA:
         reg = pw_read_uleb(reader);
         cfa_set(run, PW_CFI_REGISTER, reg, (int64_t)pw_read_uleb(reader));
@@ -203,20 +183,11 @@ static void run_op(struct run *run, uint8_t op)
     case CFA_DEF_CFA_REGISTER:
         cfa_set(run, PW_CFI_REGISTER, pw_read_uleb(reader), run->now.cfa.value);
         break;
-    case CFA_DEF_CFA_OFFSET:
-        cfa_set_offset(run, (int64_t)pw_read_uleb(reader));
-        break;
-    case CFA_DEF_CFA_OFFSET_SF:
-        cfa_set_offset(run, factored(run, pw_read_sleb(reader)));
-        break;
-    case CFA_DEF_CFA_EXPRESSION:
-        cfa_set(run, PW_CFI_IS_EXPRESSION, 0, expression_skip(run));
-        break;
-    case CFA_GNU_ARGS_SIZE:
-        (void)pw_read_uleb(reader);
-        break;
-    default: /* CFA_SET_LOC too: nobody writes it */
-        run_register_op(run, op);
+    case CFA_DEF_CFA_OFFSET: cfa_set_offset(run, (int64_t)pw_read_uleb(reader)); break;
+    case CFA_DEF_CFA_OFFSET_SF: cfa_set_offset(run, factored(run, pw_read_sleb(reader))); break;
+    case CFA_DEF_CFA_EXPRESSION: cfa_set(run, PW_CFI_IS_EXPRESSION, 0, expression_skip(run)); break;
+    case CFA_GNU_ARGS_SIZE: (void)pw_read_uleb(reader); break;
+    default: /* CFA_SET_LOC too: nobody writes it */ run_register_op(run, op);
     }
 }
 
@@ -230,7 +201,8 @@ static void run_instructions(struct run *run, struct pw_reader instructions)
         if ((op & 0xc0) == CFA_ADVANCE)
             run_advance(run, operand);
         else if ((op & 0xc0) == CFA_OFFSET)
-            rule_set(run, operand, PW_CFI_AT_OFFSET, factored(run, (int64_t)pw_read_uleb(&run->reader)));
+            rule_set(run, operand, PW_CFI_AT_OFFSET,
+                     factored(run, (int64_t)pw_read_uleb(&run->reader)));
         else if ((op & 0xc0) == CFA_RESTORE)
             rule_restore(run, operand);
         else
@@ -240,7 +212,8 @@ static void run_instructions(struct run *run, struct pw_reader instructions)
     }
 }
 
-static enum pw_cfi_result row_find(uint64_t pc, const struct pw_cfi_entry *entry, struct pw_cfi_row *row)
+static enum pw_cfi_result row_find(uint64_t pc, const struct pw_cfi_entry *entry,
+                                   struct pw_cfi_row *row)
 {
     struct run run;
     run.entry = entry;
@@ -273,7 +246,8 @@ static bool is_planted(uint64_t pc, struct pw_cfi_row *row)
 {
     struct pw_cfi_entry entry;
     return pw_cfi_find_entry(pc + 1, &entry) == PW_CFI_FOUND && entry.start == pc + 1 &&
-           row_find(pc + 1, &entry, row) == PW_CFI_FOUND && row->registers[PW_REG_IP].kind == PW_CFI_UNDEFINED;
+           row_find(pc + 1, &entry, row) == PW_CFI_FOUND &&
+           row->registers[PW_REG_IP].kind == PW_CFI_UNDEFINED;
 }
 
 enum pw_cfi_result pw_cfi_find(uint64_t pc, struct pw_cfi_row *row)

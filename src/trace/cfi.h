@@ -11,13 +11,13 @@
 #include "base/arch.h"
 
 enum pw_cfi_kind {
-    PW_CFI_SAME,           /* the caller's is what it is here */
-    PW_CFI_UNDEFINED,      /* lost; of the return address: there is no caller */
-    PW_CFI_AT_OFFSET,      /* saved at CFA + value */
-    PW_CFI_IS_OFFSET,      /* CFA + value itself */
-    PW_CFI_REGISTER,       /* in register `reg` (of the CFA: plus value) */
-    PW_CFI_AT_EXPRESSION,  /* saved where the expression says */
-    PW_CFI_IS_EXPRESSION,  /* what the expression says */
+    PW_CFI_SAME,          /* the caller's is what it is here */
+    PW_CFI_UNDEFINED,     /* lost; of the return address: there is no caller */
+    PW_CFI_AT_OFFSET,     /* saved at CFA + value */
+    PW_CFI_IS_OFFSET,     /* CFA + value itself */
+    PW_CFI_REGISTER,      /* in register `reg` (of the CFA: plus value) */
+    PW_CFI_AT_EXPRESSION, /* saved where the expression says */
+    PW_CFI_IS_EXPRESSION, /* what the expression says */
 };
 
 struct pw_cfi_rule {
@@ -32,7 +32,8 @@ struct pw_cfi_row {
     struct pw_cfi_rule registers[PW_REG_COUNT];
     const uint8_t *module; /* what of it may be read: up to module_end */
     const uint8_t *module_end;
-    bool is_signal_frame; /* the caller was interrupted: its ip is an instruction, no return address */
+    bool is_signal_frame; /* the caller was interrupted: its ip is an instruction, no return address
+                           */
 };
 
 enum pw_cfi_result {

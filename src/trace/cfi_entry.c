@@ -16,7 +16,8 @@ struct found_object {
     void *eh_frame;
     unsigned long long reserved[7];
 };
-extern int find_object(void *address, struct found_object *found) __asm__("_dl_find_object") __attribute__((weak));
+extern int find_object(void *address, struct found_object *found) __asm__("_dl_find_object")
+    __attribute__((weak));
 
 enum {
     ENCODING_ABSOLUTE = 0x00,
@@ -44,7 +45,8 @@ static bool object_find(uint64_t pc, struct pw_cfi_object *object)
         return false;
     /* Of a module with gaps between its segments we are told the one that holds the address. */
     const char *table = found.eh_frame;
-    if (table != NULL && (table < (const char *)found.map_start || table >= (const char *)found.map_end) &&
+    if (table != NULL &&
+        (table < (const char *)found.map_start || table >= (const char *)found.map_end) &&
         find_object(found.eh_frame, &found) != 0)
         return false;
     object->start = found.map_start;
@@ -59,23 +61,14 @@ static uint64_t read_stored(struct pw_reader *reader, uint8_t encoding)
     switch (encoding & 0x0f) {
     case 0x00:
     case 0x04:
-    case 0x0c:
-        return pw_read_bytes(reader, 8);
-    case 0x01:
-        return pw_read_uleb(reader);
-    case 0x02:
-        return pw_read_bytes(reader, 2);
-    case 0x03:
-        return pw_read_bytes(reader, 4);
-    case 0x09:
-        return (uint64_t)pw_read_sleb(reader);
-    case 0x0a:
-        return (uint64_t)pw_read_signed(reader, 2);
-    case 0x0b:
-        return (uint64_t)pw_read_signed(reader, 4);
-    default:
-        reader->bad = true;
-        return 0;
+    case 0x0c: return pw_read_bytes(reader, 8);
+    case 0x01: return pw_read_uleb(reader);
+    case 0x02: return pw_read_bytes(reader, 2);
+    case 0x03: return pw_read_bytes(reader, 4);
+    case 0x09: return (uint64_t)pw_read_sleb(reader);
+    case 0x0a: return (uint64_t)pw_read_signed(reader, 2);
+    case 0x0b: return (uint64_t)pw_read_signed(reader, 4);
+    default: reader->bad = true; return 0;
     }
 }
 
@@ -84,10 +77,8 @@ static uint64_t read_pointer(struct pw_reader *reader, uint8_t encoding)
     uint64_t place = (uint64_t)reader->at;
     uint64_t stored = read_stored(reader, encoding);
     switch (encoding & 0xf0) {
-    case ENCODING_ABSOLUTE:
-        return stored;
-    case ENCODING_PC_RELATIVE:
-        return place + stored;
+    case ENCODING_ABSOLUTE: return stored;
+    case ENCODING_PC_RELATIVE: return place + stored;
     default: /* relative to data or text, or indirect: not for code in .eh_frame */
         reader->bad = true;
         return 0;
@@ -97,14 +88,16 @@ static uint64_t read_pointer(struct pw_reader *reader, uint8_t encoding)
 /* Entry `index` of the sorted table: two signed offsets from the table's start. */
 static const uint8_t *table_target(const struct pw_cfi_object *object, uint32_t index, size_t which)
 {
-    const uint8_t *at = object->table + TABLE_HEADER_BYTES + (size_t)index * TABLE_ENTRY_BYTES + 4 * which;
+    const uint8_t *at = object->table + TABLE_HEADER_BYTES + (size_t)index * TABLE_ENTRY_BYTES +
+                        4 * which;
     int32_t offset;
     __builtin_memcpy(&offset, at, sizeof offset);
     return object->table + offset;
 }
 
 /* The last entry that starts at or before pc. */
-static enum pw_cfi_result table_search(const struct pw_cfi_object *object, uint64_t pc, const uint8_t **found)
+static enum pw_cfi_result table_search(const struct pw_cfi_object *object, uint64_t pc,
+                                       const uint8_t **found)
 {
     struct pw_reader reader = pw_reader_over(object->table, object->end);
     uint8_t version = pw_read_u8(&reader);
@@ -113,8 +106,9 @@ static enum pw_cfi_result table_search(const struct pw_cfi_object *object, uint6
     uint8_t table_encoding = pw_read_u8(&reader);
     (void)read_stored(&reader, frame_encoding);
     uint32_t count = pw_read_u32(&reader);
-    if (reader.bad || version != 1 || count_encoding != ENCODING_UDATA4 || table_encoding != ENCODING_TABLE ||
-        reader.at != object->table + TABLE_HEADER_BYTES || count > pw_reader_left(&reader) / TABLE_ENTRY_BYTES)
+    if (reader.bad || version != 1 || count_encoding != ENCODING_UDATA4 ||
+        table_encoding != ENCODING_TABLE || reader.at != object->table + TABLE_HEADER_BYTES ||
+        count > pw_reader_left(&reader) / TABLE_ENTRY_BYTES)
         return PW_CFI_BAD;
     uint32_t low = 0; /* entries before it start at or before pc */
     uint32_t high = count;
@@ -147,8 +141,8 @@ static struct pw_reader entry_reader(const struct pw_cfi_object *object, const u
 }
 
 /* The augmentation string says what is in the augmentation data; false: something unknown. */
-static bool read_augmentation(struct pw_reader *reader, const char *letters, struct pw_cfi_entry *entry,
-                              uint8_t *pointer_encoding)
+static bool read_augmentation(struct pw_reader *reader, const char *letters,
+                              struct pw_cfi_entry *entry, uint8_t *pointer_encoding)
 {
     if (letters[0] == '\0')
         return true;
@@ -177,8 +171,9 @@ static bool read_augmentation(struct pw_reader *reader, const char *letters, str
 }
 
 /* The common information entry at `at`. */
-static bool read_common(const struct pw_cfi_object *object, const uint8_t *at, struct pw_cfi_entry *entry,
-                        uint8_t *pointer_encoding, bool *has_augmentation)
+static bool read_common(const struct pw_cfi_object *object, const uint8_t *at,
+                        struct pw_cfi_entry *entry, uint8_t *pointer_encoding,
+                        bool *has_augmentation)
 {
     struct pw_reader reader = entry_reader(object, at);
     uint32_t id = pw_read_u32(&reader);
@@ -201,7 +196,8 @@ static bool read_common(const struct pw_cfi_object *object, const uint8_t *at, s
     return true;
 }
 
-bool pw_cfi_read_entry(const struct pw_cfi_object *object, const uint8_t *at, struct pw_cfi_entry *entry)
+bool pw_cfi_read_entry(const struct pw_cfi_object *object, const uint8_t *at,
+                       struct pw_cfi_entry *entry)
 {
     struct pw_reader reader = entry_reader(object, at);
     const uint8_t *place = reader.at;

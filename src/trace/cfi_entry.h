@@ -29,6 +29,7 @@ struct pw_cfi_object {
 
 enum pw_cfi_result pw_cfi_find_entry(uint64_t pc, struct pw_cfi_entry *entry);
 /* The entry at `at`. False: it is damaged, or none that is about code. */
-bool pw_cfi_read_entry(const struct pw_cfi_object *object, const uint8_t *at, struct pw_cfi_entry *entry);
+bool pw_cfi_read_entry(const struct pw_cfi_object *object, const uint8_t *at,
+                       struct pw_cfi_entry *entry);
 
 #endif

@@ -19,7 +19,8 @@ enum {
     UNIT_BYTES = 8,
     HEAD_UNITS = sizeof(struct pw_stack) / UNIT_BYTES,
     FIRST_UNIT = 1, /* id 0 is none */
-    /* 1 GiB, some seven million stacks: a program that makes ever new ones must not fill its memory. */
+    /* 1 GiB, some seven million stacks: a program that makes ever new ones must not fill its
+       memory. */
     LIMIT_CHUNKS = 256,
 };
 #define BUCKETS ((size_t)1 << BUCKET_BITS)
@@ -27,7 +28,8 @@ enum {
 #define CHUNK_UNITS ((uint32_t)1 << PW_DEPOT_CHUNK_UNITS_SHIFT)
 
 _Static_assert(LIMIT_CHUNKS <= PW_DEPOT_MAX_CHUNKS, "the image has no more");
-_Static_assert((uint64_t)LIMIT_CHUNKS << PW_DEPOT_CHUNK_UNITS_SHIFT <= UINT32_MAX, "ids are 32 bits");
+_Static_assert((uint64_t)LIMIT_CHUNKS << PW_DEPOT_CHUNK_UNITS_SHIFT <= UINT32_MAX,
+               "ids are 32 bits");
 _Static_assert(HEAD_UNITS + PW_MAX_FRAMES <= CHUNK_UNITS, "every stack fits in a chunk");
 
 static struct pw_depot_image *image;
@@ -50,7 +52,8 @@ PW_INLINE uint32_t hash_frames(const uint64_t *frames, size_t count)
     uint64_t key = HASH_KEY;
     size_t i = 0;
     for (; i + 2 <= count; i += 2) {
-        unsigned __int128 product = (unsigned __int128)(frames[i] ^ key) * (frames[i + 1] + HASH_STEP + key);
+        unsigned __int128 product = (unsigned __int128)(frames[i] ^ key) *
+                                    (frames[i + 1] + HASH_STEP + key);
         low += (uint64_t)product;
         high += (uint64_t)(product >> 64);
         key += HASH_STEP;
@@ -63,7 +66,8 @@ PW_INLINE uint32_t hash_frames(const uint64_t *frames, size_t count)
 /* Where id `id` lies. Only for ids that this file handed out. */
 PW_INLINE struct pw_stack *stack_at(uint32_t id)
 {
-    uint64_t chunk = atomic_load_explicit(&image->chunks[id >> PW_DEPOT_CHUNK_UNITS_SHIFT], memory_order_relaxed);
+    uint64_t chunk = atomic_load_explicit(&image->chunks[id >> PW_DEPOT_CHUNK_UNITS_SHIFT],
+                                          memory_order_relaxed);
     return (struct pw_stack *)(chunk + (uint64_t)(id % CHUNK_UNITS) * UNIT_BYTES);
 }
 
@@ -78,11 +82,13 @@ PW_INLINE bool frames_are_equal(const uint64_t *a, const uint64_t *b, size_t cou
 }
 
 /* Search the chain that starts at `id` and ends before `end`. */
-PW_INLINE uint32_t find_in_chain(uint32_t id, uint32_t end, uint32_t hash, const uint64_t *frames, size_t count)
+PW_INLINE uint32_t find_in_chain(uint32_t id, uint32_t end, uint32_t hash, const uint64_t *frames,
+                                 size_t count)
 {
     while (id != end && id != 0) {
         const struct pw_stack *stack = stack_at(id);
-        if (stack->hash == hash && stack->count == count && frames_are_equal(stack->frames, frames, count))
+        if (stack->hash == hash && stack->count == count &&
+            frames_are_equal(stack->frames, frames, count))
             return id;
         id = stack->next;
     }
@@ -98,8 +104,9 @@ static bool chunk_ensure(uint32_t index)
     if (mapping == NULL)
         return false;
     uint64_t expected = 0;
-    if (!atomic_compare_exchange_strong_explicit(&image->chunks[index], &expected, (uint64_t)mapping,
-                                                 memory_order_release, memory_order_acquire))
+    if (!atomic_compare_exchange_strong_explicit(&image->chunks[index], &expected,
+                                                 (uint64_t)mapping, memory_order_release,
+                                                 memory_order_acquire))
         pw_os_unmap(mapping, CHUNK_BYTES);
     return true;
 }
@@ -118,8 +125,8 @@ static uint32_t units_take(uint32_t units)
         /* First the memory, then the number: where there is no memory nothing is used up. */
         if (!chunk_ensure(start >> PW_DEPOT_CHUNK_UNITS_SHIFT))
             return 0;
-    } while (!atomic_compare_exchange_weak_explicit(&image->used, &used, start + units, memory_order_relaxed,
-                                                    memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&image->used, &used, start + units,
+                                                    memory_order_relaxed, memory_order_relaxed));
     return start;
 }
 
@@ -147,7 +154,8 @@ static PW_NOINLINE uint32_t stack_add(_Atomic uint32_t *bucket, uint32_t head, u
     for (;;) {
         stack->next = head;
         uint32_t searched = head;
-        if (atomic_compare_exchange_strong_explicit(bucket, &head, id, memory_order_acq_rel, memory_order_acquire))
+        if (atomic_compare_exchange_strong_explicit(bucket, &head, id, memory_order_acq_rel,
+                                                    memory_order_acquire))
             return id;
         /* Others came first; the same trace may be among theirs. */
         uint32_t known = find_in_chain(head, searched, hash, frames, count);
@@ -203,9 +211,11 @@ uint32_t pw_depot_put(const uint64_t *frames, size_t count)
  */
 size_t pw_depot_get(uint32_t id, uint64_t *frames, size_t max)
 {
-    if (image == NULL || id < FIRST_UNIT || id >= atomic_load_explicit(&image->used, memory_order_acquire))
+    if (image == NULL || id < FIRST_UNIT ||
+        id >= atomic_load_explicit(&image->used, memory_order_acquire))
         return 0;
-    if (atomic_load_explicit(&image->chunks[id >> PW_DEPOT_CHUNK_UNITS_SHIFT], memory_order_acquire) == 0)
+    if (atomic_load_explicit(&image->chunks[id >> PW_DEPOT_CHUNK_UNITS_SHIFT],
+                             memory_order_acquire) == 0)
         return 0;
     if (id % CHUNK_UNITS + HEAD_UNITS > CHUNK_UNITS)
         return 0;

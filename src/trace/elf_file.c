@@ -22,11 +22,12 @@ static bool header_read(struct file file, Elf64_Ehdr *header)
     if (!holds(file, 0, 1, sizeof *header))
         return false;
     READ(file, 0, header);
-    return __builtin_memcmp(header->e_ident, ELFMAG, SELFMAG) == 0 && header->e_ident[EI_CLASS] == ELFCLASS64 &&
-           header->e_ident[EI_DATA] == ELFDATA2LSB;
+    return __builtin_memcmp(header->e_ident, ELFMAG, SELFMAG) == 0 &&
+           header->e_ident[EI_CLASS] == ELFCLASS64 && header->e_ident[EI_DATA] == ELFDATA2LSB;
 }
 
-uint32_t pw_elf_notes_build_id(const uint8_t *notes, uint64_t bytes, uint64_t align, uint8_t id[PW_BUILD_ID_BYTES])
+uint32_t pw_elf_notes_build_id(const uint8_t *notes, uint64_t bytes, uint64_t align,
+                               uint8_t id[PW_BUILD_ID_BYTES])
 {
     uint64_t pad = align == 8 ? 8 : 4;
     uint64_t at = 0;
@@ -61,7 +62,8 @@ uint32_t pw_elf_build_id(const uint8_t *bytes, uint64_t size, uint8_t id[PW_BUIL
         READ(file, header.e_phoff + i * sizeof segment, &segment);
         if (segment.p_type != PT_NOTE || !holds(file, segment.p_offset, 1, segment.p_filesz))
             continue;
-        uint32_t length = pw_elf_notes_build_id(bytes + segment.p_offset, segment.p_filesz, segment.p_align, id);
+        uint32_t length = pw_elf_notes_build_id(bytes + segment.p_offset, segment.p_filesz,
+                                                segment.p_align, id);
         if (length != 0)
             return length;
     }
@@ -90,11 +92,13 @@ static bool name_is(struct file file, const Elf64_Shdr *names, uint64_t at, cons
     return true;
 }
 
-bool pw_elf_section(const uint8_t *bytes, uint64_t size, const char *name, uint64_t *address, uint64_t *section_bytes)
+bool pw_elf_section(const uint8_t *bytes, uint64_t size, const char *name, uint64_t *address,
+                    uint64_t *section_bytes)
 {
     struct file file = {.bytes = bytes, .size = size};
     Elf64_Ehdr header;
-    if (!header_read(file, &header) || !sections_are_there(file, &header) || header.e_shstrndx >= header.e_shnum)
+    if (!header_read(file, &header) || !sections_are_there(file, &header) ||
+        header.e_shstrndx >= header.e_shnum)
         return false;
     Elf64_Shdr names = section_read(file, &header, header.e_shstrndx);
     if (!holds(file, names.sh_offset, 1, names.sh_size))
@@ -118,7 +122,8 @@ struct symbols {
     uint64_t names_size;
 };
 
-static bool symbols_find(struct file file, const Elf64_Ehdr *header, uint32_t type, struct symbols *symbols)
+static bool symbols_find(struct file file, const Elf64_Ehdr *header, uint32_t type,
+                         struct symbols *symbols)
 {
     if (!sections_are_there(file, header))
         return false;
@@ -127,7 +132,8 @@ static bool symbols_find(struct file file, const Elf64_Ehdr *header, uint32_t ty
         if (section.sh_type != type || section.sh_link >= header->e_shnum)
             continue;
         Elf64_Shdr names = section_read(file, header, section.sh_link);
-        if (!holds(file, section.sh_offset, 1, section.sh_size) || !holds(file, names.sh_offset, 1, names.sh_size))
+        if (!holds(file, section.sh_offset, 1, section.sh_size) ||
+            !holds(file, names.sh_offset, 1, names.sh_size))
             continue;
         *symbols = (struct symbols){.offset = section.sh_offset,
                                     .count = section.sh_size / sizeof(Elf64_Sym),
@@ -145,8 +151,10 @@ static bool is_function(const Elf64_Sym *symbol, uint64_t address)
            symbol->st_value <= address;
 }
 
-/* Leading underscores: of malloc and __libc_malloc at one address the former is what people know. */
-static unsigned underscores(struct file file, const struct symbols *symbols, const Elf64_Sym *symbol)
+/* Leading underscores: of malloc and __libc_malloc at one address the former is what people know.
+ */
+static unsigned underscores(struct file file, const struct symbols *symbols,
+                            const Elf64_Sym *symbol)
 {
     unsigned count = 0;
     while ((uint64_t)symbol->st_name + count < symbols->names_size &&
@@ -155,7 +163,8 @@ static unsigned underscores(struct file file, const struct symbols *symbols, con
     return count;
 }
 
-static bool is_better(struct file file, const struct symbols *symbols, const Elf64_Sym *a, const Elf64_Sym *b)
+static bool is_better(struct file file, const struct symbols *symbols, const Elf64_Sym *a,
+                      const Elf64_Sym *b)
 {
     bool a_is_global = ELF64_ST_BIND(a->st_info) != STB_LOCAL;
     bool b_is_global = ELF64_ST_BIND(b->st_info) != STB_LOCAL;
@@ -170,7 +179,8 @@ static bool is_better(struct file file, const struct symbols *symbols, const Elf
  * The function that starts closest before the address and holds it. One without a size (assembly)
  * holds what is up to the next function.
  */
-static bool symbol_search(struct file file, const struct symbols *symbols, uint64_t address, Elf64_Sym *best)
+static bool symbol_search(struct file file, const struct symbols *symbols, uint64_t address,
+                          Elf64_Sym *best)
 {
     Elf64_Sym closest = {0};
     bool has_closest = false;
@@ -198,7 +208,8 @@ static bool symbol_search(struct file file, const struct symbols *symbols, uint6
     return has_best;
 }
 
-static bool name_copy(struct file file, const struct symbols *symbols, uint64_t at, char *name, size_t size)
+static bool name_copy(struct file file, const struct symbols *symbols, uint64_t at, char *name,
+                      size_t size)
 {
     size_t length = 0;
     while (length + 1 < size && at < symbols->names_size) {
@@ -211,8 +222,8 @@ static bool name_copy(struct file file, const struct symbols *symbols, uint64_t 
     return length > 0;
 }
 
-bool pw_elf_function(const uint8_t *bytes, uint64_t size, uint64_t address, char *name, size_t name_size,
-                     uint64_t *offset)
+bool pw_elf_function(const uint8_t *bytes, uint64_t size, uint64_t address, char *name,
+                     size_t name_size, uint64_t *offset)
 {
     static const uint32_t tables[] = {SHT_SYMTAB, SHT_DYNSYM};
     struct file file = {.bytes = bytes, .size = size};
@@ -222,7 +233,8 @@ bool pw_elf_function(const uint8_t *bytes, uint64_t size, uint64_t address, char
     for (size_t i = 0; i < PW_ARRAY_SIZE(tables); i++) {
         struct symbols symbols;
         Elf64_Sym symbol;
-        if (symbols_find(file, &header, tables[i], &symbols) && symbol_search(file, &symbols, address, &symbol) &&
+        if (symbols_find(file, &header, tables[i], &symbols) &&
+            symbol_search(file, &symbols, address, &symbol) &&
             name_copy(file, &symbols, symbol.st_name, name, name_size)) {
             *offset = address - symbol.st_value;
             return true;

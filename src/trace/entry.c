@@ -22,7 +22,8 @@ PW_INLINE uint64_t path_fp(const struct pw_entry_path *path, const struct pw_ent
 }
 
 /* Undo one frame; `sp` becomes its CFA. False: no frame of ours looks like that. */
-static bool step(uint64_t pc, const struct pw_entry *entry, uint64_t *sp, struct pw_entry_path *path)
+static bool step(uint64_t pc, const struct pw_entry *entry, uint64_t *sp,
+                 struct pw_entry_path *path)
 {
     pw_rule rule = pw_rules_find(pc);
     uint64_t cfa;

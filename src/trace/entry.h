@@ -21,9 +21,9 @@ struct pw_entry {
 enum { PW_ENTRY_STEPS = 6, PW_ENTRY_PATHS = 4 };
 
 struct pw_entry_path {
-    uint64_t ip;     /* 0: not in use */
-    uint64_t height; /* caller_frame - sp */
-    uint32_t fp_below;  /* caller_frame - address of the saved fp; 0: it is in the register */
+    uint64_t ip;       /* 0: not in use */
+    uint64_t height;   /* caller_frame - sp */
+    uint32_t fp_below; /* caller_frame - address of the saved fp; 0: it is in the register */
     uint32_t steps;
     uint32_t below[PW_ENTRY_STEPS]; /* caller_frame - address of the return address */
     uint64_t returns[PW_ENTRY_STEPS];

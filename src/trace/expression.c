@@ -138,7 +138,8 @@ static void constant(struct machine *m, uint8_t op)
 {
     size_t bytes = (size_t)1 << ((op - OP_CONST1U) / 2);
     bool is_signed = (op - OP_CONST1U) % 2 != 0;
-    push(m, is_signed ? (uint64_t)pw_read_signed(&m->reader, bytes) : pw_read_bytes(&m->reader, bytes));
+    push(m, is_signed ? (uint64_t)pw_read_signed(&m->reader, bytes)
+                      : pw_read_bytes(&m->reader, bytes));
 }
 
 static void shuffle(struct machine *m, uint8_t op)
@@ -200,7 +201,8 @@ static void step(struct machine *m, uint8_t op)
 bool pw_expression_value(struct pw_reader expression, const uint64_t registers[PW_REG_COUNT],
                          const uint64_t *start, struct pw_view *view, uint64_t *value)
 {
-    struct machine m = {.reader = expression, .start = expression.at, .registers = registers, .view = view};
+    struct machine m = {
+        .reader = expression, .start = expression.at, .registers = registers, .view = view};
     if (start != NULL)
         push(&m, *start);
     for (int ops = 0; pw_reader_left(&m.reader) > 0; ops++) {

@@ -10,10 +10,14 @@
 
 enum { MAPS_LINE_BYTES = 4096 };
 
-/* syscall(2) rather than open() and read(): those the library itself may watch, and they are cancellation points. */
+/*
+ * syscall(2) rather than open() and read(): those the library itself may watch, and they are
+ * cancellation points.
+ */
 static int file_open(const char *path)
 {
-    return (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
+    return (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+                        0);
 }
 
 static void file_close(int fd)
@@ -79,7 +83,10 @@ static const char *parse_hex(const char *text, const char *end, uint64_t *value)
     return text;
 }
 
-/* A line of maps: "start-end perms offset device inode   /path". The path of the one that holds `address`. */
+/*
+ * A line of maps: "start-end perms offset device inode /path". The path of the one that holds
+ * `address`.
+ */
 static bool line_holds(const char *line, const char *end, uint64_t address, const char **path)
 {
     uint64_t low;
@@ -107,7 +114,10 @@ static bool path_copy(char *path, size_t size, const char *from, const char *end
     return true;
 }
 
-/* Lines are gathered in `buffer`; one that does not fit is passed over in pieces, none of which parses. */
+/*
+ * Lines are gathered in `buffer`; one that does not fit is passed over in pieces, none of which
+ * parses.
+ */
 static bool maps_search(int fd, uint64_t address, char *path, size_t size)
 {
     char buffer[MAPS_LINE_BYTES];

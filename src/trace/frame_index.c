@@ -90,7 +90,8 @@ bool pw_frame_index_build(uint64_t inside)
     size_t count = entries_list(start, end, NULL);
     if (count == 0)
         return false;
-    struct indexed *mapping = pw_os_map(PW_ALIGN_UP(count * sizeof *mapping, (size_t)PW_PAGE_BYTES));
+    struct indexed *mapping =
+        pw_os_map(PW_ALIGN_UP(count * sizeof *mapping, (size_t)PW_PAGE_BYTES));
     if (mapping == NULL)
         return false;
     entry_count = entries_list(start, end, mapping);

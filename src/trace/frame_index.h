@@ -9,11 +9,14 @@
 
 #include "trace/cfi_entry.h"
 
-/* Index the module that holds `inside`, an address of code. Before there are threads. False: it can't be done. */
+/*
+ * Index the module that holds `inside`, an address of code. Before there are threads. False: it
+ * can't be done.
+ */
 bool pw_frame_index_build(uint64_t inside);
 /*
- * The entry of .eh_frame that starts last at or before `pc`, and what may be read with it. NULL: the
- * index is not of the module that holds it.
+ * The entry of .eh_frame that starts last at or before `pc`, and what may be read with it. NULL:
+ * the index is not of the module that holds it.
  */
 const uint8_t *pw_frame_index_find(uint64_t pc, struct pw_cfi_object *found);
 

@@ -7,8 +7,8 @@
 enum { GUESS_FRAME_BYTES = 64 * 1024 };
 
 static bool expression_run(const struct pw_cfi_row *row, const struct pw_cfi_rule *rule,
-                           const struct pw_general *frame, const uint64_t *start, struct pw_view *view,
-                           uint64_t *value)
+                           const struct pw_general *frame, const uint64_t *start,
+                           struct pw_view *view, uint64_t *value)
 {
     struct pw_reader reader = pw_reader_over(row->module + rule->value, row->module_end);
     uint64_t length = pw_read_uleb(&reader);
@@ -18,8 +18,8 @@ static bool expression_run(const struct pw_cfi_row *row, const struct pw_cfi_rul
     return pw_expression_value(reader, frame->registers, start, view, value);
 }
 
-static bool cfa_of(const struct pw_cfi_row *row, const struct pw_general *frame, struct pw_view *view,
-                   uint64_t *cfa)
+static bool cfa_of(const struct pw_cfi_row *row, const struct pw_general *frame,
+                   struct pw_view *view, uint64_t *cfa)
 {
     if (row->cfa.kind == PW_CFI_IS_EXPRESSION)
         return expression_run(row, &row->cfa, frame, NULL, view, cfa);
@@ -37,20 +37,17 @@ static bool register_of(const struct pw_cfi_row *row, size_t reg, const struct p
     case PW_CFI_UNDEFINED: /* what it was serves as well as anything */
         *value = reg == PW_REG_SP ? cfa : frame->registers[reg];
         return true;
-    case PW_CFI_AT_OFFSET:
-        return pw_view_read(view, cfa + (uint64_t)(int64_t)rule->value, value);
-    case PW_CFI_IS_OFFSET:
-        *value = cfa + (uint64_t)(int64_t)rule->value;
-        return true;
+    case PW_CFI_AT_OFFSET: return pw_view_read(view, cfa + (uint64_t)(int64_t)rule->value, value);
+    case PW_CFI_IS_OFFSET: *value = cfa + (uint64_t)(int64_t)rule->value; return true;
     case PW_CFI_REGISTER:
         if (rule->reg >= PW_REG_COUNT)
             return false;
         *value = frame->registers[rule->reg];
         return true;
     case PW_CFI_AT_EXPRESSION:
-        return expression_run(row, rule, frame, &cfa, view, &address) && pw_view_read(view, address, value);
-    case PW_CFI_IS_EXPRESSION:
-        return expression_run(row, rule, frame, &cfa, view, value);
+        return expression_run(row, rule, frame, &cfa, view, &address) &&
+               pw_view_read(view, address, value);
+    case PW_CFI_IS_EXPRESSION: return expression_run(row, rule, frame, &cfa, view, value);
     }
     return false;
 }
@@ -122,15 +119,12 @@ enum pw_general_result pw_general_step(struct pw_general *frame, struct pw_view 
 {
     struct pw_cfi_row row;
     switch (pw_cfi_find(frame->registers[PW_REG_IP] - (frame->is_exact ? 0 : 1), &row)) {
-    case PW_CFI_FOUND:
-        return step_by_row(&row, frame, view);
-    case PW_CFI_NO_ENTRY:
-        return step_by_guess(frame, view) ? PW_GENERAL_GUESSED : PW_GENERAL_ENDED;
+    case PW_CFI_FOUND: return step_by_row(&row, frame, view);
+    case PW_CFI_NO_ENTRY: return step_by_guess(frame, view) ? PW_GENERAL_GUESSED : PW_GENERAL_ENDED;
     case PW_CFI_NO_MODULE:
         return step_out_of_nothing(frame, view) || step_by_guess(frame, view) ? PW_GENERAL_OUTSIDE
                                                                               : PW_GENERAL_NOWHERE;
-    case PW_CFI_BAD:
-        break;
+    case PW_CFI_BAD: break;
     }
     return PW_GENERAL_LOST;
 }
@@ -148,7 +142,8 @@ size_t pw_general_trace(struct pw_general frame, struct pw_view *view, uint64_t 
             kept = count;
         if (result == PW_GENERAL_LOST)
             *is_lost = true;
-        if (result != PW_GENERAL_STEPPED && result != PW_GENERAL_GUESSED && result != PW_GENERAL_OUTSIDE)
+        if (result != PW_GENERAL_STEPPED && result != PW_GENERAL_GUESSED &&
+            result != PW_GENERAL_OUTSIDE)
             break;
     }
     return kept;

@@ -2,8 +2,8 @@
  * general.h - the unwinder for everything: all registers, all rules, expressions, signal frames.
  *
  * About a microsecond a frame. walk.h is the quick one for the frames that nearly all programs
- * consist of; both give the same answer where both know one. No allocation, no lock, and async-signal-safe
- * (as far as cfi.h is).
+ * consist of; both give the same answer where both know one. No allocation, no lock, and
+ * async-signal-safe (as far as cfi.h is).
  */
 #ifndef PW_TRACE_GENERAL_H
 #define PW_TRACE_GENERAL_H
@@ -35,7 +35,10 @@ enum pw_general_result pw_general_step(struct pw_general *frame, struct pw_view 
 size_t pw_general_trace(struct pw_general frame, struct pw_view *view, uint64_t *frames, size_t max,
                         bool *is_lost);
 
-/* The return address behind a frame pointer, if it looks like one: the step of code without unwind information. */
+/*
+ * The return address behind a frame pointer, if it looks like one: the step of code without unwind
+ * information.
+ */
 bool pw_general_guess(struct pw_view *view, uint64_t *ip, uint64_t *sp, uint64_t *fp);
 
 #endif

@@ -16,11 +16,13 @@ enum {
 
 /* <libunwind.h> by hand: to be built without it. */
 extern int linked_backtrace(void **buffer, int size) __asm__("unw_backtrace") __attribute__((weak));
-extern int linked_init(void *cursor, void *context, int flags)
-    __asm__(PW_ARCH_LIBUNWIND_PREFIX "init_local2") __attribute__((weak));
+extern int linked_init(void *cursor, void *context,
+                       int flags) __asm__(PW_ARCH_LIBUNWIND_PREFIX "init_local2")
+    __attribute__((weak));
 extern int linked_step(void *cursor) __asm__(PW_ARCH_LIBUNWIND_PREFIX "step") __attribute__((weak));
-extern int linked_get(void *cursor, int reg, uint64_t *value)
-    __asm__(PW_ARCH_LIBUNWIND_PREFIX "get_reg") __attribute__((weak));
+extern int linked_get(void *cursor, int reg,
+                      uint64_t *value) __asm__(PW_ARCH_LIBUNWIND_PREFIX "get_reg")
+    __attribute__((weak));
 
 static struct {
     int (*backtrace)(void **buffer, int size);

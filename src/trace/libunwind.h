@@ -2,8 +2,8 @@
  * libunwind.h - traces by libunwind, where our own unwinder can't work, and to compare with.
  *
  * Never linked: as a DT_NEEDED of a preloaded library it takes over C++ exceptions, for it exports
- * _Unwind_RaiseException. It is opened RTLD_LOCAL instead; functions of one that the program itself is
- * linked with (a static binary) are used directly. May allocate and take the loader's lock.
+ * _Unwind_RaiseException. It is opened RTLD_LOCAL instead; functions of one that the program itself
+ * is linked with (a static binary) are used directly. May allocate and take the loader's lock.
  * errno is left as it was.
  */
 #ifndef PW_TRACE_LIBUNWIND_H

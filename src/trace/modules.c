@@ -63,12 +63,13 @@ static void object_build_id(struct pw_module *module, const struct dl_phdr_info 
 {
     for (size_t i = 0; i < info->dlpi_phnum && module->build_id_len == 0; i++) {
         const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
-        if (segment->p_type != PT_NOTE || !in_readable_segment(info, segment->p_vaddr, segment->p_filesz))
+        if (segment->p_type != PT_NOTE ||
+            !in_readable_segment(info, segment->p_vaddr, segment->p_filesz))
             continue;
         const void *notes = (const void *)(info->dlpi_addr + segment->p_vaddr);
         if (pw_os_is_readable(notes, segment->p_filesz))
-            module->build_id_len =
-                pw_elf_notes_build_id(notes, segment->p_filesz, segment->p_align, module->build_id);
+            module->build_id_len = pw_elf_notes_build_id(notes, segment->p_filesz, segment->p_align,
+                                                         module->build_id);
     }
 }
 
@@ -110,7 +111,8 @@ static void object_path(struct pw_module *module, const struct dl_phdr_info *inf
 
 static bool is_same_object(const struct pw_module *a, const struct pw_module *b, const char *name)
 {
-    if (a->start != b->start || a->end != b->end || a->bias != b->bias || a->build_id_len != b->build_id_len)
+    if (a->start != b->start || a->end != b->end || a->bias != b->bias ||
+        a->build_id_len != b->build_id_len)
         return false;
     if (memcmp(a->build_id, b->build_id, a->build_id_len) != 0)
         return false;
@@ -209,7 +211,8 @@ void pw_modules_refresh(void)
 static int loader_has_changed(struct dl_phdr_info *info, size_t size, void *changed)
 {
     *(bool *)changed = size < offsetof(struct dl_phdr_info, dlpi_subs) + sizeof info->dlpi_subs ||
-                       info->dlpi_adds != atomic_load_explicit(&loader_adds, memory_order_relaxed) ||
+                       info->dlpi_adds !=
+                           atomic_load_explicit(&loader_adds, memory_order_relaxed) ||
                        info->dlpi_subs != atomic_load_explicit(&loader_subs, memory_order_relaxed);
     return 1;
 }

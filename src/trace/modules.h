@@ -1,9 +1,9 @@
 /*
  * modules.h - which object an address of code belongs to, also after its dlclose.
  *
- * pw_modules_refresh walks the loader's list (dl_iterate_phdr: takes the loader's lock, so never with
- * a heap lock held, and not in a signal handler that may have interrupted the loader). Looking up is
- * lock-free and async-signal-safe. errno is left as it was.
+ * pw_modules_refresh walks the loader's list (dl_iterate_phdr: takes the loader's lock, so never
+ * with a heap lock held, and not in a signal handler that may have interrupted the loader). Looking
+ * up is lock-free and async-signal-safe. errno is left as it was.
  */
 #ifndef PW_TRACE_MODULES_H
 #define PW_TRACE_MODULES_H
@@ -28,9 +28,10 @@ void pw_modules_refresh_if_changed(void);
 /* The module that holds `address`, loaded ones first, then the one loaded last; or NULL. */
 const struct pw_module *pw_modules_find(uint64_t address);
 /*
- * The name of the function that holds `address` (as in its symbol table, not demangled) into `name`,
- * and the offset in it. From the object's .symtab, else .dynsym, read off its file through a private
- * mapping. False: none is known. Not signal-safe in theory, in practice only system calls.
+ * The name of the function that holds `address` (as in its symbol table, not demangled) into
+ * `name`, and the offset in it. From the object's .symtab, else .dynsym, read off its file through
+ * a private mapping. False: none is known. Not signal-safe in theory, in practice only system
+ * calls.
  */
 bool pw_modules_function(uint64_t address, char *name, size_t size, uint64_t *offset);
 /* Address of the module's .eh_frame_hdr; 0: it has none. The module is one of the table. */

@@ -17,11 +17,13 @@ pw_rule pw_rule_make(enum pw_rule_kind kind, int64_t offset, int64_t fp_below)
     int64_t offset_words = offset / PW_RULE_WORD;
     int64_t slot_words = fp_below / PW_RULE_WORD;
     int64_t offset_limit = (int64_t)1 << (PW_RULE_OFFSET_BITS - 1);
-    if (offset % PW_RULE_WORD != 0 || offset_words < -offset_limit || offset_words >= offset_limit ||
-        fp_below % PW_RULE_WORD != 0 || slot_words < 0 || slot_words >= 1 << PW_RULE_SLOT_BITS)
+    if (offset % PW_RULE_WORD != 0 || offset_words < -offset_limit ||
+        offset_words >= offset_limit || fp_below % PW_RULE_WORD != 0 || slot_words < 0 ||
+        slot_words >= 1 << PW_RULE_SLOT_BITS)
         return PW_RULE_COMPLEX;
     uint32_t offset_bits = (uint32_t)offset_words & (((uint32_t)1 << PW_RULE_OFFSET_BITS) - 1);
-    return offset_bits << PW_RULE_OFFSET_SHIFT | (uint32_t)slot_words << PW_RULE_SLOT_SHIFT | (uint32_t)kind;
+    return offset_bits << PW_RULE_OFFSET_SHIFT | (uint32_t)slot_words << PW_RULE_SLOT_SHIFT |
+           (uint32_t)kind;
 }
 
 /* The block of an expression rule. */
@@ -50,7 +52,8 @@ static pw_rule rule_of_realigned(const struct pw_cfi_row *row)
     if (!is_fp_plus || !is_deref || fp->kind != PW_CFI_AT_EXPRESSION)
         return PW_RULE_COMPLEX;
     struct pw_reader slot = expression_of(row, fp);
-    if (pw_read_u8(&slot) != OP_BREG_FP || pw_read_sleb(&slot) != 0 || pw_reader_left(&slot) != 0 || slot.bad)
+    if (pw_read_u8(&slot) != OP_BREG_FP || pw_read_sleb(&slot) != 0 || pw_reader_left(&slot) != 0 ||
+        slot.bad)
         return PW_RULE_COMPLEX;
     return pw_rule_make(PW_RULE_DEREF, offset, 0);
 }
@@ -82,14 +85,10 @@ static pw_rule rule_make(uint64_t pc)
 {
     struct pw_cfi_row row;
     switch (pw_cfi_find(pc, &row)) {
-    case PW_CFI_FOUND:
-        return rule_of_row(&row);
-    case PW_CFI_NO_ENTRY:
-        return PW_RULE_CHAIN;
-    case PW_CFI_BAD:
-        return PW_RULE_COMPLEX;
-    case PW_CFI_NO_MODULE:
-        break;
+    case PW_CFI_FOUND: return rule_of_row(&row);
+    case PW_CFI_NO_ENTRY: return PW_RULE_CHAIN;
+    case PW_CFI_BAD: return PW_RULE_COMPLEX;
+    case PW_CFI_NO_MODULE: break;
     }
     return PW_RULE_OUTSIDE;
 }
@@ -101,8 +100,8 @@ PW_NOINLINE pw_rule pw_rules_fill(uint64_t pc)
     if (pw_rule_kind(rule) == PW_RULE_OUTSIDE)
         return rule;
     uint64_t key = pw_rules_key(pc);
-    atomic_store_explicit(&pw_rules[key >> PW_RULES_TAG_BITS], pw_rules_tag(key) << PW_RULE_BITS | rule,
-                          memory_order_relaxed);
+    atomic_store_explicit(&pw_rules[key >> PW_RULES_TAG_BITS],
+                          pw_rules_tag(key) << PW_RULE_BITS | rule, memory_order_relaxed);
     return rule;
 }
 

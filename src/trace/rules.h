@@ -13,11 +13,13 @@
 
 enum pw_rule_kind {
     PW_RULE_NONE,
-    PW_RULE_SP,      /* CFA = sp + offset */
-    PW_RULE_FP,      /* CFA = fp + offset */
-    PW_RULE_DEREF,   /* CFA = the word at fp + offset, caller's fp = the word at fp: a realigned stack */
-    PW_RULE_END,     /* the outermost frame */
-    PW_RULE_CHAIN,   /* code of a module without unwind information: perhaps it keeps frame pointers */
+    PW_RULE_SP,    /* CFA = sp + offset */
+    PW_RULE_FP,    /* CFA = fp + offset */
+    PW_RULE_DEREF, /* CFA = the word at fp + offset, caller's fp = the word at fp: a realigned stack
+                    */
+    PW_RULE_END,   /* the outermost frame */
+    PW_RULE_CHAIN, /* code of a module without unwind information: perhaps it keeps frame pointers
+                    */
     PW_RULE_OUTSIDE, /* in no module: the same, if it is code at all; never cached */
     PW_RULE_COMPLEX, /* what general.c is for */
 };
@@ -93,7 +95,8 @@ pw_rule pw_rules_fill(uint64_t pc);
 PW_INLINE pw_rule pw_rules_find(uint64_t pc)
 {
     uint64_t key = pw_rules_key(pc);
-    uint64_t entry = atomic_load_explicit(&pw_rules[key >> PW_RULES_TAG_BITS], memory_order_relaxed);
+    uint64_t entry = atomic_load_explicit(&pw_rules[key >> PW_RULES_TAG_BITS],
+                                          memory_order_relaxed);
     if (pw_likely(entry >> PW_RULE_BITS == pw_rules_tag(key) && pc >> PW_RULES_KEY_BITS == 0))
         return (pw_rule)entry & (((pw_rule)1 << PW_RULE_BITS) - 1);
     return pw_rules_fill(pc);

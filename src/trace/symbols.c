@@ -19,8 +19,8 @@ static bool is_file_of(const struct pw_module *module, const struct pw_file *fil
 }
 
 /* No file: the kernel's own object is all in memory. */
-static bool function_in_vdso(const struct pw_module *module, uint64_t address, char *name, size_t size,
-                             uint64_t *offset)
+static bool function_in_vdso(const struct pw_module *module, uint64_t address, char *name,
+                             size_t size, uint64_t *offset)
 {
     uint64_t bytes = PW_ALIGN_UP(module->end - module->start, PW_PAGE_BYTES);
     const void *start = (const void *)module->start;

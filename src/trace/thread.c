@@ -1,8 +1,8 @@
 /*
  * thread.c - see thread.h
  *
- * Chunks that are never given back, a count of entries ever used, and a stack of free ones (R. K. Treiber,
- * 1986) whose head carries a tag against ABA.
+ * Chunks that are never given back, a count of entries ever used, and a stack of free ones (R. K.
+ * Treiber, 1986) whose head carries a tag against ABA.
  */
 #include "trace/thread.h"
 
@@ -14,9 +14,10 @@ enum {
     MAX_CHUNKS = MAX_THREADS / CHUNK_ENTRIES,
 };
 #define ENTRY_BYTES PW_ALIGN_UP(sizeof(struct pw_trace_thread), (size_t)64)
-#define CHUNK_BYTES PW_ALIGN_UP(CHUNK_ENTRIES * ENTRY_BYTES, (size_t)4096)
+#define CHUNK_BYTES PW_ALIGN_UP(CHUNK_ENTRIES *ENTRY_BYTES, (size_t)4096)
 
-_Thread_local struct pw_trace_thread *pw_trace_thread_current __attribute__((tls_model("initial-exec")));
+_Thread_local struct pw_trace_thread *pw_trace_thread_current
+    __attribute__((tls_model("initial-exec")));
 
 /*
  * What a thread has that has given its own back: always busy. Traces in its last destructors are
@@ -26,7 +27,7 @@ static struct pw_trace_thread ended = {.busy = true};
 
 static _Atomic(char *) chunks[MAX_CHUNKS];
 static _Atomic uint32_t used;
-static _Atomic uint64_t free_head; /* tag << 32 | index + 1 */
+static _Atomic uint64_t free_head;              /* tag << 32 | index + 1 */
 static _Atomic uint32_t free_next[MAX_THREADS]; /* of a free one: index + 1, 0: it is the last */
 
 static struct pw_trace_thread *thread_at(uint32_t index)
@@ -40,7 +41,8 @@ static struct pw_trace_thread *free_pop(void)
     uint64_t head = atomic_load_explicit(&free_head, memory_order_acquire);
     while ((uint32_t)head != 0) {
         uint32_t index = (uint32_t)head - 1;
-        uint64_t next = ((head >> 32) + 1) << 32 | atomic_load_explicit(&free_next[index], memory_order_relaxed);
+        uint64_t next = ((head >> 32) + 1) << 32 |
+                        atomic_load_explicit(&free_next[index], memory_order_relaxed);
         if (atomic_compare_exchange_weak_explicit(&free_head, &head, next, memory_order_acq_rel,
                                                   memory_order_acquire))
             return thread_at(index);
@@ -67,8 +69,8 @@ static bool chunk_ensure(uint32_t index)
     char *expected = NULL;
     if (mapping == NULL)
         return false;
-    if (!atomic_compare_exchange_strong_explicit(&chunks[index], &expected, mapping, memory_order_acq_rel,
-                                                 memory_order_acquire))
+    if (!atomic_compare_exchange_strong_explicit(&chunks[index], &expected, mapping,
+                                                 memory_order_acq_rel, memory_order_acquire))
         pw_os_unmap(mapping, CHUNK_BYTES);
     return true;
 }

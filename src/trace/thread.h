@@ -2,7 +2,8 @@
  * thread.h - what the unwinder keeps for each thread.
  *
  * Mapped, not in TLS, for it is some pages, and a thread may ask for a tiny stack, in which its TLS
- * has to fit. Taken at a thread's first trace, given back by pw_trace_thread_exit; lock-free, signal-safe.
+ * has to fit. Taken at a thread's first trace, given back by pw_trace_thread_exit; lock-free,
+ * signal-safe.
  */
 #ifndef PW_TRACE_THREAD_H
 #define PW_TRACE_THREAD_H
@@ -17,7 +18,8 @@ struct pw_trace_thread {
 };
 
 /* Initial-exec: general TLS may allocate at its first use in a thread. */
-extern _Thread_local struct pw_trace_thread *pw_trace_thread_current __attribute__((tls_model("initial-exec")));
+extern _Thread_local struct pw_trace_thread *pw_trace_thread_current
+    __attribute__((tls_model("initial-exec")));
 
 /* The calling thread's, made now; NULL: no memory, or too many threads. */
 struct pw_trace_thread *pw_trace_thread_make(void);

@@ -1,9 +1,11 @@
 /*
  * unwind.c - see unwind.h
  *
- *   pw_unwind_capture ── pw_walk                         the rule: all frames known, nothing interrupted
- *                     └─ capture_slowly ── pw_general_trace   a frame of an unusual kind, or a busy thread
- *                                       └─ pw_libunwind_trace      neither could
+ *   pw_unwind_capture
+ *     pw_walk                 the rule: frames of the usual kinds, nothing interrupted
+ *     capture_slowly          else: a frame of another kind, or a signal came in the middle of a walk
+ *       pw_general_trace
+ *       pw_libunwind_trace    where that can't go on
  */
 #include "trace/unwind.h"
 
@@ -18,7 +20,6 @@
 #include "trace/walk.h"
 
 enum { OWN_FRAMES = 32 };
-
 
 /* True when our own code has unwind information: then so has the program, most likely. */
 static bool can_unwind(void)
@@ -39,7 +40,8 @@ void pw_unwind_init(void)
 }
 
 /* From our own registers up to the frame that called the allocator. */
-static bool skip_own(struct pw_general *frame, struct pw_view *view, uint64_t caller_pc, uint64_t caller_frame)
+static bool skip_own(struct pw_general *frame, struct pw_view *view, uint64_t caller_pc,
+                     uint64_t caller_frame)
 {
     for (int i = 0; i < OWN_FRAMES && frame->registers[PW_REG_SP] < caller_frame; i++)
         if (pw_general_step(frame, view) != PW_GENERAL_STEPPED)
@@ -48,7 +50,8 @@ static bool skip_own(struct pw_general *frame, struct pw_view *view, uint64_t ca
 }
 
 /* Needs no memory of the thread: also for a signal that came in the middle of a capture. */
-static PW_NOINLINE size_t capture_slowly(uint64_t *frames, size_t max, uint64_t caller_pc, uint64_t caller_frame)
+static PW_NOINLINE size_t capture_slowly(uint64_t *frames, size_t max, uint64_t caller_pc,
+                                         uint64_t caller_frame)
 {
     struct pw_general frame = {.is_exact = true};
     struct pw_view view = {0};

@@ -3,8 +3,9 @@
  *
  * By our own unwinder (walk.h, general.h): no lock, no allocation, async-signal-safe, errno as it
  * was. Where that can't work (a machine it does not know, no unwind information to be had) by
- * libunwind, which may allocate and takes the loader's lock: so it is called with no heap lock held, and by a
- * thread marked busy, so that calls of malloc from inside are served without a stack.
+ * libunwind, which may allocate and takes the loader's lock: so it is called with no heap lock
+ * held, and by a thread marked busy, so that calls of malloc from inside are served without a
+ * stack.
  */
 #ifndef PW_TRACE_UNWIND_H
 #define PW_TRACE_UNWIND_H
@@ -12,28 +13,30 @@
 #include "image/layout.h"
 
 /*
- * Set up; where our own unwinder can't work, open libunwind (RTLD_LOCAL; directly linked in a static
- * binary), which may allocate. Traces can be taken before, by our own unwinder.
+ * Set up; where our own unwinder can't work, open libunwind (RTLD_LOCAL; directly linked in a
+ * static binary), which may allocate. Traces can be taken before, by our own unwinder.
  */
 void pw_unwind_init(void);
 
 /*
  * The return addresses of the calling thread's stack into `frames`, innermost first, at most `max`
  * (at most PW_MAX_FRAMES). Frames inside the allocator are left out: the first one stored is
- * `caller_pc`, the return address of the allocator's entry point (__builtin_return_address(0) there),
- * and `caller_frame` is the value of the stack pointer just after that return (the CFA of the entry
- * point: __builtin_dwarf_cfa() there). At least {caller_pc} is stored. Returns the count.
+ * `caller_pc`, the return address of the allocator's entry point (__builtin_return_address(0)
+ * there), and `caller_frame` is the value of the stack pointer just after that return (the CFA of
+ * the entry point: __builtin_dwarf_cfa() there). At least {caller_pc} is stored. Returns the count.
  */
 size_t pw_unwind_capture(uint64_t *frames, size_t max, uint64_t caller_pc, uint64_t caller_frame);
 
 /*
- * The depot's id (depot.h) of that trace; 0: the depot has no room. Cheaper than capture and put: of a
- * trace that differs from one of the thread's last ones in the innermost frames only the id is known.
+ * The depot's id (depot.h) of that trace; 0: the depot has no room. Cheaper than capture and put:
+ * of a trace that differs from one of the thread's last ones in the innermost frames only the id is
+ * known.
  */
 uint32_t pw_unwind_capture_id(size_t max, uint64_t caller_pc, uint64_t caller_frame);
 
 /*
- * The stack at a signal: frames[0] is the interrupted instruction itself, the rest return addresses.
+ * The stack at a signal: frames[0] is the interrupted instruction itself, the rest return
+ * addresses.
  */
 size_t pw_unwind_from_signal(uint64_t *frames, size_t max, void *ucontext);
 

@@ -5,7 +5,7 @@
 
 enum {
     WORD_BYTES = 8,
-    PAGE_BYTES = 4096, /* the smallest there is; where pages are larger we ask more often */
+    PAGE_BYTES = 4096,   /* the smallest there is; where pages are larger we ask more often */
     GAP_BYTES = 1 << 20, /* a window grows over as much at once, for frames may be large */
     ADDRESS_BITS = 47,
 };

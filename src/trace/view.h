@@ -1,11 +1,12 @@
 /*
  * view.h - which memory a walk of the stack may read.
  *
- * A window is a run of whole pages known to be readable, and the kernel is asked (pw_os_is_readable)
- * before it grows; so wrong unwind information, a register full of garbage or a stack that is not the
- * thread's own (a coroutine's, a signal's) cost at most the trace. Windows are remembered by thread: a stack
- * stays mapped as long as someone runs on it. (A coroutine's stack that is unmapped and whose place
- * is taken by something smaller could fool this, if the unwind information were wrong as well.)
+ * A window is a run of whole pages known to be readable, and the kernel is asked
+ * (pw_os_is_readable) before it grows; so wrong unwind information, a register full of garbage or a
+ * stack that is not the thread's own (a coroutine's, a signal's) cost at most the trace. Windows
+ * are remembered by thread: a stack stays mapped as long as someone runs on it. (A coroutine's
+ * stack that is unmapped and whose place is taken by something smaller could fool this, if the
+ * unwind information were wrong as well.)
  */
 #ifndef PW_TRACE_VIEW_H
 #define PW_TRACE_VIEW_H

@@ -10,11 +10,11 @@ struct walk {
     struct pw_walk_memory *memory;
     const struct pw_entry *entry;
     size_t max;
-    size_t count;     /* frames so far */
-    size_t kept;      /* of them: those up to the last one that is in a module */
-    size_t fresh;     /* records in memory->fresh: all frames so far, or those before a met record */
-    size_t met;       /* where the trace goes on in records after the fresh ones */
-    uint64_t ip;      /* the frame that we are at */
+    size_t count; /* frames so far */
+    size_t kept;  /* of them: those up to the last one that is in a module */
+    size_t fresh; /* records in memory->fresh: all frames so far, or those before a met record */
+    size_t met;   /* where the trace goes on in records after the fresh ones */
+    uint64_t ip;  /* the frame that we are at */
     uint64_t sp;
     uint64_t fp_slot; /* the word that its fp is in, 0: it is fp_at_entry */
     uint64_t fp_at_entry;
@@ -43,19 +43,21 @@ PW_INLINE bool fp_at_entry(struct walk *walk, uint64_t *fp)
 
 PW_INLINE bool fp_find(struct walk *walk, uint64_t *fp)
 {
-    return walk->fp_slot != 0 ? pw_view_read(&walk->memory->view, walk->fp_slot, fp) : fp_at_entry(walk, fp);
+    return walk->fp_slot != 0 ? pw_view_read(&walk->memory->view, walk->fp_slot, fp)
+                              : fp_at_entry(walk, fp);
 }
 
 PW_INLINE enum outcome store(struct walk *walk, uint64_t fp, uint64_t flags)
 {
-    walk->memory->fresh[walk->fresh++] =
-        (struct pw_walk_record){.ip = walk->ip, .sp = walk->sp, .fp = fp, .tag = walk->fp_slot | flags};
+    walk->memory->fresh[walk->fresh++] = (struct pw_walk_record){
+        .ip = walk->ip, .sp = walk->sp, .fp = fp, .tag = walk->fp_slot | flags};
     walk->count++;
     return walk->count == walk->max || (flags & PW_WALK_END) ? DONE : GO_ON;
 }
 
 /* To the caller, whose CFA is known, and where its fp was saved (0: it was not). */
-PW_INLINE enum outcome step_to(struct walk *walk, uint64_t cfa, uint64_t fp, uint64_t saved_fp, uint64_t flags)
+PW_INLINE enum outcome step_to(struct walk *walk, uint64_t cfa, uint64_t fp, uint64_t saved_fp,
+                               uint64_t flags)
 {
     uint64_t ip;
     if (pw_unlikely(cfa <= walk->sp || (cfa | saved_fp) % 8 != 0))
@@ -86,7 +88,10 @@ static PW_NOINLINE enum outcome step_realigned(struct walk *walk, int64_t offset
     return step_to(walk, cfa, fp, fp, PW_WALK_BARRIER);
 }
 
-/* Code without unwind information. What the guess is based on is compared again if it is in a module. */
+/*
+ * Code without unwind information. What the guess is based on is compared again if it is in a
+ * module.
+ */
 static PW_NOINLINE enum outcome step_by_guess(struct walk *walk, bool is_outside)
 {
     uint64_t fp;
@@ -104,16 +109,11 @@ static PW_NOINLINE enum outcome step_by_guess(struct walk *walk, bool is_outside
 static PW_NOINLINE enum outcome step_rarely(struct walk *walk, pw_rule rule)
 {
     switch (pw_rule_kind(rule)) {
-    case PW_RULE_DEREF:
-        return step_realigned(walk, pw_rule_offset(rule));
-    case PW_RULE_END:
-        return store(walk, 0, PW_WALK_END);
-    case PW_RULE_CHAIN:
-        return step_by_guess(walk, false);
-    case PW_RULE_OUTSIDE:
-        return step_by_guess(walk, true);
-    default:
-        return HOPELESS;
+    case PW_RULE_DEREF: return step_realigned(walk, pw_rule_offset(rule));
+    case PW_RULE_END: return store(walk, 0, PW_WALK_END);
+    case PW_RULE_CHAIN: return step_by_guess(walk, false);
+    case PW_RULE_OUTSIDE: return step_by_guess(walk, true);
+    default: return HOPELESS;
     }
 }
 
@@ -145,7 +145,10 @@ PW_INLINE bool flags_allow(struct walk *walk, const struct pw_walk_record *recor
     uint64_t fp;
     if (record->tag & (PW_WALK_BARRIER | PW_WALK_END))
         return false;
-    /* A slot below the met frame belongs to what was there the last time; now fp comes from elsewhere. */
+    /*
+     * A slot below the met frame belongs to what was there the last time; now fp comes from
+     * elsewhere.
+     */
     if (slot >= lowest)
         fp = pw_view_word(slot);
     else if (!fp_find(walk, &fp))
@@ -154,9 +157,9 @@ PW_INLINE bool flags_allow(struct walk *walk, const struct pw_walk_record *recor
 }
 
 /*
- * The frame that we are at is record `walk->met`. Compare from there on. DONE: the trace ends within
- * the records. GO_ON: it was right up to the frame that we are at then, but not beyond; what was
- * right joins the fresh records.
+ * The frame that we are at is record `walk->met`. Compare from there on. DONE: the trace ends
+ * within the records. GO_ON: it was right up to the frame that we are at then, but not beyond; what
+ * was right joins the fresh records.
  */
 PW_INLINE enum outcome follow(struct walk *walk)
 {
@@ -198,10 +201,12 @@ PW_INLINE bool can_follow(struct walk *walk)
 {
     struct pw_view *view = &walk->memory->view;
     uint64_t highest = walk->memory->records[PW_WALK_RECORDS - 1].sp - 8;
-    return pw_view_holds(view, walk->entry->caller_frame) && highest - view->now.low < view->now.span;
+    return pw_view_holds(view, walk->entry->caller_frame) &&
+           highest - view->now.low < view->now.span;
 }
 
-/* Set the records' fp_slot up to the first that has its own: what they inherit is not what it was. */
+/* Set the records' fp_slot up to the first that has its own: what they inherit is not what it was.
+ */
 static PW_NOINLINE void inherit(struct walk *walk)
 {
     struct pw_walk_record *records = walk->memory->records;
@@ -220,12 +225,14 @@ static PW_NOINLINE void make_room(struct walk *walk)
     size_t to = PW_WALK_RECORDS - count;
     for (size_t i = count; i-- > 0;) {
         memory->records[to + i] = memory->records[walk->met + i];
-        memory->hashes[to + i] = memory->hashes[walk->met + i]; /* still tells those that stay apart */
+        memory->hashes[to + i] =
+            memory->hashes[walk->met + i]; /* still tells those that stay apart */
     }
     walk->met = to;
 }
 
-/* Eight bytes at a time, as they were written and will be read; wider copies would wait for those. */
+/* Eight bytes at a time, as they were written and will be read; wider copies would wait for those.
+ */
 PW_INLINE void record_copy(struct pw_walk_record *to, const struct pw_walk_record *from)
 {
     uint64_t ip = from->ip;
@@ -243,7 +250,10 @@ PW_INLINE uint64_t hash_add(uint64_t hash, uint64_t ip)
     return mixed ^ (mixed >> 32);
 }
 
-/* The fresh records, then those from `met` on, become what is remembered. Returns the hash of it all. */
+/*
+ * The fresh records, then those from `met` on, become what is remembered. Returns the hash of it
+ * all.
+ */
 PW_INLINE uint64_t remember(struct walk *walk)
 {
     struct pw_walk_memory *memory = walk->memory;
@@ -260,7 +270,8 @@ PW_INLINE uint64_t remember(struct walk *walk)
     return hash;
 }
 
-PW_INLINE struct walk walk_begin(struct pw_walk_memory *memory, const struct pw_entry *entry, size_t max)
+PW_INLINE struct walk walk_begin(struct pw_walk_memory *memory, const struct pw_entry *entry,
+                                 size_t max)
 {
     return (struct walk){
         .memory = memory,
@@ -280,8 +291,8 @@ PW_INLINE bool walk_run(struct walk *walk)
     do {
         while (walk->met < PW_WALK_RECORDS && records[walk->met].sp < walk->sp)
             walk->met++;
-        if (walk->met < PW_WALK_RECORDS && records[walk->met].sp == walk->sp && records[walk->met].ip == walk->ip &&
-            can_follow(walk)) {
+        if (walk->met < PW_WALK_RECORDS && records[walk->met].sp == walk->sp &&
+            records[walk->met].ip == walk->ip && can_follow(walk)) {
             outcome = follow(walk);
             if (outcome == DONE) {
                 uint64_t inherited = slot_of(&records[walk->met]);
@@ -326,7 +337,8 @@ static PW_NOINLINE uint32_t id_make(const struct pw_walk_memory *memory, size_t 
     return pw_depot_put(frames, count);
 }
 
-bool pw_walk_id(struct pw_walk_memory *memory, const struct pw_entry *entry, size_t max, uint32_t *id)
+bool pw_walk_id(struct pw_walk_memory *memory, const struct pw_entry *entry, size_t max,
+                uint32_t *id)
 {
     struct walk walk = walk_begin(memory, entry, max);
     if (!walk_run(&walk)) {

@@ -4,15 +4,17 @@
  * A trace is a pure function of the place where it starts (ip, sp, fp) and of some words on the
  * stack: every return address, and those saved frame pointers that a frame hangs on. So when a walk
  * comes to a place (ip, sp) where the last one has been, what follows is what followed then, if all
- * those words are still the same. Comparing them is a load or two a frame; finding them anew would be
- * a chain of five dependent ones. The answer is the same, by construction.
+ * those words are still the same. Comparing them is a load or two a frame; finding them anew would
+ * be a chain of five dependent ones. The answer is the same, by construction.
  *
- *   records:   ... | first: ip sp fp tag | ip sp fp tag | ... | ip sp fp tag |   the outermost ends the array
- *                    <------- fresh ------->|<----- met again, compared ----->
+ *   records:   ... | first: ip sp fp tag | ip sp fp tag | ... | ip sp fp tag |
+ *                    <------- fresh -----> <-------- met again, compared ---->
  *
- * Fresh records replace those before the met one, which stay as they are. A hash of all ips from the
- * outermost up to each record is kept beside it; so the hash of a trace costs as little, and by it the depot's ids
- * of the thread's last traces are found without going to the depot.
+ * The outermost is the last of the array.
+ *
+ * Fresh records replace those before the met one, which stay as they are. A hash of all ips from
+ * the outermost up to each record is kept beside it; so the hash of a trace costs as little, and by
+ * it the depot's ids of the thread's last traces are found without going to the depot.
  *
  * Records are hints: nothing of them is used before the words that it stands for were compared.
  */
@@ -24,10 +26,11 @@
 #include "trace/view.h"
 
 struct pw_walk_record {
-    uint64_t ip; /* where the frame goes on after the call; read from sp - 8, but for the first */
-    uint64_t sp; /* and its sp then */
-    uint64_t fp; /* with PW_WALK_USES_FP: its fp then */
-    uint64_t tag; /* address of the word that fp is in, 0: it is what it was at the entry; and PW_WALK_… */
+    uint64_t ip;  /* where the frame goes on after the call; read from sp - 8, but for the first */
+    uint64_t sp;  /* and its sp then */
+    uint64_t fp;  /* with PW_WALK_USES_FP: its fp then */
+    uint64_t tag; /* address of the word that fp is in, 0: it is what it was at the entry; and
+                     PW_WALK_… */
 };
 
 enum {
@@ -67,7 +70,8 @@ void pw_walk_forget(struct pw_walk_memory *memory);
 
 /*
  * The trace from the caller on (entry.h): the ips of the first so many records from `first` on; at
- * most `max`, 1 to PW_MAX_FRAMES. 0: a frame on the way is none for this, and `first` means nothing.
+ * most `max`, 1 to PW_MAX_FRAMES. 0: a frame on the way is none for this, and `first` means
+ * nothing.
  */
 size_t pw_walk(struct pw_walk_memory *memory, const struct pw_entry *entry, size_t max);
 /* After that: those ips. */
@@ -78,6 +82,7 @@ PW_INLINE void pw_walk_ips(const struct pw_walk_memory *memory, uint64_t *ips, s
         ips[i] = record[i].ip;
 }
 /* The same, as its id in the depot. False where pw_walk gives 0. */
-bool pw_walk_id(struct pw_walk_memory *memory, const struct pw_entry *entry, size_t max, uint32_t *id);
+bool pw_walk_id(struct pw_walk_memory *memory, const struct pw_entry *entry, size_t max,
+                uint32_t *id);
 
 #endif

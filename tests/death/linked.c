@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 void *volatile kept[16];
@@ -86,51 +87,63 @@ BUG(linked_overflow)
     overrun(wrong);
 }
 
-enum { RACES = 100, TURNS = 1000 };
-static char *volatile racer;
-static atomic_int round_of[2], errors;
+enum { RACES = 200, SECONDS = 2, TURNS = 100000, OVER = -1, BLOCKS = 300 };
+static char *shared[BLOCKS];
+static atomic_int round_of[2], frees, errors;
+static __thread bool has_met;
 
 static bool count(void *context, const struct pwheap_error *error)
 {
     (void)context;
     errors += strcmp(error->kind, "double-free") == 0;
-    return true;
+    return has_met = true;
 }
 
-/* On a machine that is busy the other one may have to be let in. */
-static void wait_for(atomic_int *place, int wanted)
+/* Until the place is no more what it was. On a machine that is busy the other thread has to be let in. */
+static int wait_while(atomic_int *place, int old)
 {
-    for (int turn = 0; *place != wanted; turn++)
+    for (int turn = 0; *place == old; turn++)
         if (turn > TURNS)
             sched_yield();
+    return *place;
 }
 
-/* Free the block of each round at the same time as the other thread. */
+/* Free the shared blocks from one end on, up to one that the other thread has freed from the other end. */
+static void free_from(int at, int step)
+{
+    has_met = false;
+    for (int i = 0; i < BLOCKS && !has_met; i++, at += step, frees++)
+        free(shared[at]);
+}
+
 static void *race(void *wrong)
 {
-    for (int i = 1; i <= RACES; i++) {
-        wait_for(&round_of[0], i);
+    for (int i = 0; wait_while(&round_of[0], i) != OVER; round_of[1] = ++i)
         if (wrong != NULL)
-            free(racer);
-        round_of[1] = i;
-    }
+            free_from(BLOCKS - 1, -1);
     return NULL;
 }
 
+/* Each block is freed once, whatever is tried. */
 BUG(racing_frees)
 {
     pthread_t thread;
+    time_t end = time(NULL) + SECONDS;
+    int rounds = 0;
     pwheap_set_error_callback(count, NULL);
     pthread_create(&thread, NULL, race, wrong ? "" : NULL);
-    for (int i = 1; i <= RACES; i++) {
-        racer = malloc(i % 2 == 0 ? 200 : 20000);
-        round_of[0] = i;
-        free(racer);
-        wait_for(&round_of[1], i);
+    while (rounds < RACES && time(NULL) < end) {
+        for (int i = 0; i < BLOCKS; i++)
+            shared[i] = malloc(i % 2 == 0 ? 13000 : 20000);
+        round_of[0] = rounds + 1;
+        free_from(0, 1);
+        wait_while(&round_of[1], rounds++);
     }
+    round_of[0] = OVER;
     pthread_join(thread, NULL);
     if (wrong)
-        (void)dprintf(STDERR_FILENO, "%s\n", errors == RACES ? "each was found" : "some were missed");
+        (void)dprintf(STDERR_FILENO, "%s\n",
+                      frees - errors == rounds * BLOCKS ? "each was freed once" : "some were freed twice");
 }
 
 static atomic_int running;
@@ -143,7 +156,7 @@ static void *allocate_and_free(void *unused)
         char *blocks[20];
         for (int i = 0; i < 20; i++) {
             random = random * 1103515245 + 12345;
-            size_t size = random >> 16 & 511;
+            size_t size = random >> 16 & 8191;
             blocks[i] = memset(malloc(size), 'a', size);
         }
         for (int i = 0; i < 20; i++)

@@ -1,6 +1,6 @@
 /*
- * assembly.c - functions as people write them who know nothing of unwinding. Each takes an action and
- * its argument.
+ * assembly.c - functions as people write them who know nothing of unwinding. Each takes an action
+ * and its argument.
  *
  *   without_information    no unwind information, and a frame pointer that is garbage
  *   with_chain             no unwind information, but it keeps the frame pointer

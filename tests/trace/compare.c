@@ -17,7 +17,8 @@ static void print(const char *what, const uint64_t *frames, size_t count)
     fprintf(stderr, "\n");
 }
 
-static bool is_same(const struct compare *compare, const char *what, const uint64_t *frames, size_t count)
+static bool is_same(const struct compare *compare, const char *what, const uint64_t *frames,
+                    size_t count)
 {
     if (count == compare->count && memcmp(frames, compare->frames, count * sizeof *frames) == 0)
         return true;
@@ -39,7 +40,8 @@ static size_t capture_busy(uint64_t *frames, size_t max, uint64_t pc, uint64_t f
     return count;
 }
 
-static PW_NOINLINE void compare_all(struct compare *compare, bool with_theirs, uint64_t pc, uint64_t frame)
+static PW_NOINLINE void compare_all(struct compare *compare, bool with_theirs, uint64_t pc,
+                                    uint64_t frame)
 {
     uint64_t frames[PW_MAX_FRAMES];
     size_t max = compare->max != 0 ? compare->max : PW_MAX_FRAMES;
@@ -60,13 +62,15 @@ static PW_NOINLINE void compare_all(struct compare *compare, bool with_theirs, u
 
 PW_NOINLINE void compare_here(void *argument)
 {
-    compare_all(argument, true, (uint64_t)__builtin_return_address(0), (uint64_t)__builtin_dwarf_cfa());
+    compare_all(argument, true, (uint64_t)__builtin_return_address(0),
+                (uint64_t)__builtin_dwarf_cfa());
     __asm__ volatile("" ::: "memory");
 }
 
 PW_NOINLINE void compare_ours(void *argument)
 {
-    compare_all(argument, false, (uint64_t)__builtin_return_address(0), (uint64_t)__builtin_dwarf_cfa());
+    compare_all(argument, false, (uint64_t)__builtin_return_address(0),
+                (uint64_t)__builtin_dwarf_cfa());
     __asm__ volatile("" ::: "memory");
 }
 

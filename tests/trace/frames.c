@@ -59,7 +59,8 @@ static void go_deeper(void *argument)
 
 void FRAMES(mixture)(unsigned seed, int depth, action *act, void *argument)
 {
-    struct deeper deeper = {.seed = seed * 1103515245u + 12345u, .depth = depth - 1, .act = act, .argument = argument};
+    struct deeper deeper = {
+        .seed = seed * 1103515245u + 12345u, .depth = depth - 1, .act = act, .argument = argument};
     unsigned choice = seed >> 24;
     if (depth <= 0)
         act(argument);

@@ -8,16 +8,16 @@
 
 typedef void action(void *argument);
 
-#define FRAMES_DECLARE(prefix)                                                                                         \
-    /* `depth` calls of itself, then the action. */                                                                    \
-    void prefix##_recurse(int depth, action *act, void *argument);                                                     \
-    /* The action below a frame of a size that is not known to the compiler. */                                        \
-    void prefix##_alloca(size_t bytes, action *act, void *argument);                                                   \
-    /* The action below a frame that is aligned to 64 bytes, and grows as well. */                                     \
-    void prefix##_realigned(size_t bytes, action *act, void *argument);                                                \
-    /* The action between calls that use all registers that a function has to save. */                                 \
-    void prefix##_registers(int a, action *act, void *argument);                                                       \
-    /* A mixture of all that, by the bits of `seed`, ever deeper. */                                                   \
+#define FRAMES_DECLARE(prefix)                                                                     \
+    /* `depth` calls of itself, then the action. */                                                \
+    void prefix##_recurse(int depth, action *act, void *argument);                                 \
+    /* The action below a frame of a size that is not known to the compiler. */                    \
+    void prefix##_alloca(size_t bytes, action *act, void *argument);                               \
+    /* The action below a frame that is aligned to 64 bytes, and grows as well. */                 \
+    void prefix##_realigned(size_t bytes, action *act, void *argument);                            \
+    /* The action between calls that use all registers that a function has to save. */             \
+    void prefix##_registers(int a, action *act, void *argument);                                   \
+    /* A mixture of all that, by the bits of `seed`, ever deeper. */                               \
     void prefix##_mixture(unsigned seed, int depth, action *act, void *argument);
 
 FRAMES_DECLARE(with_fp)
