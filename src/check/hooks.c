@@ -19,3 +19,9 @@ void pw_poison_taken(uint64_t start, uint64_t bytes, bool is_zeroed)
     if (!is_zeroed)
         pw_poison_line(start, bytes);
 }
+
+void pw_poison_taken_part(uint64_t start, uint64_t bytes, bool is_zeroed)
+{
+    if (!is_zeroed)
+        pw_poison_write(start, pw_poison_bytes(bytes));
+}

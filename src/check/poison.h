@@ -58,5 +58,7 @@ PW_INLINE bool pw_zero_holds(uint64_t start, uint64_t bytes)
 
 /* The hook of the heap for level fast: a block that was used before becomes CACHED. */
 void pw_poison_taken(uint64_t start, uint64_t bytes, bool is_zeroed);
+/* The same for full where freed blocks are not filled whole: a piece cut from one may hold anything. */
+void pw_poison_taken_part(uint64_t start, uint64_t bytes, bool is_zeroed);
 
 #endif

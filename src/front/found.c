@@ -49,8 +49,15 @@ struct pw_image pw_image_locked(void)
 void pw_retire(struct pw_block block)
 {
     struct pw_header *header = pw_block_header(block);
+    uint32_t size = header->size;
+    if (!pw_header_is_sealed(block.region, block.granule)) {
+        /* What the damaged header says of its size is not to be sealed: the next start tells. */
+        struct pw_image image = pw_image_self();
+        uint32_t next = pw_image_next_start(&image, block.region, block.granule + 1);
+        size = (next == 0 ? block.region->limit : next) - block.granule;
+    }
     pw_header_write(block.region, block.granule, PW_STATE_RETIRED,
-                    pw_header_fields(header).flags & ~PW_HEAP_ZEROED, 0, header->size);
+                    pw_header_fields(header).flags & ~PW_HEAP_ZEROED, 0, size);
 }
 
 void pw_found(struct pw_fault *fault, const struct pw_call *call)

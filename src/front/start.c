@@ -87,9 +87,13 @@ static bool make_tables(void)
     static const struct pw_heap_hooks fast_hooks = {
         .cut = pw_zone_cut, .joined = pw_zone_joined, .taken = pw_poison_taken};
     static const struct pw_heap_hooks full_hooks = {.cut = pw_zone_cut, .joined = pw_zone_joined};
+    static const struct pw_heap_hooks part_hooks = {
+        .cut = pw_zone_cut, .joined = pw_zone_joined, .taken = pw_poison_taken_part};
+    bool fills_whole = pw_root.free_fill_max >= PW_HEAP_LARGE_ALLOC_THRESHOLD;
     const struct pw_heap_hooks *hooks = pw_root.level == PW_LEVEL_OFF    ? NULL
                                         : pw_root.level == PW_LEVEL_FAST ? &fast_hooks
-                                                                         : &full_hooks;
+                                        : fills_whole                    ? &full_hooks
+                                                                         : &part_hooks;
     pw_shared_heaps = pw_os_cpu_count();
     if (pw_shared_heaps > PW_MOST_SHARED_HEAPS)
         pw_shared_heaps = PW_MOST_SHARED_HEAPS;

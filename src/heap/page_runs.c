@@ -1,25 +1,15 @@
 /*
  * page_runs.c - see page_runs.h
  *
- * Bins: runs below 128 pages by their length; longer ones by eighths of a power of two. The links of
- * a run lie in the evidence of its second page (a run has at least two), for 64-bit references.
+ * Bins: see pw_page_bin. The links of a run lie in the evidence of its second page (a run has at
+ * least two), for 64-bit references.
  */
 #include "heap/page_runs.h"
 
 #include "base/bitmap.h"
 #include "os/memory.h"
 
-enum { EXACT_BINS = 128, EXACT_BITS = 7, STEP_BITS = 3, MAX_PROBES = 64 };
-
-static uint32_t bin_of_pages(uint32_t pages)
-{
-    if (pages < EXACT_BINS)
-        return pages;
-    uint32_t log = 31u - (uint32_t)__builtin_clz(pages);
-    uint32_t step = (pages >> (log - STEP_BITS)) & ((1u << STEP_BITS) - 1);
-    uint32_t bin = EXACT_BINS + ((log - EXACT_BITS) << STEP_BITS) + step;
-    return bin < PW_PAGE_BINS ? bin : PW_PAGE_BINS - 1;
-}
+enum { MAX_PROBES = 64 };
 
 static struct pw_page_links *links_of(struct pw_block run)
 {
@@ -49,7 +39,7 @@ static uint64_t dirty_pages_of(struct pw_block run)
 void pw_runs_add(struct pw_heap *heap, struct pw_block run)
 {
     ENSURE(pw_lock_is_held(&heap->lock));
-    uint32_t bin = bin_of_pages(pw_block_header(run)->size);
+    uint32_t bin = pw_page_bin(pw_block_header(run)->size);
     struct pw_page_links *links = links_of(run);
     links->previous = 0;
     links->next = heap->image.page_bins[bin];
@@ -63,7 +53,7 @@ void pw_runs_add(struct pw_heap *heap, struct pw_block run)
 void pw_runs_remove(struct pw_heap *heap, struct pw_block run)
 {
     ENSURE(pw_lock_is_held(&heap->lock));
-    uint32_t bin = bin_of_pages(pw_block_header(run)->size);
+    uint32_t bin = pw_page_bin(pw_block_header(run)->size);
     struct pw_page_links *links = links_of(run);
     heap->dirty_pages -= dirty_pages_of(run);
     if (links->next != 0)
@@ -80,7 +70,7 @@ void pw_runs_remove(struct pw_heap *heap, struct pw_block run)
 
 struct pw_block pw_runs_find(struct pw_heap *heap, uint32_t pages)
 {
-    size_t bin = bin_of_pages(pages);
+    size_t bin = pw_page_bin(pages);
     for (;; bin++) {
         bin = pw_bit_next(heap->image.page_bitmap, PW_PAGE_BINS, bin);
         if (bin == PW_BITMAP_NONE)

@@ -111,12 +111,13 @@ static unsigned plan_ranges(const struct pw_image *image, const struct pw_block_
     }
     bool is_zeroed = (info->flags & PW_HEAP_ZEROED) != 0;
     uint64_t bytes = body_end - info->address;
+    /* A FREE block may be cut from one that was filled in part: known is only what was filled whole. */
+    bool is_whole = root->level >= PW_LEVEL_FULL && root->free_fill_max >= PW_HEAP_LARGE_ALLOC_THRESHOLD;
     bool is_filled = is_mapped ? (info->flags & PW_HEAP_POISONED) != 0 && !is_zeroed
-                               : is_zeroed || info->state != PW_STATE_FREE ||
-                                     root->level >= PW_LEVEL_FULL;
-    uint64_t cap = is_zeroed ? zeroed_check_bytes : root->free_fill_max;
-    if (is_mapped && root->level == PW_LEVEL_FAST)
-        cap = PW_LINE_BYTES;
+                               : is_zeroed || info->state != PW_STATE_FREE || is_whole;
+    uint64_t cap = is_zeroed                        ? zeroed_check_bytes
+                   : root->level == PW_LEVEL_FAST ? PW_LINE_BYTES
+                                                    : root->free_fill_max;
     if (is_filled)
         ranges[count++] = (struct range){info->address, bytes < cap ? bytes : cap, false,
                                          is_zeroed ? 0 : root->free_fill};
@@ -214,30 +215,53 @@ static bool check_patterns(const struct pw_image *image, const struct pw_block_i
     return true;
 }
 
-/* The rule of the block's header that does not hold, or NULL. */
+/*
+ * True when the block before ends where this one starts. Whose own header is damaged is reported for
+ * that; and only this block's `prev` is ever blamed for the link between the two.
+ */
+static bool names_block_before(const struct pw_image *image, const struct pw_region *region,
+                               uint32_t granule, uint32_t prev)
+{
+    struct pw_header_copy other;
+    if (prev == 0 || prev > granule - region->first)
+        return false;
+    if (!pw_image_header(image, region, granule - prev, &other))
+        return true;
+    return other.is_sealed ? other.size == prev
+                           : pw_image_find_start(image, region, granule - 1) == granule - prev;
+}
+
+/* The rule that the header of a block breaks, or NULL. */
 static const char *broken_rule(const struct pw_image *image, const struct pw_region *region,
                                uint32_t granule, const struct pw_header_copy *header)
 {
-    struct pw_header_copy other;
     if (!header->is_sealed)
         return "the header's magic and seal do not fit what it says";
     if (pw_state_name(header->state) == pw_state_name(0))
         return "the header's state is none that a block can have";
-    if (granule == region->first) {
-        if (header->prev != 0)
-            return "the first block of a region names a block before it";
-    } else if (header->prev == 0 || header->prev > granule - region->first ||
-               !pw_image_header(image, region, granule - header->prev, &other) ||
-               (other.is_sealed && other.size != header->prev)) {
+    if (granule == region->first && header->prev != 0)
+        return "the first block of a region names a block before it";
+    if (granule != region->first && !names_block_before(image, region, granule, header->prev))
         return "the block before it does not end where this one starts";
+    return pw_image_broken_start_rule(image, region, granule, header->size);
+}
+
+/* Its thread may be writing the requested size of a mapped block: true when it fits, or the block changed. */
+static bool extension_settles(const struct pw_image *image, const struct pw_region *region,
+                              uint32_t index, uint32_t granule, uint64_t word)
+{
+    struct pw_header_copy header;
+    struct pw_block_info info;
+    for (unsigned attempt = 0; image->look_again != NULL && attempt < LOOKS; attempt++) {
+        if (!image->look_again(image->context, attempt))
+            break;
+        if (!pw_image_header(image, region, granule, &header) || header.word != word)
+            return true;
+        pw_inspect_header(image, region, index, granule, &header, &info);
+        if (info.sealed)
+            return true;
     }
-    /* That the block after names this one as the one before is the rule of that one. */
-    if (pw_image_next_start(image, region, granule) != granule)
-        return "the bitmap of block starts does not know it";
-    uint32_t next = pw_image_next_start(image, region, granule + 1);
-    if (next != 0 && next < granule + header->size)
-        return "the bitmap of block starts has one inside it";
-    return NULL;
+    return false;
 }
 
 bool pw_diagnose_header(const struct pw_image *image, const struct pw_region *region,
@@ -247,8 +271,11 @@ bool pw_diagnose_header(const struct pw_image *image, const struct pw_region *re
     struct pw_block_info info;
     const char *rule = broken_rule(image, region, granule, header);
     pw_inspect_header(image, region, index, granule, header, &info);
-    if (rule == NULL && !info.sealed && header->is_sealed)
+    if (rule == NULL && !info.sealed && header->is_sealed) {
+        if (extension_settles(image, region, index, granule, header->word))
+            return true;
         rule = "the requested size of a mapped block and its check do not fit";
+    }
     if (rule == NULL)
         return check_patterns(image, &info, header->word, granule == region->first, fault);
     pw_inspect_block(image, index, granule, &info);
@@ -292,7 +319,7 @@ void pw_diagnose_free(const struct pw_image *image, uint64_t address, struct pw_
         fault->broken_rule = "the header's magic and seal do not fit what it says";
     } else if (info.state == PW_STATE_LIVE) {
         fault->kind = fault->offset == 0 ? PW_KIND_NONE : PW_KIND_INTERIOR_FREE;
-        if (fault->offset > info.size) {
+        if (fault->offset >= info.size) {
             fault->relation = PW_RELATION_AFTER;
             fault->offset -= info.size;
         }

@@ -53,6 +53,40 @@ uint32_t pw_image_find_region(const struct pw_image *image, uint64_t address)
     return 0;
 }
 
+/*
+ * The first set bit of a bitmap at or after `from` and below `bits`, or `bits`. Read in lines that
+ * never cross a page; a line that can't be read has none.
+ */
+static uint64_t next_bit(const struct pw_image *image, uint64_t table, uint64_t bits, uint64_t from)
+{
+    enum { LINE_WORDS = 64 };
+    uint64_t scratch[LINE_WORDS];
+    uint64_t index = from / 64, last = (bits + 63) / 64;
+    uint64_t mask = ~(uint64_t)0 << from % 64;
+    while (from < bits && index < last) {
+        uint64_t end = PW_ALIGN_UP(index + 1, (uint64_t)LINE_WORDS);
+        end = end < last ? end : last;
+        const uint64_t *words =
+            image->view(image->context, table + index * 8, (end - index) * 8, scratch);
+        for (uint64_t i = 0; words != NULL && i < end - index; i++, mask = ~(uint64_t)0) {
+            if ((words[i] & mask) == 0)
+                continue;
+            uint64_t found = (index + i) * 64 + (uint64_t)__builtin_ctzll(words[i] & mask);
+            return found < bits ? found : bits;
+        }
+        mask = ~(uint64_t)0;
+        index = end;
+    }
+    return bits;
+}
+
+uint32_t pw_image_next_start(const struct pw_image *image, const struct pw_region *region,
+                             uint32_t granule)
+{
+    uint64_t found = next_bit(image, region->starts, region->limit, granule);
+    return found < region->limit ? (uint32_t)found : 0;
+}
+
 static uint64_t read_word(const struct pw_image *image, uint64_t address)
 {
     uint64_t scratch;
@@ -60,21 +94,41 @@ static uint64_t read_word(const struct pw_image *image, uint64_t address)
     return seen == NULL ? 0 : *seen;
 }
 
-uint32_t pw_image_next_start(const struct pw_image *image, const struct pw_region *region,
-                             uint32_t granule)
+/* Of a block within one word of the bitmap: all is plainly right. */
+static bool starts_are_plain(const struct pw_image *image, const struct pw_region *region,
+                             uint32_t granule, uint32_t size)
 {
-    if (granule >= region->limit)
-        return 0;
-    uint64_t last = (region->limit - 1) / 64;
-    uint64_t index = granule / 64;
-    uint64_t word = read_word(image, region->starts + index * 8) & (~(uint64_t)0 << granule % 64);
-    while (word == 0) {
-        if (++index > last)
-            return 0;
-        word = read_word(image, region->starts + index * 8);
-    }
-    uint64_t found = index * 64 + (uint64_t)__builtin_ctzll(word);
-    return found < region->limit ? (uint32_t)found : 0;
+    uint64_t word = granule / 64, bit = (uint64_t)1 << granule % 64;
+    if (granule % 64 + (uint64_t)size > 64)
+        return false;
+    uint64_t starts = read_word(image, region->starts + word * 8);
+    uint64_t own = (size == 64 ? ~(uint64_t)0 : ((uint64_t)1 << size) - 1) << granule % 64;
+    if ((starts & own) != bit)
+        return false;
+    return (starts & (bit - 1)) != 0 ||
+           (read_word(image, region->summary + word / 64 * 8) >> word % 64 & 1) != 0;
+}
+
+const char *pw_image_broken_start_rule(const struct pw_image *image, const struct pw_region *region,
+                                       uint32_t granule, uint32_t size)
+{
+    if (starts_are_plain(image, region, granule, size))
+        return NULL;
+    uint64_t next = (uint64_t)granule + size;
+    uint64_t words = ((uint64_t)region->limit + 63) / 64;
+    if (next_bit(image, region->starts, next, granule) != granule)
+        return "the bitmap of block starts does not know it";
+    if (next_bit(image, region->starts, next, (uint64_t)granule + 1) != next)
+        return "the bitmap of block starts names a block inside it";
+    /* Of the blocks of a word, the first answers for its bit of the summary. */
+    uint64_t word = granule / 64;
+    bool is_first = next_bit(image, region->starts, next, word * 64) == granule;
+    if (is_first && next_bit(image, region->summary, words, word) != word)
+        return "the summary of block starts does not know it";
+    uint64_t next_word = next < region->limit ? next / 64 : words;
+    if (next_word > word && next_bit(image, region->summary, next_word, word + 1) != next_word)
+        return "the summary of block starts names a block inside it";
+    return NULL;
 }
 
 uint32_t pw_image_find_start(const struct pw_image *image, const struct pw_region *region,

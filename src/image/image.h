@@ -44,6 +44,10 @@ uint32_t pw_image_next_start(const struct pw_image *image, const struct pw_regio
 uint32_t pw_image_find_start(const struct pw_image *image, const struct pw_region *region,
                              uint32_t granule);
 
+/* The rule of the bitmap of starts that does not hold for the block of `size` at `granule`, or NULL. */
+const char *pw_image_broken_start_rule(const struct pw_image *image, const struct pw_region *region,
+                                       uint32_t granule, uint32_t size);
+
 /* A header as read. */
 struct pw_header_copy {
     uint64_t word;
@@ -98,8 +102,8 @@ void pw_diagnose_address(const struct pw_image *image, uint64_t address, struct 
  * "address order" holds within a region.
  */
 struct pw_validate_cursor {
-    uint32_t region;
-    uint32_t granule;
+    uint32_t region;  /* 0: the heads of the bins come first … */
+    uint32_t granule; /* … and are counted here, over all heaps */
     bool is_done;
 };
 
@@ -113,6 +117,20 @@ bool pw_validate_step(const struct pw_image *image, struct pw_validate_cursor *c
 /* Everything: calls `found` for every fault, with no lock held. Returns their number. */
 uint64_t pw_validate_all(const struct pw_image *image,
                          void (*found)(void *context, const struct pw_fault *fault), void *context);
+
+/* bins.c --------------------------------------------------------------------------------------- */
+
+/* The rule that the free-list links of a FREE block break, or NULL. */
+const char *pw_bins_broken_link(const struct pw_image *image, const struct pw_region *region,
+                                uint32_t index, uint32_t granule, uint32_t size);
+/* Heads of bins of a heap: those of the small blocks, then those of the runs of pages. */
+#define PW_HEADS_A_HEAP (PW_HEAP_NUM_BINS + PW_PAGE_BINS)
+/*
+ * The first head at or after *bin of a heap whose bit or block is not as it should be: true, and
+ * *fault is filled; *bin is where to go on, PW_HEADS_A_HEAP at the end.
+ */
+bool pw_bins_check_heads(const struct pw_image *image, uint32_t heap, uint32_t *bin,
+                         struct pw_fault *fault);
 
 /* walk.c --------------------------------------------------------------------------------------- */
 

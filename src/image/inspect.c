@@ -23,8 +23,8 @@ static uint64_t requested_size(const struct pw_image *image, const struct pw_reg
     uint64_t address = region->base + ((uint64_t)granule << region->shift);
     if (seen == NULL || seen->requested > capacity ||
         seen->check != pw_extension_check(image->root->seal_key, address, seen->requested)) {
-        if (is_live)
-            *is_sealed = false;
+        if (header->state == PW_STATE_LIVE)
+            *is_sealed = false; /* while PENDING it is being written */
         return capacity;
     }
     return seen->requested;

@@ -156,8 +156,20 @@ struct pw_region {
     uint64_t reserved[2];
 };
 
-/* Number of page runs' bins: see heap/mapped.c. */
+/*
+ * Bins of page runs: those below PW_PAGE_BINS_EXACT pages by their length, longer ones by eighths
+ * of a power of two, the last holds the rest.
+ */
 #define PW_PAGE_BINS 256u
+#define PW_PAGE_BINS_EXACT 128u
+PW_INLINE uint32_t pw_page_bin(uint32_t pages)
+{
+    if (pages < PW_PAGE_BINS_EXACT)
+        return pages;
+    uint32_t log = 31u - (uint32_t)__builtin_clz(pages);
+    uint32_t bin = PW_PAGE_BINS_EXACT + ((log - 7) << 3) + ((pages >> (log - 3)) & 7);
+    return bin < PW_PAGE_BINS ? bin : PW_PAGE_BINS - 1;
+}
 
 /* What anyone may know of a heap; its lock and the rest follow it in heap/heap.h. */
 struct pw_heap_image {

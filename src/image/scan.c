@@ -26,27 +26,42 @@ static const struct pw_header *header_at(const struct pw_image *image, const str
 void pw_scan_start(struct pw_scan *scan)
 {
     scan->headers = NULL;
-    scan->starts_at = 1;
+    scan->starts = NULL;
     scan->last_end = scan->last_size = 0;
 }
 
-static bool starts_here(const struct pw_image *image, const struct pw_region *region,
-                        struct pw_scan *scan, uint32_t granule, uint32_t size)
+/* Two words of the bitmap of starts from `word` on, or NULL. */
+static const uint64_t *starts_at(const struct pw_image *image, const struct pw_region *region,
+                                 struct pw_scan *scan, uint32_t word)
 {
-    if (scan->starts_at != granule / 64 * 64) {
-        uint64_t scratch;
-        const uint64_t *seen =
-            image->view(image->context, region->starts + granule / 64 * 8, sizeof scratch, &scratch);
-        if (seen == NULL)
-            return false;
-        scan->starts = *seen;
-        scan->starts_at = granule / 64 * 64;
+    uint32_t first = PW_ALIGN_DOWN(word, (uint32_t)PW_SCAN_WORDS);
+    if (word - first + 2 > PW_SCAN_WORDS || first + PW_SCAN_WORDS > region->granules / 64)
+        return NULL; /* the end of a window: leave it to the long way */
+    if (scan->starts == NULL || scan->first_word != first) {
+        scan->first_word = first;
+        scan->starts = image->view(image->context, region->starts + (uint64_t)first * 8,
+                                   PW_SCAN_WORDS * 8, scan->starts_scratch);
     }
-    /* Its own bit, and none inside it; of a block that reaches into the next word it is not plain. */
-    if (granule % 64 + size > 64)
+    return scan->starts == NULL ? NULL : scan->starts + (word - first);
+}
+
+/* Of the granules of a block the first is a start and the others are not; the summary knows its word. */
+static bool starts_are_fine(const struct pw_image *image, const struct pw_region *region,
+                            struct pw_scan *scan, uint32_t granule, uint32_t size)
+{
+    uint32_t word = granule / 64, bit = granule % 64;
+    const uint64_t *starts = size > 64 ? NULL : starts_at(image, region, scan, word);
+    if (starts == NULL)
         return false;
-    uint64_t own = size == 64 ? ~(uint64_t)0 : (((uint64_t)1 << size) - 1) << granule % 64;
-    return (scan->starts & own) == (uint64_t)1 << granule % 64;
+    uint64_t bits = starts[0] >> bit | (bit == 0 ? 0 : starts[1] << (64 - bit));
+    if ((bits << (64 - size)) != (uint64_t)1 << (64 - size))
+        return false;
+    if ((starts[0] & (((uint64_t)1 << bit) - 1)) != 0)
+        return true;
+    uint64_t scratch;
+    const uint64_t *summary =
+        image->view(image->context, region->summary + word / 64 * 8, sizeof scratch, &scratch);
+    return summary != NULL && (*summary >> word % 64 & 1) != 0;
 }
 
 static bool zone_is_fine(const struct pw_image *image, uint64_t start, uint64_t bytes)
@@ -75,9 +90,7 @@ static bool live_is_fine(const struct pw_image *image, uint64_t address, uint64_
 static bool freed_is_fine(const struct pw_image *image, uint64_t address, uint64_t bytes)
 {
     char scratch[PW_LINE_BYTES * 16];
-    uint64_t filled = bytes - PW_TAIL_BYTES;
-    if (filled > image->root->free_fill_max)
-        filled = image->root->free_fill_max;
+    uint64_t filled = pw_filled_bytes(image->root, bytes);
     if (filled > sizeof scratch)
         return false;
     const void *seen = image->view(image->context, address, filled, scratch);
@@ -96,10 +109,10 @@ uint32_t pw_scan_block(const struct pw_image *image, const struct pw_region *reg
     uint64_t word = atomic_load_explicit(&header->word, memory_order_acquire);
     uint64_t address = region->base + ((uint64_t)granule << PW_GRANULE_SHIFT);
     uint32_t size = header->size;
-    if (size == 0 || size > region->limit - granule || size > 64 ||
-        !starts_here(image, region, scan, granule, size) ||
+    if (size == 0 || size > region->limit - granule ||
         atomic_load_explicit(&header->prev, memory_order_relaxed) != scan->last_size ||
-        !pw_word_is_sealed(image->root->seal_key, address, word, size))
+        !pw_word_is_sealed(image->root->seal_key, address, word, size) ||
+        !starts_are_fine(image, region, scan, granule, size))
         return 0;
     struct pw_fields fields = pw_word_fields(word);
     uint64_t bytes = (uint64_t)size << PW_GRANULE_SHIFT;

@@ -79,6 +79,13 @@ PW_INLINE uint64_t pw_extension_check(uint64_t key, uint64_t address, uint64_t r
     return ((requested ^ key) * 0xD6E8FEB86659FD93u) ^ address;
 }
 
+/* How much from its start on a freed small block of `bytes` is filled, unless it is ZEROED. */
+PW_INLINE uint64_t pw_filled_bytes(const struct pw_root *root, uint64_t bytes)
+{
+    uint64_t most = root->level == PW_LEVEL_FAST ? PW_LINE_BYTES : root->free_fill_max;
+    return bytes - PW_TAIL_BYTES < most ? bytes - PW_TAIL_BYTES : most;
+}
+
 /* The smallest red zone of a block of `requested` bytes; root says how it grows. */
 PW_INLINE uint64_t pw_zone_bytes(const struct pw_root *root, uint64_t requested)
 {

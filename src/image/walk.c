@@ -28,11 +28,11 @@ static unsigned take_chunk(const struct pw_image *image, uint32_t index,
     uint32_t at = pw_image_next_start(image, region, *granule);
     while (at != 0 && count < CHUNK) {
         pw_inspect_block(image, index, at, &chunk[count]);
-        if (!chunk[count].known)
-            break;
-        uint64_t next = at + (chunk[count].block_size >> region->shift);
+        /* A header that can't be read is passed over. */
+        uint64_t size = chunk[count].known ? chunk[count].block_size >> region->shift : 1;
+        uint64_t next = at + size;
         at = next > at && next < region->limit ? pw_image_next_start(image, region, (uint32_t)next) : 0;
-        count++;
+        count += chunk[count].known;
     }
     *granule = at;
     return count;

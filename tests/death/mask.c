@@ -158,8 +158,8 @@ static void make_patterns(void)
         "^(SUMMARY: [A-Za-z]+: [^ ]+) \\((.+)\\+(0x[0-9a-f]+)\\)( in ([^ ]+))?$",
         "^(SUMMARY: [A-Za-z]+: [^ ]+) ([^ (].*):([0-9]+):[0-9]+ in ([^ ]+)$",
         "^block (before|after) it: (none|0x[0-9a-f]{12}, (cached|free), [0-9]+ bytes, .*)$",
-        "^\\{\"pc\":\"0x[0-9a-f]+\",\"module\":\"([^\"]*)\",\"build_id\":\"[0-9a-f]+\",\"offset\":\"(0x[0-9a-f]+)\","
-        "\"function\":(\"([^\"]*)\"|null),\"file\":(\"[^\"]+\"|null),\"line\":([0-9]+|null),\"column\":([0-9]+|null)\\}",
+        ("^\\{\"pc\":\"0x[0-9a-f]+\",\"module\":\"([^\"]*)\",\"build_id\":\"[0-9a-f]+\",\"offset\":\"(0x[0-9a-f]+)\","
+        "\"function\":(\"([^\"]*)\"|null),\"file\":(\"[^\"]+\"|null),\"line\":([0-9]+|null),\"column\":([0-9]+|null)\\}"),
     };
     for (size_t i = 0; !are_made && i < sizeof texts / sizeof texts[0]; i++)
         if (regcomp(&patterns[i], texts[i], REG_EXTENDED) != 0)
