@@ -103,13 +103,11 @@ void pw_big_release(struct pw_cache *cache, struct pw_block block, uint64_t word
     struct pw_extension *extension = pw_block_extension(block);
     uint32_t stack = pw_stack_of(cache, call);
     size_t size = extension->requested;
-    if (size > pw_mapped_capacity(block) ||
-        extension->check != pw_extension_check(pw_root.seal_key, address, size) ||
-        !zone_holds(block, size)) {
-        pw_found_in_block(address, call);
-        if (pw_header_fields(header).state != PW_STATE_LIVE)
-            return;
-    }
+    if ((size > pw_mapped_capacity(block) ||
+         extension->check != pw_extension_check(pw_root.seal_key, address, size) ||
+         !zone_holds(block, size)) &&
+        pw_found_in_block(address, call))
+        return;
     uint64_t expected = word;
     if (!atomic_compare_exchange_strong_explicit(&header->word, &expected,
                                                  pw_word_pending(word, PW_STATE_LIVE),

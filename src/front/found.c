@@ -107,16 +107,17 @@ static void mend_front(uint64_t address)
         pw_zone_cut(address);
 }
 
-void pw_found_in_block(uint64_t address, const struct pw_call *call)
+bool pw_found_in_block(uint64_t address, const struct pw_call *call)
 {
     struct pw_block block = pw_block_at(pw_page_map_entry(address), address);
     struct pw_fault fault = {.kind = PW_KIND_NONE};
     if (!diagnose(block, &fault))
-        return;
+        return false;
     pw_found(&fault, call);
     if (block.region->shift == PW_GRANULE_SHIFT)
         mend_front(address);
     pw_retire(block);
+    return true;
 }
 
 void pw_found_bad_pointer(const void *pointer, const struct pw_call *call)

@@ -95,10 +95,9 @@ PW_INLINE void *pw_small_acquire(struct pw_cache *cache, size_t size, uint32_t g
                 return NULL;
         }
         struct pw_handle handle = pw_handle_of(block);
-        if (level >= PW_LEVEL_FAST && pw_unlikely(!pw_cached_is_intact(&handle, level))) {
-            pw_found_in_block(handle.address, call);
+        if (level >= PW_LEVEL_FAST && pw_unlikely(!pw_cached_is_intact(&handle, level)) &&
+            pw_found_in_block(handle.address, call))
             continue;
-        }
         if (pw_unlikely(++cache->allocations == cache->chores_at))
             pw_chores(cache, call);
         pw_dress(&handle, size, zero, (uint32_t)call->family << PW_HEAP_FAMILY_SHIFT, level);
@@ -134,10 +133,8 @@ PW_INLINE void pw_small_release(struct pw_cache *cache, struct pw_handle *handle
     if (level == PW_LEVEL_FAST) {
         bool is_fine = pw_zone_near_holds(end - fields.slack) && pw_zone_tail_holds(handle->address) &&
                        pw_zone_tail_holds(end);
-        if (pw_unlikely(!is_fine)) {
-            pw_found_in_block(handle->address, call);
+        if (pw_unlikely(!is_fine) && pw_found_in_block(handle->address, call))
             return;
-        }
         atomic_store_explicit(&handle->header->word, pw_word_pending(handle->word, PW_STATE_LIVE),
                               memory_order_release);
         atomic_signal_fence(memory_order_seq_cst);

@@ -34,8 +34,7 @@ static bool may_leave(void *block)
     if (pw_cached_is_intact(&handle, PW_LEVEL_FAST))
         return true;
     struct pw_call call = PW_CALL(PW_OP_QUARANTINE, PW_FAMILY_MALLOC);
-    pw_found_in_block(handle.address, &call);
-    return false;
+    return !pw_found_in_block(handle.address, &call);
 }
 
 void pw_overflow(struct pw_cache *cache, uint32_t granules, void *block)
@@ -85,9 +84,8 @@ static struct pw_handle take_block(struct pw_cache *cache, uint32_t granules, si
         bool is_intact = cache->level >= PW_LEVEL_FULL   ? pw_cached_is_intact(&handle, PW_LEVEL_FULL)
                          : cache->level == PW_LEVEL_FAST ? pw_cached_is_intact(&handle, PW_LEVEL_FAST)
                                                          : true;
-        if (is_intact)
+        if (is_intact || !pw_found_in_block(handle.address, call))
             return handle;
-        pw_found_in_block(handle.address, call);
     }
 }
 
@@ -176,12 +174,9 @@ static void full_release(struct pw_cache *cache, struct pw_handle *handle, struc
                          const struct pw_call *call)
 {
     uint32_t stack = pw_stack_of(cache, call);
-    if (!zones_hold(handle, block) || !next_is_sealed(block)) {
-        pw_found_in_block(handle->address, call);
-        handle->word = atomic_load_explicit(&handle->header->word, memory_order_acquire);
-        if (pw_word_fields(handle->word).state != PW_STATE_LIVE)
-            return;
-    }
+    if ((!zones_hold(handle, block) || !next_is_sealed(block)) &&
+        pw_found_in_block(handle->address, call))
+        return;
     uint64_t expected = handle->word;
     if (!atomic_compare_exchange_strong_explicit(&handle->header->word, &expected,
                                                  pw_word_pending(expected, PW_STATE_LIVE),

@@ -92,8 +92,11 @@ void pw_reentry_settle(void);
 
 /* Report a fault that the calling thread found in `call`; returns where it may go on. */
 void pw_found(struct pw_fault *fault, const struct pw_call *call);
-/* Diagnose the block that starts at `address`, whose patterns or header are wrong, and report it. */
-void pw_found_in_block(uint64_t address, const struct pw_call *call);
+/*
+ * Diagnose the block that starts at `address`, whose patterns or header are wrong, report it and retire
+ * the block. False: all is well by now; what looked wrong was another thread handing it over.
+ */
+bool pw_found_in_block(uint64_t address, const struct pw_call *call);
 /* Something is wrong with a pointer given to free or its like: say what. */
 void pw_found_bad_pointer(const void *pointer, const struct pw_call *call);
 /* A whole look over the heap; number of faults reported. */

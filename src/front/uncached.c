@@ -55,10 +55,9 @@ bool pw_claim(void *pointer, const struct pw_call *call)
     }
     struct pw_block block = pw_block_at(entry, handle.address);
     bool is_mapped = block.region->shift == PW_PAGE_SHIFT;
-    if (!zone_holds(&handle, pw_block_requested(block, handle.word))) {
-        pw_found_in_block(handle.address, call);
+    if (!zone_holds(&handle, pw_block_requested(block, handle.word)) &&
+        pw_found_in_block(handle.address, call))
         return false;
-    }
     uint64_t expected = handle.word;
     if (!atomic_compare_exchange_strong_explicit(&handle.header->word, &expected,
                                                  pw_word_pending(expected, PW_STATE_LIVE),
