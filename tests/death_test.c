@@ -30,39 +30,51 @@ static void leave_no_core(void *context)
     (void)setrlimit(RLIMIT_CORE, &none);
 }
 
-/* A run of a bug or of its clean twin. */
+/* A run of a bug or of its clean twin. The environment is all ours: program.h takes it for glibc's. */
 struct run {
     char command[128];
-    char level[16];
-    char options[320];
+    char check[512];
+    char library[512];
+    const char *variables[3];
     char folder[32]; /* for logs: LOGS in the options stands for it */
     struct program program;
 };
 
+/* "LEVEL:OPTIONS" with the options that make reports alike; those of the test come last and win. */
+static void write_check(struct run *run, const char *check)
+{
+    size_t level = strcspn(check, ":");
+    const char *options = check + level;
+    const char *logs = strstr(options, "LOGS");
+    (void)snprintf(run->folder, sizeof run->folder, "%s", logs != NULL ? "/tmp/death-XXXXXX" : "");
+    if (logs != NULL)
+        assert_non_null(mkdtemp(run->folder));
+    (void)snprintf(run->check, sizeof run->check,
+                   "PWHEAP_CHECK=%.*s:symbolize=0:color=never:seed=1%.*s%s%s", (int)level, check,
+                   logs != NULL ? (int)(logs - options) : (int)strlen(options), options, run->folder,
+                   logs != NULL ? logs + 4 : "");
+}
+
 static void prepare(struct run *run, const struct spec_run *spec, bool is_wrong)
 {
-    size_t level = strcspn(spec->check, ":");
-    const char *rest = spec->check[level] == ':' ? spec->check + level + 1 : "";
-    bool is_linked = strcmp(spec->program, "death_linked") == 0; /* its options have the level */
-    const char *first = is_linked ? rest : "";
+    bool is_linked = strcmp(spec->program, "death_linked") == 0;
     (void)snprintf(run->command, sizeof run->command, "%s %s %s", spec->program, spec->bug,
                    is_wrong ? "wrong" : "right");
-    (void)snprintf(run->level, sizeof run->level, "%.*s", (int)level, spec->check);
-    (void)snprintf(run->options, sizeof run->options, "%s%ssymbolize=0:color=never:seed=1:%s",
-                   first, is_linked ? ":" : "", rest);
-    char *logs = strstr(run->options, "LOGS");
-    (void)snprintf(run->folder, sizeof run->folder, "%s", logs != NULL ? "/tmp/death-XXXXXX" : "");
-    if (logs != NULL) {
-        char rest_of_options[256];
-        assert_non_null(mkdtemp(run->folder));
-        (void)snprintf(rest_of_options, sizeof rest_of_options, "%.255s", logs + 4);
-        (void)snprintf(logs, sizeof run->options - (size_t)(logs - run->options), "%s%s", run->folder,
-                       rest_of_options);
-    }
+    write_check(run, is_linked ? spec->check + strlen("linked:") : spec->check);
+    (void)snprintf(run->library, sizeof run->library, "LD_PRELOAD=%s", is_linked ? "" : PROGRAM_LIBRARY);
+    run->variables[0] = run->check;
+    run->variables[1] = is_linked ? NULL : run->library;
+    run->variables[2] = NULL;
     run->program = (struct program){.command = run->command,
-                                    .level = run->level,
-                                    .options = run->options,
+                                    .level = "glibc",
+                                    .variables = run->variables,
                                     .prepare = leave_no_core};
+}
+
+static void fail_run(const struct run *run, const struct outcome *outcome, const char *words)
+{
+    (void)fprintf(stderr, "with %s %s:\n", run->check, run->variables[1] != NULL ? run->library : "");
+    fail_with(&run->program, outcome, words);
 }
 
 /* Append a part to the text: what is in `report`, masked, under `title` unless that is "". */
@@ -140,10 +152,10 @@ static void check_bug(const struct spec *spec, const struct spec_run *spec_run)
     char *masked = reports_of(spec_run, &run, &outcome);
     if (strcmp(masked, spec->expected) != 0) {
         tell_difference(spec->expected, masked);
-        fail_with(&run.program, &outcome, "prints something else");
+        fail_run(&run, &outcome, "prints something else");
     }
     if (outcome.status != spec->status)
-        fail_with(&run.program, &outcome, "ends in another way");
+        fail_run(&run, &outcome, "ends in another way");
     outcome_free(&outcome);
     free(masked);
 }
@@ -154,9 +166,9 @@ static void check_clean_twin(const struct spec *spec, const struct spec_run *spe
     prepare(&run, spec_run, false);
     struct outcome outcome = program_run(&run.program);
     if (outcome.err_length != 0)
-        fail_with(&run.program, &outcome, "is clean and says something");
+        fail_run(&run, &outcome, "is clean and says something");
     if (outcome.status != spec->clean_status)
-        fail_with(&run.program, &outcome, "is clean and ends in another way");
+        fail_run(&run, &outcome, "is clean and ends in another way");
     outcome_free(&outcome);
     if (run.folder[0] != '\0')
         assert_int_equal(rmdir(run.folder), 0); /* no log either */

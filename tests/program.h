@@ -14,18 +14,16 @@
 enum { PROGRAM_ARGUMENTS = 12, PROGRAM_SECONDS = 100 };
 
 struct program {
-    /* "name argument …" of tests/programs; an absolute path is taken as it is. */
+    /* "name argument …"; a name without a slash at its start is one of tests/programs. */
     const char *command;
-    /* When not NULL: the arguments as they are, and `command` is not looked at. */
+    /* When not NULL: the arguments as they are, and `command` is not looked at. NULL at the end. */
     const char *const *argv;
-    /* off, fast, full: preloaded with PWHEAP_CHECK so. "default": preloaded without the variable.
-     * "glibc": not preloaded. "linked": not preloaded, but with PWHEAP_CHECK=`options`. */
-    const char *level;
-    const char *options;          /* joined to PWHEAP_CHECK with ':'; may be NULL */
+    const char *level;            /* PWHEAP_CHECK begins with it; "glibc": the library is not preloaded */
+    const char *options;          /* … and goes on with them, after a ':'; may be NULL */
+    bool is_linked;               /* with the library, which is then not preloaded */
     const char *const *variables; /* more of the environment, NULL at the end; may be NULL */
     void (*prepare)(void *);      /* run in the child before exec: limits, descriptors, user; may be NULL */
     void *context;
-    bool keeps_output; /* stdout and stderr are left as prepare makes them */
 };
 
 /* How it ended: the exit status, or minus the signal. Output is NUL-terminated, and the caller's to free. */
@@ -46,38 +44,42 @@ int count_of(const char *text, const char *what);
 
 extern const char *const all_levels[]; /* off, fast, full, NULL */
 
-/* On glibc and at every level: status 0, nothing on stderr, the same on stdout. */
-void assert_runs_as_on_glibc(const char *command);
-/* At every level (glibc can't be asked to): status 0, `expected` on stdout, nothing on stderr. */
-void assert_runs(const char *command, const char *expected);
-/* At every level: ends by SIGABRT after one whole report of `kind`; stdout is `out`. */
-void assert_reports(const char *command, const char *kind, const char *out);
+/*
+ * The next run `base` (its level is not looked at) at every level, and expect it to end with `status`,
+ * and nothing on stderr. assert_as_on_glibc: with the same on stdout as on glibc, where it has to end
+ * alike; assert_ends: with `out` on stdout, where glibc can't be asked to.
+ */
+void assert_as_on_glibc(const struct program *base, int status);
+void assert_ends(const struct program *base, int status, const char *out);
+/* At every level: ends by SIGABRT after one whole report of `kind`. */
+void assert_reports(const struct program *base, const char *kind);
 /* One whole report of `kind` is all that is in `err`. */
 void assert_one_report(const char *err, const char *kind);
 
 /* Fail, with all that is known of how the program ran. */
 void fail_with(const struct program *program, const struct outcome *outcome, const char *words);
 
-/* A test whose name is the sentence that it proves. */
-#define AS_ON_GLIBC(sentence, command)                                                             \
+/* Tests whose names are the sentences that they prove. */
+#define AS_ON_GLIBC_ENDING(sentence, words, status)                                                \
     static void sentence(void **state)                                                             \
     {                                                                                              \
         (void)state;                                                                               \
-        assert_runs_as_on_glibc(command);                                                          \
+        assert_as_on_glibc(&(struct program){.command = (words)}, status);                         \
+    }
+#define AS_ON_GLIBC(sentence, words) AS_ON_GLIBC_ENDING(sentence, words, 0)
+
+#define PRINTS(sentence, words, out)                                                               \
+    static void sentence(void **state)                                                             \
+    {                                                                                              \
+        (void)state;                                                                               \
+        assert_ends(&(struct program){.command = (words)}, 0, out);                                \
     }
 
-#define RUNS(sentence, command, expected)                                                          \
+#define REPORTS(sentence, words, kind)                                                             \
     static void sentence(void **state)                                                             \
     {                                                                                              \
         (void)state;                                                                               \
-        assert_runs(command, expected);                                                            \
-    }
-
-#define REPORTS(sentence, command, kind, out)                                                      \
-    static void sentence(void **state)                                                             \
-    {                                                                                              \
-        (void)state;                                                                               \
-        assert_reports(command, kind, out);                                                        \
+        assert_reports(&(struct program){.command = (words)}, kind);                               \
     }
 
 #endif

@@ -27,6 +27,7 @@ static const int watched[WATCHED] = {SIGSEGV, SIGBUS, SIGABRT};
 static struct sigaction wanted[WATCHED];
 static bool is_ours[WATCHED];
 static int (*real_sigaction)(int, const struct sigaction *, struct sigaction *);
+static sighandler_t (*real_signal)(int, sighandler_t); /* NULL: not looked for yet, or there is none */
 
 static int index_of(int number)
 {
@@ -165,12 +166,25 @@ static void on_signal(int number, siginfo_t *info, void *context)
 /* libc's own name for it: a static program has no next one. */
 extern int __sigaction(int, const struct sigaction *, struct sigaction *) __attribute__((weak));
 
+/* Once, before handlers can be running: they may call what follows, but not dlsym. */
 static void find_real(void)
 {
-    if (real_sigaction == NULL)
-        *(void **)&real_sigaction = dlsym(RTLD_NEXT, "sigaction");
+    if (real_sigaction != NULL)
+        return;
+    *(void **)&real_signal = dlsym(RTLD_NEXT, "signal");
+    *(void **)&real_sigaction = dlsym(RTLD_NEXT, "sigaction");
     if (real_sigaction == NULL)
         real_sigaction = __sigaction;
+}
+
+/*
+ * Tell the kernel of what the program wants of a watched signal: our handler, which asks `wanted`. But
+ * what is ignored must be so in its eyes, for that goes on through execve.
+ */
+static bool install(int i)
+{
+    struct sigaction ours = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    return real_sigaction(watched[i], wanted[i].sa_handler == SIG_IGN ? &wanted[i] : &ours, NULL) == 0;
 }
 
 void pw_signals_start(void)
@@ -182,9 +196,7 @@ void pw_signals_start(void)
     for (int i = 0; real_sigaction != NULL && i < WATCHED; i++) {
         if (!wants[i] || real_sigaction(watched[i], NULL, &wanted[i]) != 0)
             continue;
-        struct sigaction action = {.sa_sigaction = on_signal,
-                                   .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
-        is_ours[i] = real_sigaction(watched[i], &action, NULL) == 0;
+        is_ours[i] = install(i);
     }
 }
 
@@ -199,8 +211,11 @@ PW_PUBLIC int sigaction(int number, const struct sigaction *action, struct sigac
     if (i < 0 || !is_ours[i])
         return real_sigaction(number, action, old);
     struct sigaction before = wanted[i];
-    if (action != NULL)
+    if (action != NULL) {
         wanted[i] = *action;
+        if ((before.sa_handler == SIG_IGN) != (action->sa_handler == SIG_IGN))
+            (void)install(i);
+    }
     if (old != NULL)
         *old = before;
     return 0;
@@ -208,8 +223,16 @@ PW_PUBLIC int sigaction(int number, const struct sigaction *action, struct sigac
 
 PW_PUBLIC sighandler_t signal(int number, sighandler_t handler)
 {
+    find_real();
+    if (index_of(number) < 0 && real_signal != NULL)
+        return real_signal(number, handler); /* it knows what siginterrupt was told */
     struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART}, old;
     (void)sigemptyset(&action.sa_mask);
+    (void)sigaddset(&action.sa_mask, number);
+    if (handler == SIG_ERR) {
+        errno = EINVAL;
+        return SIG_ERR;
+    }
     if (sigaction(number, &action, &old) != 0)
         return SIG_ERR;
     return old.sa_handler;

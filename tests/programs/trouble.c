@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/resource.h>
 
 static void free_twice(size_t size)
@@ -201,6 +202,30 @@ static void killed(void)
     (void)raise(SIGTERM);
 }
 
+/* What the kernel knows to be ignored comes through execve. */
+static void ignore_and_execute(void)
+{
+    (void)signal(SIGSEGV, SIG_IGN);
+    (void)signal(SIGABRT, SIG_IGN);
+    (void)signal(SIGUSR2, SIG_IGN);
+    (void)execlp("sed", "sed", "-n", "s/SigIgn/ignored/p", "/proc/self/status", NULL);
+    CHECK(false);
+}
+
+/* -- Options, where the program is linked with the library */
+
+#ifdef LINKED
+#include "pwheap/pwheap.h"
+
+static void level(void)
+{
+    char chosen[64] = "", log_path[256] = "";
+    (void)pwheap_option_get("level", chosen, sizeof chosen);
+    (void)pwheap_option_get("log_path", log_path, sizeof log_path);
+    (void)printf("secure: %s, level: %s, log_path: %s\n", getauxval(AT_SECURE) != 0 ? "yes" : "no", chosen, log_path);
+}
+#endif
+
 int main(int argc, char **argv)
 {
     static const struct mode modes[] = {
@@ -216,6 +241,10 @@ int main(int argc, char **argv)
         {"left_behind_by_abort", left_behind_by_abort},
         {"leave_3", leave_3},
         {"killed", killed},
+        {"ignore_and_execute", ignore_and_execute},
+#ifdef LINKED
+        {"level", level},
+#endif
     };
     return RUN_MODE(argc, argv, modes);
 }

@@ -1,0 +1,111 @@
+/* runtime_limits_test.c - little memory: NULL and ENOMEM, and the program goes on. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "program.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MIB = 1024 * 1024, CGROUP_MIB = 64 };
+
+AS_ON_GLIBC(a_program_that_runs_out_of_address_space_goes_on, "limits address_space")
+AS_ON_GLIBC(a_program_that_runs_into_its_data_limit_goes_on, "limits data")
+AS_ON_GLIBC(threads_that_are_short_of_memory_go_on, "limits threads")
+AS_ON_GLIBC(freed_blocks_are_not_kept_when_address_space_is_short, "limits big_ones")
+AS_ON_GLIBC(freed_blocks_that_nobody_touched_cost_nothing, "limits huge_ones")
+AS_ON_GLIBC(what_the_system_has_no_room_for_is_refused_not_promised, "limits sizes")
+
+static void limit_address_space(void *context)
+{
+    struct rlimit limits = {*(rlim_t *)context, *(rlim_t *)context};
+    if (setrlimit(RLIMIT_AS, &limits) != 0)
+        _exit(120);
+}
+
+static void a_program_starts_with_little_address_space(void **state)
+{
+    static const rlim_t sizes[] = {(rlim_t)512 * MIB, (rlim_t)192 * MIB, (rlim_t)96 * MIB};
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        rlim_t size = sizes[i];
+        assert_as_on_glibc(&(struct program){.command = "trouble leave_3", .prepare = limit_address_space, .context = &size},
+                           3);
+    }
+}
+
+/* -- A cgroup */
+
+static char cgroup[128];
+
+static bool write_file(const char *name, const char *text)
+{
+    char path[256];
+    (void)snprintf(path, sizeof path, "%s/%s", cgroup, name);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    if (fd >= 0)
+        (void)close(fd);
+    return written;
+}
+
+/* Version 1 with its own mount, or version 2. */
+static bool make_cgroup(void)
+{
+    static const char *const roots[] = {"/sys/fs/cgroup/memory", "/sys/fs/cgroup"};
+    static const char *const limits[] = {"memory.limit_in_bytes", "memory.max"};
+    char bytes[32];
+    (void)snprintf(bytes, sizeof bytes, "%d", CGROUP_MIB * MIB);
+    for (size_t i = 0; i < 2; i++) {
+        (void)snprintf(cgroup, sizeof cgroup, "%s/pwheap-test-%d", roots[i], (int)getpid());
+        if (mkdir(cgroup, 0755) != 0)
+            continue;
+        if (write_file(limits[i], bytes)) {
+            (void)write_file("memory.swap.max", "0");
+            return true;
+        }
+        (void)rmdir(cgroup);
+    }
+    return false;
+}
+
+static void enter_cgroup(void *context)
+{
+    (void)context;
+    if (!write_file("cgroup.procs", "0"))
+        _exit(121);
+}
+
+static void a_program_that_needs_little_runs_in_a_memory_cgroup_of_64_mib(void **state)
+{
+    (void)state;
+    if (!make_cgroup()) {
+        print_message("no memory cgroup can be made here\n");
+        skip();
+    }
+    assert_as_on_glibc(&(struct program){.command = "limits little", .prepare = enter_cgroup}, 0);
+    (void)rmdir(cgroup);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_program_that_runs_out_of_address_space_goes_on),
+        cmocka_unit_test(a_program_that_runs_into_its_data_limit_goes_on),
+        cmocka_unit_test(threads_that_are_short_of_memory_go_on),
+        cmocka_unit_test(freed_blocks_are_not_kept_when_address_space_is_short),
+        cmocka_unit_test(freed_blocks_that_nobody_touched_cost_nothing),
+        cmocka_unit_test(what_the_system_has_no_room_for_is_refused_not_promised),
+        cmocka_unit_test(a_program_starts_with_little_address_space),
+        cmocka_unit_test(a_program_that_needs_little_runs_in_a_memory_cgroup_of_64_mib),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
