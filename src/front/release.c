@@ -133,7 +133,8 @@ void *pw_reallocate(void *pointer, size_t size, const struct pw_call *call)
     if (moved == NULL)
         return NULL;
     size_t kept = old_size < size ? old_size : size;
-    if (kept < MOVE_PAGES_BYTES || !is_mapped_address(moved) || !is_mapped_address(pointer) ||
+    /* At full, where freed blocks' pages are taken away, moved pages did not stay writable: copy there. */
+    if (pw_root.level >= PW_LEVEL_FULL || kept < MOVE_PAGES_BYTES || !is_mapped_address(moved) || !is_mapped_address(pointer) ||
         !pw_big_move(pointer, moved, kept))
         __builtin_memcpy(moved, pointer, kept);
     else
