@@ -171,15 +171,3 @@ bool pw_big_resize(struct pw_block block, size_t size)
     set_header(block, PW_STATE_LIVE, flags);
     return fits;
 }
-
-bool pw_big_move(void *from, void *to, size_t bytes)
-{
-    uint64_t whole = PW_ALIGN_UP(bytes, PW_PAGE_BYTES);
-    return pw_os_move_pages(from, to, whole);
-}
-
-void pw_big_moved(struct pw_block from, size_t from_size, void *to, size_t to_size)
-{
-    write_zone(from, from_size);
-    write_zone(pw_block_at(pw_page_map_entry((uint64_t)to), (uint64_t)to), to_size);
-}

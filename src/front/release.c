@@ -4,8 +4,6 @@
 
 #include <errno.h>
 
-enum { MOVE_PAGES_BYTES = 64 * 1024 };
-
 static struct pw_fault mismatch(const struct pw_handle *handle, const struct pw_block *block,
                                 enum pw_kind kind, const struct pw_call *call)
 {
@@ -101,11 +99,6 @@ static bool resize_in_place(struct pw_handle *handle, struct pw_block block, siz
     return done;
 }
 
-static bool is_mapped_address(const void *address)
-{
-    return (pw_page_map_entry((uint64_t)address) & PW_ENTRY_SHIFT_MASK) == PW_PAGE_SHIFT;
-}
-
 void *pw_reallocate(void *pointer, size_t size, const struct pw_call *call)
 {
     if (pointer == NULL)
@@ -133,12 +126,7 @@ void *pw_reallocate(void *pointer, size_t size, const struct pw_call *call)
     if (moved == NULL)
         return NULL;
     size_t kept = old_size < size ? old_size : size;
-    /* At full, where freed blocks' pages are taken away, moved pages did not stay writable: copy there. */
-    if (pw_root.level >= PW_LEVEL_FULL || kept < MOVE_PAGES_BYTES || !is_mapped_address(moved) || !is_mapped_address(pointer) ||
-        !pw_big_move(pointer, moved, kept))
-        __builtin_memcpy(moved, pointer, kept);
-    else
-        pw_big_moved(block, old_size, moved, size);
+    __builtin_memcpy(moved, pointer, kept);
     pw_give_back(pointer, call);
     return moved;
 }

@@ -146,10 +146,6 @@ void pw_big_release(struct pw_cache *cache, struct pw_block block, uint64_t word
                     const struct pw_call *call);
 /* Try to make it `size` bytes where it is. */
 bool pw_big_resize(struct pw_block block, size_t size);
-/* Move the pages of `from` (at least `bytes` data) to the start of `to`; false: copy instead. */
-bool pw_big_move(void *from, void *to, size_t bytes);
-/* After that: both blocks' zones may have gone with the pages; write them again. */
-void pw_big_moved(struct pw_block from, size_t from_size, void *to, size_t to_size);
 /* A MAPPED block leaves the quarantine. */
 void pw_big_evict(struct pw_block block, const struct pw_call *call);
 
