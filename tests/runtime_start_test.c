@@ -76,16 +76,26 @@ static void so_does_a_static_program(void **state)
                    "double-free");
 }
 
+static void assert_static_ends(const char *command, const char *out)
+{
+    if (access(PROGRAM_DIRECTORY "/linked_static", X_OK) != 0)
+        skip();
+    assert_ends(&(struct program){.command = command, .is_linked = true}, 0, out);
+}
+
 static void a_static_program_has_signals_threads_and_children(void **state)
 {
     (void)state;
-    if (access(PROGRAM_DIRECTORY "/static_signals", X_OK) != 0)
-        skip();
-    assert_ends(&(struct program){.command = "static_signals one_thread", .is_linked = true}, 0,
-                "seed 99: the handler allocated while the program did\n");
-    assert_ends(&(struct program){.command = "static_threads keys", .is_linked = true}, 0, "650 destructors ran\n");
-    assert_ends(&(struct program){.command = "static_forks loop", .is_linked = true}, 0,
-                "40 of 40 children ended with 0\n");
+    assert_static_ends("static_dispositions faults",
+                       "11: was default\n300 faults were caught\ncode -6\n6: was default\nabort was survived\n");
+    assert_static_ends("static_threads keys", "650 destructors ran\n");
+    assert_static_ends("static_forks loop", "40 of 40 children ended with 0\n");
+}
+
+static void handlers_of_a_static_program_may_allocate(void **state)
+{
+    (void)state;
+    assert_static_ends("static_signals one_thread", "seed 99: the handler allocated while the program did\n");
 }
 
 /* -- Set-user-id */
@@ -182,6 +192,7 @@ int main(void)
         cmocka_unit_test(a_program_that_is_linked_with_the_library_runs),
         cmocka_unit_test(so_does_a_static_program),
         cmocka_unit_test(a_static_program_has_signals_threads_and_children),
+        cmocka_unit_test(handlers_of_a_static_program_may_allocate),
         cmocka_unit_test(the_environment_of_a_set_user_id_program_is_not_believed),
         cmocka_unit_test(no_descriptor_of_the_heap_shows),
         cmocka_unit_test(a_program_without_descriptors_keeps_0_1_and_2_for_itself),

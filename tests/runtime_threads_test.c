@@ -18,6 +18,7 @@ AS_ON_GLIBC(no_function_of_the_family_is_a_cancellation_point, "threads cancel")
 AS_ON_GLIBC(threads_of_the_least_stack_may_allocate, "threads small_stack")
 AS_ON_GLIBC(threads_may_allocate_for_the_first_time_at_once, "threads together")
 AS_ON_GLIBC(main_may_return_while_threads_allocate, "threads leave")
+AS_ON_GLIBC(main_may_end_before_other_threads, "threads main_first")
 AS_ON_GLIBC_ENDING(main_may_abort_while_threads_allocate, "threads leave_by_abort", -SIGABRT)
 
 AS_ON_GLIBC(children_of_a_threaded_program_allocate_free_the_parent_s_blocks_and_end_well, "forks loop")
@@ -25,6 +26,7 @@ AS_ON_GLIBC(so_do_children_that_several_threads_make_at_once, "forks from_thread
 AS_ON_GLIBC(so_do_children_of_children_with_threads_of_their_own, "forks generations")
 AS_ON_GLIBC(atfork_handlers_may_allocate_wherever_they_were_registered, "forks handlers")
 AS_ON_GLIBC(vfork_posix_spawn_system_and_popen_work_while_threads_allocate, "forks others")
+AS_ON_GLIBC(children_of_a_program_that_loads_libraries_may_allocate, "forks while_loading")
 AS_ON_GLIBC(a_child_that_ran_no_atfork_handlers_may_allocate, "forks without_handlers")
 
 int main(void)
@@ -38,12 +40,14 @@ int main(void)
         cmocka_unit_test(threads_of_the_least_stack_may_allocate),
         cmocka_unit_test(threads_may_allocate_for_the_first_time_at_once),
         cmocka_unit_test(main_may_return_while_threads_allocate),
+        cmocka_unit_test(main_may_end_before_other_threads),
         cmocka_unit_test(main_may_abort_while_threads_allocate),
         cmocka_unit_test(children_of_a_threaded_program_allocate_free_the_parent_s_blocks_and_end_well),
         cmocka_unit_test(so_do_children_that_several_threads_make_at_once),
         cmocka_unit_test(so_do_children_of_children_with_threads_of_their_own),
         cmocka_unit_test(atfork_handlers_may_allocate_wherever_they_were_registered),
         cmocka_unit_test(vfork_posix_spawn_system_and_popen_work_while_threads_allocate),
+        cmocka_unit_test(children_of_a_program_that_loads_libraries_may_allocate),
         cmocka_unit_test(a_child_that_ran_no_atfork_handlers_may_allocate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

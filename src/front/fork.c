@@ -12,17 +12,14 @@
 #include "trace/unwind.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 /* Of the forking thread. Under the locks that it holds. */
-static sigset_t mask_before;
+static uint64_t mask_before;
 
 /* Signals wait until the locks are free again: a handler that allocates would want one of them. */
 static void before(void)
 {
-    sigset_t all, mask;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &mask);
+    uint64_t mask = pw_os_block_signals();
     pw_cache_before_fork();
     pw_quarantine_before_fork();
     pw_heap_before_fork();
@@ -38,14 +35,14 @@ static void after(bool is_child)
 
 static void after_in_parent(void)
 {
-    sigset_t mask = mask_before;
+    uint64_t mask = mask_before;
     after(false);
-    (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
+    pw_os_restore_signals(mask);
 }
 
 static void after_in_child(void)
 {
-    sigset_t mask = mask_before;
+    uint64_t mask = mask_before;
     after(true);
     pw_root.pid = pw_os_process_id();
     pw_patrol_after_fork();
@@ -53,7 +50,7 @@ static void after_in_child(void)
     pw_modules_after_fork();
     pw_unwind_after_fork();
     pw_threads_after_fork();
-    (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
+    pw_os_restore_signals(mask);
 }
 
 void pw_fork_start(void)

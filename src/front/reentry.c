@@ -2,45 +2,27 @@
  * reentry.c - allocation where the thread's cache can't be used: in a signal handler or an unwinder
  * that interrupts the allocator, before a thread has a cache and after it gave it back.
  *
- * Who comes here may have interrupted itself while it held any one lock of the library. So: blocks
- * come from two heaps that only this file takes from, whichever lock is to be had (the interrupted
- * holder can hold one of them at most, others let go soon); all signals are blocked meanwhile, so
- * that it is not interrupted in turn. What is freed is claimed and put aside without any lock.
+ * Who comes here may have interrupted itself while it held any one lock of the library, but for
+ * those that are only held with signals blocked: the region lock, and that of the heap that only this
+ * file takes from. What is freed is claimed and put aside without any lock.
  */
 #include "front/hot.h"
+#include "os/process.h"
 #include "trace/depot.h"
-
-#include <pthread.h>
-#include <signal.h>
 
 enum { PUT_ASIDE = 1024 };
 /* Blocks claimed by a free, CACHED, that wait for somebody who may take locks. */
 static _Atomic(void *) put_aside[PUT_ASIDE];
 static _Atomic uint32_t put_aside_count;
 
-/* A heap whose lock we now hold. */
-static struct pw_heap *acquire_any(void)
-{
-    for (uint32_t turn = 0;; turn++) {
-        struct pw_heap *heap = &pw_heaps[pw_shared_heaps + turn % PW_REENTRY_HEAPS];
-        if (pw_heap_try_acquire(heap)) {
-            pw_heap_release(heap);
-            return heap;
-        }
-        pw_pause();
-    }
-}
-
 void *pw_reentry_acquire(size_t size, size_t align, bool zero, const struct pw_call *call)
 {
-    sigset_t all, old;
     if (size > PTRDIFF_MAX || !atomic_load_explicit(&pw_is_ready, memory_order_acquire))
         return NULL;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &old);
+    uint64_t mask = pw_os_block_signals();
     uint32_t stack = pw_root.level >= PW_LEVEL_FULL ? pw_depot_put(&call->pc, 1) : 0;
-    void *block = pw_take_from(acquire_any(), size, align, zero, PW_MAX_THREADS, 0, stack, call);
-    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+    void *block = pw_take_from(&pw_heaps[pw_shared_heaps], size, align, zero, PW_MAX_THREADS, 0, stack, call);
+    pw_os_restore_signals(mask);
     return block;
 }
 

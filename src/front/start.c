@@ -99,9 +99,10 @@ static bool make_tables(void)
         pw_shared_heaps = PW_MOST_SHARED_HEAPS;
     pw_root.threads = (uint64_t)pw_os_map((PW_MAX_THREADS + 1) * sizeof(struct pw_thread_image));
     pw_quarantine_init(pw_os_map);
-    if (pw_root.threads == 0 || !pw_heap_init(pw_shared_heaps + PW_REENTRY_HEAPS, hooks) ||
+    if (pw_root.threads == 0 || !pw_heap_init(pw_shared_heaps + 1, hooks) ||
         !pw_cache_init((enum pw_level)pw_root.level, pw_os_map))
         return false;
+    pw_heaps[pw_shared_heaps].blocks_signals = true; /* reentry.c's */
     if (pw_root.level >= PW_LEVEL_FULL)
         (void)pw_depot_init();
     (void)pw_modules_init();

@@ -29,8 +29,8 @@ struct pw_call {
 /* The calling thread's cache; NULL before its first call and after its last. */
 extern __thread struct pw_cache *pw_self __attribute__((visibility("hidden")));
 
-/* The heaps that threads share, and after them those that only reentry.c uses. */
-enum { PW_REENTRY_HEAPS = 2, PW_MOST_SHARED_HEAPS = 4 };
+/* The heaps that threads share, and after them the one that only reentry.c takes from. */
+enum { PW_MOST_SHARED_HEAPS = 4 };
 extern uint32_t pw_shared_heaps __attribute__((visibility("hidden")));
 
 /*
@@ -80,7 +80,7 @@ void pw_threads_start(void);
 
 /*
  * The way around the cache: for a thread that has none, or is interrupted inside the allocator.
- * Blocks come without a stack from heaps that are used for nothing else.
+ * Blocks come without a stack from a heap that is used for nothing else.
  */
 void *pw_reentry_acquire(size_t size, size_t align, bool zero, const struct pw_call *call);
 /* Claim and put aside a LIVE block for the next thread that refills. */

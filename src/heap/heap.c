@@ -4,6 +4,7 @@
 #include "heap/bins.h"
 #include "heap/mapped.h"
 #include "os/memory.h"
+#include "os/process.h"
 
 struct pw_heap pw_heaps[PW_MAX_HEAPS];
 static struct pw_heap_hooks hooks;
@@ -28,17 +29,28 @@ bool pw_heap_init(uint32_t count, const struct pw_heap_hooks *content_hooks)
 
 void pw_heap_acquire(struct pw_heap *heap)
 {
+    uint64_t mask = heap->blocks_signals ? pw_os_block_signals() : 0;
     pw_lock_acquire(&heap->lock);
+    heap->signal_mask = mask;
 }
 
 bool pw_heap_try_acquire(struct pw_heap *heap)
 {
-    return pw_lock_try(&heap->lock);
+    uint64_t mask = heap->blocks_signals ? pw_os_block_signals() : 0;
+    bool is_ours = pw_lock_try(&heap->lock);
+    if (is_ours)
+        heap->signal_mask = mask;
+    else if (heap->blocks_signals)
+        pw_os_restore_signals(mask);
+    return is_ours;
 }
 
 void pw_heap_release(struct pw_heap *heap)
 {
+    uint64_t mask = heap->signal_mask;
     pw_lock_release(&heap->lock);
+    if (heap->blocks_signals)
+        pw_os_restore_signals(mask);
 }
 
 struct pw_block pw_heap_block_new(struct pw_heap *heap)

@@ -22,6 +22,12 @@ struct pw_heap {
     struct pw_lock lock;
     uint32_t index;
     bool in_use; /* under the region lock */
+    /*
+     * Signals are blocked while the lock is held, so that a handler may wait for it: who holds it is not
+     * what the handler interrupted. Set once, before the first use.
+     */
+    bool blocks_signals;
+    uint64_t signal_mask; /* of the lock's holder, to be set again; under the lock */
     uint32_t page_region_slots; /* slots that the next page region gets */
     uint64_t dirty_pages;       /* of FREE runs that are not ZEROED */
     uint64_t live_pages;        /* of MAPPED blocks that are handed out */

@@ -4,6 +4,7 @@
 #include "base/bitmap.h"
 #include "base/lock.h"
 #include "os/memory.h"
+#include "os/process.h"
 
 _Atomic uint64_t *pw_page_map;
 static struct pw_lock region_lock;
@@ -21,14 +22,17 @@ bool pw_regions_init(void)
     return pw_root.regions != 0;
 }
 
-void pw_regions_acquire(void)
+uint64_t pw_regions_acquire(void)
 {
+    uint64_t mask = pw_os_block_signals();
     pw_lock_acquire(&region_lock);
+    return mask;
 }
 
-void pw_regions_release(void)
+void pw_regions_release(uint64_t mask)
 {
     pw_lock_release(&region_lock);
+    pw_os_restore_signals(mask);
 }
 
 /* The tables of a region, one after the other with a guard page around each. */
@@ -118,11 +122,11 @@ struct pw_region *pw_region_create(uint32_t heap, enum pw_region_kind kind, uint
     void *base = pw_os_map_aligned(bytes, PW_SLOT_BYTES);
     if (base == NULL)
         return NULL;
-    pw_regions_acquire();
+    uint64_t mask = pw_regions_acquire();
     struct pw_region *region = claim_entry_locked();
     if (region == NULL || (uint64_t)base + bytes > (uint64_t)1 << PW_ADDRESS_BITS ||
         !map_tables(region, granules)) {
-        pw_regions_release();
+        pw_regions_release(mask);
         pw_os_unmap(base, bytes);
         return NULL;
     }
@@ -132,14 +136,14 @@ struct pw_region *pw_region_create(uint32_t heap, enum pw_region_kind kind, uint
     region->heap = heap;
     guard_ends(region);
     publish_locked(region, kind);
-    pw_regions_release();
+    pw_regions_release(mask);
     return region;
 }
 
 void pw_region_destroy(struct pw_region *region)
 {
     uint64_t bytes = (uint64_t)region->granules << region->shift;
-    pw_regions_acquire();
+    uint64_t mask = pw_regions_acquire();
     atomic_store_explicit(&region->kind, PW_REGION_NONE, memory_order_release);
     uint64_t first_slot = region->base >> PW_SLOT_SHIFT;
     for (uint64_t slot = 0; slot < bytes >> PW_SLOT_SHIFT; slot++)
@@ -147,7 +151,7 @@ void pw_region_destroy(struct pw_region *region)
     pw_os_unmap((void *)region->mapping, region->mapping_bytes);
     pw_os_unmap((void *)region->base, bytes);
     region->base = 0;
-    pw_regions_release();
+    pw_regions_release(mask);
 }
 
 void pw_region_mark_start(struct pw_region *region, uint32_t granule)

@@ -20,9 +20,12 @@ struct pw_region *pw_region_create(uint32_t heap, enum pw_region_kind kind, uint
 /* Give a region back, all of its blocks with it. */
 void pw_region_destroy(struct pw_region *region);
 
-/* For fork: the region lock is the last to be taken. */
-void pw_regions_acquire(void);
-void pw_regions_release(void);
+/*
+ * The region lock. Signals are blocked while it is held: a handler that allocates wants it too, for
+ * its own heaps have regions in the same table (front/reentry.c). Returns the mask for release.
+ */
+uint64_t pw_regions_acquire(void);
+void pw_regions_release(uint64_t mask);
 
 PW_INLINE uint32_t pw_region_index(const struct pw_region *region)
 {

@@ -115,13 +115,13 @@ uint64_t pw_heap_trim(void)
 struct pw_heap *pw_heap_open(void)
 {
     struct pw_heap *found = NULL;
-    pw_regions_acquire();
+    uint64_t mask = pw_regions_acquire();
     for (uint32_t i = 0; i < PW_MAX_HEAPS && found == NULL; i++)
         if (!pw_heaps[i].in_use)
             found = &pw_heaps[i];
     if (found != NULL)
         found->in_use = true;
-    pw_regions_release();
+    pw_regions_release(mask);
     return found;
 }
 
@@ -139,22 +139,25 @@ void pw_heap_close(struct pw_heap *heap)
     heap->dirty_pages = heap->live_pages = 0;
     heap->regions = heap->page_region_slots = 0;
     pw_heap_release(heap);
-    pw_regions_acquire();
+    uint64_t mask = pw_regions_acquire();
     heap->in_use = false;
-    pw_regions_release();
+    pw_regions_release(mask);
 }
+
+/* Of the forking thread, which holds the region lock meanwhile. */
+static uint64_t fork_mask;
 
 void pw_heap_before_fork(void)
 {
     for (uint32_t i = 0; i < PW_MAX_HEAPS; i++)
         pw_heap_acquire(&pw_heaps[i]);
-    pw_regions_acquire();
+    fork_mask = pw_regions_acquire();
 }
 
 void pw_heap_after_fork(bool is_child)
 {
     (void)is_child; /* the words are plain memory: the child's copies are held by it, and released alike */
-    pw_regions_release();
+    pw_regions_release(fork_mask);
     for (uint32_t i = PW_MAX_HEAPS; i > 0; i--)
         pw_heap_release(&pw_heaps[i - 1]);
 }

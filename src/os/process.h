@@ -28,6 +28,13 @@ char **pw_os_environment_all(void);
 /* True for a set-uid and the like: nothing of the environment is to be believed. */
 bool pw_os_is_secure(void);
 
+/*
+ * Block every signal of the calling thread (glibc's own two as well), and set the mask that this
+ * returned again: around locks that a handler which allocates might want.
+ */
+uint64_t pw_os_block_signals(void);
+void pw_os_restore_signals(uint64_t mask);
+
 uint32_t pw_os_process_id(void);
 /* The kernel's id of the calling thread. */
 uint32_t pw_os_thread_id(void);

@@ -1,6 +1,7 @@
 /* forks.c - children: of threaded programs, of their threads, with handlers, and by every other way. */
 #include "common.h"
 
+#include <dlfcn.h>
 #include <spawn.h>
 
 extern char **environ;
@@ -248,6 +249,38 @@ static void others(void)
     churn(1000, 5000, 3);
 }
 
+static void *load_until_stop(void *unused)
+{
+    while (!atomic_load(&stop)) {
+        void *library = dlopen("libm.so.6", RTLD_NOW | RTLD_LOCAL);
+        CHECK(library != NULL && dlclose(library) == 0);
+        atomic_fetch_add(&rounds, 1);
+    }
+    return unused;
+}
+
+/* The loader's lock may be another thread's when the child is made: malloc may not want it. */
+static void while_loading(void)
+{
+    pthread_t thread;
+    unsigned fine = 0;
+    make_blocks_in_a_thread();
+    CHECK(pthread_create(&thread, NULL, load_until_stop, NULL) == 0);
+    while (atomic_load(&rounds) < 10)
+        churn(10, 1000, 1);
+    for (unsigned i = 0; i < 100; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            be_a_child(i + 1);
+            _exit(0);
+        }
+        fine += ends_with_0(pid);
+    }
+    atomic_store(&stop, true);
+    CHECK(pthread_join(thread, NULL) == 0);
+    (void)printf("%u of 100 children of a program that loads libraries ended with 0\n", fine);
+}
+
 /* _Fork runs no handlers: fine in a program with one thread. */
 static void without_handlers(void)
 {
@@ -266,6 +299,7 @@ int main(int argc, char **argv)
     static const struct mode modes[] = {
         {"loop", loop},         {"from_threads", from_threads}, {"generations", generations},
         {"handlers", handlers}, {"others", others},             {"without_handlers", without_handlers},
+        {"while_loading", while_loading},
     };
     return RUN_MODE(argc, argv, modes);
 }

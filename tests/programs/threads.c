@@ -293,6 +293,22 @@ static void leave(void)
     (void)printf("main returns\n");
 }
 
+static void *outlive_main(void *main_thread)
+{
+    (void)join((pthread_t)(uintptr_t)main_thread);
+    churn(2000, 5000, 3);
+    (void)printf("a thread outlived main\n");
+    return NULL;
+}
+
+static void main_first(void)
+{
+    pthread_t other = start(outlive_main, (void *)(uintptr_t)pthread_self());
+    CHECK(pthread_detach(other) == 0);
+    note_free(note_new(100, 1));
+    pthread_exit(NULL);
+}
+
 static void leave_by_abort(void)
 {
     start_forever();
@@ -307,6 +323,7 @@ int main(int argc, char **argv)
         {"come_and_go", come_and_go}, {"cache", cache},     {"cross", cross},
         {"keys", keys_run},           {"cancel", cancel},   {"small_stack", small_stack},
         {"together", together},       {"leave", leave},     {"leave_by_abort", leave_by_abort},
+        {"main_first", main_first},
     };
     return RUN_MODE(argc, argv, modes);
 }

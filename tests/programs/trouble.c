@@ -173,6 +173,24 @@ static void in_atexit(void)
     CHECK(atexit(at_exit_handler) == 0);
 }
 
+/* Where there is neither /proc nor a helper program. */
+static void in_chroot(void)
+{
+    char place[] = "/tmp/pwheap-chroot-XXXXXX";
+    CHECK(mkdtemp(place) != NULL && chdir(place) == 0 && rmdir(place) == 0);
+    if (chroot(".") != 0)
+        _exit(77);
+    free_twice(100);
+}
+
+/* Where no descriptor and no process can be had, for a helper program or a log. */
+static void in_straits(void)
+{
+    const struct rlimit three = {3, 3}, none = {0, 0};
+    CHECK(setrlimit(RLIMIT_NOFILE, &three) == 0 && setrlimit(RLIMIT_NPROC, &none) == 0);
+    free_twice(100);
+}
+
 /* A bug that nobody frees: found by the last look. */
 static void left_behind(void)
 {
@@ -237,6 +255,8 @@ int main(int argc, char **argv)
         {"in_child", in_child},
         {"in_tls_destructor", in_tls_destructor},
         {"in_atexit", in_atexit},
+        {"in_chroot", in_chroot},
+        {"in_straits", in_straits},
         {"left_behind", left_behind},
         {"left_behind_by_abort", left_behind_by_abort},
         {"leave_3", leave_3},
