@@ -17,6 +17,12 @@ void *heapdump_grow(void *old, size_t count, size_t size)
     return new;
 }
 
+char *heapdump_copy(const char *str)
+{
+    size_t bytes = strlen(str) + 1;
+    return memcpy(heapdump_grow(NULL, bytes, 1), str, bytes);
+}
+
 struct span span_of(const char *str)
 {
     return (struct span){str, strlen(str)};

@@ -38,7 +38,14 @@ void bytes_unsigned(struct bytes *bytes, uint64_t value);
 void bytes_clear(struct bytes *bytes);
 void bytes_free(struct bytes *bytes);
 
+static inline uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* malloc, realloc that don't fail. */
 void *heapdump_grow(void *old, size_t count, size_t size);
+/* A copy of a string. */
+char *heapdump_copy(const char *str);
 
 #endif

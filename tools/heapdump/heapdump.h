@@ -24,6 +24,7 @@ struct command {
     int (*run)(int argc, char **argv);
 };
 
+int summary_command(int argc, char **argv);
 int symbolize_command(int argc, char **argv);
 
 #endif

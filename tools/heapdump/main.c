@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 static const struct command commands[] = {
+    {"summary", "what a heap holds, on one screen", summary_command},
     {"symbolize", "a filter: a report on stdin gets functions, files and lines", symbolize_command},
 };
 

@@ -1,0 +1,54 @@
+/*
+ * command_line.h - what the commands that look into a target have in common: the options -e,
+ * --debuginfo-path, --strip-path-prefix, --no-demangle and --json, numbers with units, the output's end.
+ */
+#ifndef PW_HEAPDUMP_COMMAND_LINE_H
+#define PW_HEAPDUMP_COMMAND_LINE_H
+
+#include "source_text.h"
+#include "target.h"
+
+#include <argp.h>
+#include <stdio.h>
+
+struct command_line {
+    const char *name; /* of the target: the command sets it */
+    struct target_options target;
+    struct source_style style;
+    bool is_json;
+};
+
+/*
+ * For `children` of a command's struct argp. The command's parser gives it its struct command_line on
+ * ARGP_KEY_INIT: state->child_inputs[0] = &line, which command_line_init has filled.
+ */
+extern const struct argp command_line_argp;
+struct command_line command_line_init(void);
+
+/* For a command's parser: `arg` is the target; a second one, or none, is an error. */
+error_t command_line_take_target(struct command_line *line, int key, char *arg, struct argp_state *state);
+
+/* Keys of the commands' own options start here. */
+enum { COMMAND_KEY_FIRST = 512 };
+
+/*
+ * A number of bytes: 4096, 0x1000, 4K, 4KiB, 1M, 2G. False: it is none.
+ */
+bool parse_bytes(const char *text, uint64_t *bytes);
+/* "MIN-MAX", "MIN-", "-MAX" or one number, each as parse_bytes takes it. */
+bool parse_range(const char *text, uint64_t *least_value, uint64_t *most_value);
+/* An address: hexadecimal, with or without 0x. */
+bool parse_address(const char *text, uint64_t *address);
+
+/* Room for a number of bytes as people read it: "1.5 MiB". */
+enum { BYTES_TEXT = 24 };
+const char *bytes_text(char text[BYTES_TEXT], uint64_t bytes);
+/* A count with thin groups: "1,234,567". */
+const char *count_text(char text[2 * BYTES_TEXT], uint64_t count);
+
+/* Flush stdout: `status`, or HEAPDUMP_UNREADABLE with a message when it can't be written. */
+int finish_output(int status);
+/* Columns of the terminal that stdout is, 0: it is none. */
+unsigned terminal_columns(void);
+
+#endif

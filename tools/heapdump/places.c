@@ -1,0 +1,290 @@
+/*
+ * places.c - see places.h. An open-addressing table by pc; spots and their strings live in chunks that
+ * are given back together.
+ */
+#include "places.h"
+
+#include "demangle.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK_BYTES = 1 << 16, FIRST_CAPACITY = 1024 };
+
+struct chunk {
+    struct chunk *next;
+    size_t used;
+    size_t size;
+    char bytes[];
+};
+
+struct places {
+    struct target *target;
+    struct source_style style;
+    struct chunk *chunks;
+    struct spot **table;
+    size_t capacity; /* a power of two */
+    size_t count;
+    struct bytes path;
+    struct bytes text;
+};
+
+/* ---- memory ---- */
+
+static void *take(struct places *places, size_t bytes)
+{
+    bytes = PW_ALIGN_UP(bytes, (size_t)16);
+    struct chunk *chunk = places->chunks;
+    if (chunk == NULL || chunk->size - chunk->used < bytes) {
+        size_t size = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
+        chunk = heapdump_grow(NULL, sizeof *chunk + size, 1);
+        *chunk = (struct chunk){.next = places->chunks, .size = size};
+        places->chunks = chunk;
+    }
+    void *taken = chunk->bytes + chunk->used;
+    chunk->used += bytes;
+    return taken;
+}
+
+static const char *keep(struct places *places, const char *str)
+{
+    size_t bytes = strlen(str) + 1;
+    return memcpy(take(places, bytes), str, bytes);
+}
+
+struct places *places_open(struct target *target, const struct source_style *style)
+{
+    struct places *places = heapdump_grow(NULL, 1, sizeof *places);
+    *places = (struct places){.target = target, .style = *style, .capacity = FIRST_CAPACITY};
+    places->table = heapdump_grow(NULL, FIRST_CAPACITY, sizeof *places->table);
+    memset(places->table, 0, FIRST_CAPACITY * sizeof *places->table);
+    return places;
+}
+
+void places_close(struct places *places)
+{
+    while (places->chunks != NULL) {
+        struct chunk *chunk = places->chunks;
+        places->chunks = chunk->next;
+        free(chunk);
+    }
+    demangle_close();
+    bytes_free(&places->path);
+    bytes_free(&places->text);
+    free(places->table);
+    free(places);
+}
+
+/* ---- the table ---- */
+
+static size_t slot_of(const struct places *places, uint64_t pc)
+{
+    size_t slot = (size_t)(pc * 0x9E3779B97F4A7C15u >> 20) & (places->capacity - 1);
+    while (places->table[slot] != NULL && places->table[slot]->pc != pc)
+        slot = (slot + 1) & (places->capacity - 1);
+    return slot;
+}
+
+static void grow(struct places *places)
+{
+    struct spot **old = places->table;
+    size_t old_capacity = places->capacity;
+    places->capacity *= 2;
+    places->table = heapdump_grow(NULL, places->capacity, sizeof *places->table);
+    memset(places->table, 0, places->capacity * sizeof *places->table);
+    for (size_t i = 0; i < old_capacity; i++)
+        if (old[i] != NULL)
+            places->table[slot_of(places, old[i]->pc)] = old[i];
+    free(old);
+}
+
+static bool is_runtime(const struct pw_module *module)
+{
+    static const char *const names[] = {"libc.so",  "libc-",      "libstdc++.so", "libc++.so",   "libpthread",
+                                        "ld-linux", "ld-2",       "libgcc_s",     "libpwheap.so"};
+    const char *slash = module != NULL ? strrchr(module->path, '/') : NULL;
+    for (size_t i = 0; slash != NULL && i < PW_ARRAY_SIZE(names); i++)
+        if (strncmp(slash + 1, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
+static void set_place(struct places *places, struct place *place, const struct source_frame *frame)
+{
+    const char *function = source_function(&places->style, frame);
+    *place = (struct place){.line = frame->line, .column = frame->column};
+    place->function = function != NULL ? keep(places, function) : NULL;
+    if (frame->file != NULL) {
+        source_path(&places->style, frame, &places->path);
+        place->file = keep(places, places->path.data);
+    }
+}
+
+static struct spot *make_spot(struct places *places, uint64_t pc)
+{
+    struct source_frame frames[SYMBOLS_FRAMES];
+    size_t count = target_locate(places->target, pc, frames);
+    struct spot *spot = take(places, sizeof *spot);
+    struct place *made = take(places, (count > 0 ? count : 1) * sizeof *made);
+    *made = (struct place){0};
+    for (size_t i = 0; i < count; i++)
+        set_place(places, &made[i], &frames[i]);
+    const struct pw_module *module = target_find_module(places->target, pc);
+    *spot = (struct spot){.pc = pc, .module = module, .is_runtime = is_runtime(module),
+                          .place_count = count > 0 ? count : 1, .places = made};
+    return spot;
+}
+
+const struct spot *places_spot(struct places *places, uint64_t pc)
+{
+    size_t slot = slot_of(places, pc);
+    if (places->table[slot] != NULL)
+        return places->table[slot];
+    if (++places->count > places->capacity / 2)
+        grow(places);
+    struct spot *spot = make_spot(places, pc);
+    places->table[slot_of(places, pc)] = spot;
+    return spot;
+}
+
+const struct spot *places_call(struct places *places, uint64_t return_address)
+{
+    return places_spot(places, return_address != 0 ? return_address - 1 : 0);
+}
+
+size_t places_site(struct places *places, const uint64_t *frames, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!places_call(places, frames[i])->is_runtime)
+            return i;
+    return 0;
+}
+
+/* ---- writing ---- */
+
+static const char *basename_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+static void append_hex(struct bytes *text, uint64_t value)
+{
+    char digits[24];
+    snprintf(digits, sizeof digits, "0x%" PRIx64, value);
+    bytes_str(text, digits);
+}
+
+const char *places_site_text(struct places *places, uint32_t stack)
+{
+    uint64_t frames[PW_MAX_FRAMES];
+    size_t count = target_stack(places->target, stack, frames);
+    struct bytes *text = &places->text;
+    bytes_clear(text);
+    if (count == 0)
+        return "?";
+    const struct spot *spot = places_call(places, frames[places_site(places, frames, count)]);
+    const struct place *place = &spot->places[0];
+    bytes_str(text, place->function != NULL ? place->function : "");
+    if (place->file != NULL) {
+        bytes_char(text, ' ');
+        bytes_str(text, basename_of(place->file));
+        bytes_char(text, ':');
+        bytes_unsigned(text, place->line);
+    } else if (spot->module != NULL) {
+        bytes_str(text, text->length != 0 ? " (" : "(");
+        bytes_str(text, basename_of(spot->module->path));
+        bytes_char(text, '+');
+        append_hex(text, spot->pc - spot->module->bias);
+        bytes_char(text, ')');
+    } else if (text->length == 0) {
+        append_hex(text, spot->pc);
+    }
+    return text->data;
+}
+
+static void write_where(FILE *out, const struct spot *spot, const struct place *place)
+{
+    if (place->file != NULL) {
+        fprintf(out, " %s", place->file);
+        if (place->line != 0)
+            fprintf(out, ":%u", place->line);
+        if (place->column != 0)
+            fprintf(out, ":%u", place->column);
+        return;
+    }
+    if (spot->module == NULL) {
+        fputs(" (<unknown module>)", out);
+        return;
+    }
+    fprintf(out, " (%s+0x%" PRIx64 ")", spot->module->path, spot->pc - spot->module->bias);
+    if (spot->module->build_id_len != 0)
+        fputs(" (BuildId: ", out);
+    for (uint32_t i = 0; i < spot->module->build_id_len; i++)
+        fprintf(out, "%02x", spot->module->build_id[i]);
+    if (spot->module->build_id_len != 0)
+        fputc(')', out);
+}
+
+void places_write(struct places *places, FILE *out, const uint64_t *frames, size_t count, size_t most)
+{
+    size_t number = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct spot *spot = places_call(places, frames[i]);
+        for (size_t k = 0; k < spot->place_count && number < most; k++, number++) {
+            const struct place *place = &spot->places[k];
+            fprintf(out, "    #%zu 0x%012" PRIx64, number, spot->pc);
+            if (place->function != NULL)
+                fprintf(out, " in %s", place->function);
+            write_where(out, spot, place);
+            fputc('\n', out);
+        }
+    }
+}
+
+void places_write_stack(struct places *places, FILE *out, uint32_t stack, size_t most)
+{
+    uint64_t frames[PW_MAX_FRAMES];
+    places_write(places, out, frames, target_stack(places->target, stack, frames), most);
+}
+
+static void place_json(struct json *json, const struct spot *spot, const struct place *place)
+{
+    const struct pw_module *module = spot->module;
+    char build_id[2 * PW_BUILD_ID_BYTES + 1] = "";
+    json_object(json, NULL);
+    json_address(json, "pc", spot->pc);
+    json_string(json, "module", module != NULL ? module->path : NULL);
+    for (uint32_t i = 0; module != NULL && i < module->build_id_len; i++)
+        snprintf(build_id + 2 * i, 3, "%02x", module->build_id[i]);
+    json_string(json, "build_id", build_id[0] != '\0' ? build_id : NULL);
+    if (module != NULL)
+        json_address(json, "offset", spot->pc - module->bias);
+    else
+        json_null(json, "offset");
+    json_string(json, "function", place->function);
+    json_string(json, "file", place->file);
+    if (place->line != 0)
+        json_number(json, "line", place->line);
+    else
+        json_null(json, "line");
+    if (place->column != 0)
+        json_number(json, "column", place->column);
+    else
+        json_null(json, "column");
+    json_object_end(json);
+}
+
+void places_json(struct places *places, struct json *json, const char *name, uint32_t stack)
+{
+    uint64_t frames[PW_MAX_FRAMES];
+    size_t count = target_stack(places->target, stack, frames);
+    json_array(json, name);
+    for (size_t i = 0; i < count; i++) {
+        const struct spot *spot = places_call(places, frames[i]);
+        for (size_t k = 0; k < spot->place_count; k++)
+            place_json(json, spot, &spot->places[k]);
+    }
+    json_array_end(json);
+}

@@ -1,0 +1,135 @@
+/* proc_files.c - see proc_files.h */
+#include "proc_files.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static FILE *open_file(pid_t pid, const char *file)
+{
+    char path[128];
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
+    return fopen(path, "re");
+}
+
+bool proc_is_dead(pid_t pid, pid_t tid)
+{
+    char file[64], line[512] = "";
+    snprintf(file, sizeof file, "task/%d/stat", tid);
+    FILE *stream = open_file(pid, file);
+    if (stream == NULL)
+        return true;
+    size_t got = fread(line, 1, sizeof line - 1, stream);
+    fclose(stream);
+    line[got] = '\0';
+    /* "TID (NAME) STATE …": the name may hold anything, also parentheses. */
+    const char *end = strrchr(line, ')');
+    return end == NULL || strchr("ZX", end[1] == ' ' ? end[2] : 'X') != NULL;
+}
+
+pid_t proc_tracer(pid_t pid)
+{
+    char line[256];
+    int tracer = 0;
+    FILE *stream = open_file(pid, "status");
+    while (stream != NULL && fgets(line, sizeof line, stream) != NULL)
+        if (sscanf(line, "TracerPid: %d", &tracer) == 1)
+            break;
+    if (stream != NULL)
+        fclose(stream);
+    return tracer;
+}
+
+void proc_thread_name(pid_t pid, pid_t tid, char *name, size_t size)
+{
+    char file[64];
+    snprintf(file, sizeof file, "task/%d/comm", tid);
+    FILE *stream = open_file(pid, file);
+    name[0] = '\0';
+    if (stream == NULL)
+        return;
+    size_t got = fread(name, 1, size - 1, stream);
+    fclose(stream);
+    name[got] = '\0';
+    name[strcspn(name, "\n")] = '\0';
+}
+
+char *proc_program(pid_t pid)
+{
+    char path[64], target[TARGET_MAX_STRING];
+    snprintf(path, sizeof path, "/proc/%d/exe", pid);
+    ssize_t length = readlink(path, target, sizeof target - 1);
+    target[length > 0 ? length : 0] = '\0';
+    return heapdump_copy(target);
+}
+
+uint16_t proc_machine(pid_t pid)
+{
+    Elf64_Ehdr header;
+    FILE *stream = open_file(pid, "exe");
+    if (stream == NULL)
+        return EM_NONE;
+    bool is_read = fread(&header, sizeof header, 1, stream) == 1;
+    fclose(stream);
+    return is_read && header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_ident[EI_DATA] == ELFDATA2LSB
+               ? header.e_machine
+               : EM_NONE;
+}
+
+/* What is mapped from a device may be its registers; these two are memory. */
+static bool is_device(const char *path)
+{
+    return strncmp(path, "/dev/", 5) == 0 && strncmp(path, "/dev/shm/", 9) != 0 &&
+           strncmp(path, "/dev/zero", 9) != 0;
+}
+
+/* The kernel writes "\012" for a newline in a path. */
+static void unescape(char *path)
+{
+    char *to = path;
+    for (const char *from = path; *from != '\0'; to++) {
+        bool is_newline = strncmp(from, "\\012", 4) == 0;
+        *to = is_newline ? '\n' : *from;
+        from += is_newline ? 4 : 1;
+    }
+    *to = '\0';
+}
+
+static void add_line(struct target *target, char *line)
+{
+    struct target_segment segment = {0};
+    unsigned long start, end, offset, inode;
+    char access[5];
+    int name = 0;
+    line[strcspn(line, "\n")] = '\0';
+    if (sscanf(line, "%lx-%lx %4s %lx %*x:%*x %lu %n", &start, &end, access, &offset, &inode, &name) < 5)
+        return;
+    unescape(line + name);
+    segment.start = start;
+    segment.end = end;
+    segment.offset = offset;
+    segment.access = (uint8_t)((access[0] == 'r' ? TARGET_READ : 0) | (access[1] == 'w' ? TARGET_WRITE : 0) |
+                               (access[2] == 'x' ? TARGET_EXECUTE : 0));
+    segment.is_shared = access[3] == 's';
+    /* ptrace reads what the program may not; only the kernel's own pages and devices' are no memory. */
+    segment.is_readable = strcmp(line + name, "[vvar]") != 0 && strcmp(line + name, "[vsyscall]") != 0 &&
+                          !is_device(line + name);
+    segment.path = line + name;
+    target_add_segment(target, &segment);
+}
+
+void proc_segments(struct target *target, pid_t pid)
+{
+    char *line = NULL;
+    size_t size = 0;
+    FILE *stream = open_file(pid, "maps");
+    while (stream != NULL && getline(&line, &size, stream) > 0)
+        add_line(target, line);
+    free(line);
+    if (stream != NULL)
+        fclose(stream);
+    target_sort_segments(target);
+}

@@ -1,0 +1,34 @@
+/*
+ * sites.h - what blocks took, summed up by the stack that allocated them (a depot id; 0: not known).
+ */
+#ifndef PW_HEAPDUMP_SITES_H
+#define PW_HEAPDUMP_SITES_H
+
+#include "places.h"
+
+struct site {
+    uint32_t stack;
+    uint64_t blocks;
+    uint64_t bytes; /* as requested */
+};
+
+struct sites {
+    struct site *table; /* open addressing, by stack; blocks 0: free */
+    size_t capacity;
+    size_t count;
+    uint64_t blocks; /* of all */
+    uint64_t bytes;
+};
+
+void sites_add(struct sites *sites, uint32_t stack, uint64_t blocks, uint64_t bytes);
+/* NULL: no block of it was added. */
+const struct site *sites_find(const struct sites *sites, uint32_t stack);
+void sites_free(struct sites *sites);
+
+/*
+ * Make it a plain array, the largest first: table[0] to table[count - 1]. Nothing can be added or found
+ * afterwards.
+ */
+void sites_sort(struct sites *sites, bool by_blocks);
+
+#endif

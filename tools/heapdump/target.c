@@ -1,0 +1,342 @@
+/* target.c - open and close, the image over the memory. See target.h. */
+#include "target_parts.h"
+
+#include "heapdump.h"
+#include "message.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- parts that both kinds fill in ---- */
+
+void target_add_segment(struct target *target, const struct target_segment *segment)
+{
+    if (target->segment_count == TARGET_MAX_SEGMENTS || segment->start >= segment->end)
+        return;
+    if (target->segment_count == target->segment_capacity) {
+        target->segment_capacity = target->segment_capacity * 2 + 64;
+        target->segments =
+            heapdump_grow(target->segments, target->segment_capacity, sizeof *target->segments);
+    }
+    struct target_segment *added = &target->segments[target->segment_count++];
+    *added = *segment;
+    added->path = heapdump_copy(segment->path);
+}
+
+struct target_thread *target_add_thread(struct target *target, uint32_t tid)
+{
+    if (target->thread_count == TARGET_MAX_THREADS)
+        return NULL;
+    if (target->thread_count == target->thread_capacity) {
+        target->thread_capacity = target->thread_capacity * 2 + 16;
+        target->threads =
+            heapdump_grow(target->threads, target->thread_capacity, sizeof *target->threads);
+    }
+    struct target_thread *added = &target->threads[target->thread_count++];
+    *added = (struct target_thread){.tid = tid};
+    return added;
+}
+
+static int compare_segments(const void *left, const void *right)
+{
+    const struct target_segment *a = left, *b = right;
+    return (a->start > b->start) - (a->start < b->start);
+}
+
+void target_sort_segments(struct target *target)
+{
+    size_t kept = 0;
+    if (target->segment_count > 1)
+        qsort(target->segments, target->segment_count, sizeof *target->segments, compare_segments);
+    for (size_t i = 0; i < target->segment_count; i++) {
+        struct target_segment segment = target->segments[i];
+        uint64_t free_from = kept > 0 ? target->segments[kept - 1].end : 0;
+        if (segment.end <= free_from) {
+            free((char *)(uintptr_t)segment.path);
+            continue;
+        }
+        if (segment.start < free_from) {
+            segment.offset += free_from - segment.start;
+            segment.start = free_from;
+        }
+        target->segments[kept++] = segment;
+    }
+    target->segment_count = kept;
+}
+
+/* Where pc, sp and the thread pointer are among the words of NT_PRSTATUS. */
+static void name_registers(const struct target *target, struct target_thread *thread)
+{
+    enum { X86_IP = 16, X86_SP = 19, X86_FS_BASE = 21, ARM_SP = 31, ARM_PC = 32 };
+    bool is_x86 = target->machine == EM_X86_64, is_arm = target->machine == EM_AARCH64;
+    if (thread->word_count <= ARM_PC && !(is_x86 && thread->word_count > X86_FS_BASE))
+        return;
+    if (is_x86) {
+        thread->pc = thread->words[X86_IP];
+        thread->sp = thread->words[X86_SP];
+        thread->thread_pointer = thread->words[X86_FS_BASE];
+    } else if (is_arm) {
+        thread->pc = thread->words[ARM_PC];
+        thread->sp = thread->words[ARM_SP];
+    }
+}
+
+void target_add_registers(struct target *target, struct target_thread *thread, const void *registers,
+                          size_t bytes)
+{
+    size_t words = bytes / sizeof(uint64_t), before = thread->word_count;
+    if (words == 0)
+        return;
+    uint64_t *grown = heapdump_grow((void *)(uintptr_t)thread->words, before + words, sizeof *grown);
+    memcpy(grown + before, registers, words * sizeof *grown);
+    thread->words = grown;
+    thread->word_count = before + words;
+    if (before == 0)
+        name_registers(target, thread);
+}
+
+/* ---- open and close ---- */
+
+static bool is_number(const char *name, uint32_t *pid)
+{
+    char *end;
+    errno = 0;
+    unsigned long value = strtoul(name, &end, 10);
+    *pid = (uint32_t)value;
+    return name[0] >= '1' && name[0] <= '9' && *end == '\0' && errno == 0 && value <= INT32_MAX;
+}
+
+static bool open_core(struct target *target)
+{
+    struct stat status;
+    int fd = open(target->name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &status) != 0) {
+        message("can't open %s: %s", target->name, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    if (!S_ISREG(status.st_mode)) {
+        message("%s is no regular file: a core is to be read here and there", target->name);
+        close(fd);
+        return false;
+    }
+    return target_core_open(target, fd);
+}
+
+/* A file that is named like a number is a core only when there is no such process: write ./123 then. */
+static bool open_kind(struct target *target)
+{
+    uint32_t pid;
+    return is_number(target->name, &pid) ? target_live_open(target, pid) : open_core(target);
+}
+
+struct target *target_open(const char *name, const struct target_options *options)
+{
+    struct target *target = heapdump_grow(NULL, 1, sizeof *target);
+    *target = (struct target){.name = name};
+    target->program = heapdump_copy("");
+    if (options != NULL)
+        target->options = *options;
+    if (open_kind(target) && (target_root_find(target) || target->options.needs_no_heap))
+        return target;
+    target_close(target);
+    return NULL;
+}
+
+void target_close(struct target *target)
+{
+    if (target == NULL)
+        return;
+    target_code_close(target);
+    memory_close(target->memory);
+    target_live_close(target);
+    target_core_close(target);
+    for (size_t i = 0; i < target->segment_count; i++)
+        free((char *)(uintptr_t)target->segments[i].path);
+    for (size_t i = 0; i < target->thread_count; i++)
+        free((void *)(uintptr_t)target->threads[i].words);
+    free(target->segments);
+    free(target->threads);
+    free(target->program);
+    free(target);
+}
+
+/* ---- what it is ---- */
+
+bool target_is_live(const struct target *target)
+{
+    return target->live != NULL;
+}
+
+uint32_t target_pid(const struct target *target)
+{
+    return target->pid;
+}
+
+const char *target_program(const struct target *target)
+{
+    return target->program;
+}
+
+uint16_t target_machine(const struct target *target)
+{
+    return target->machine;
+}
+
+uint64_t target_stopped_ns(const struct target *target)
+{
+    return target_live_stopped_ns(target);
+}
+
+const struct pw_image *target_image(const struct target *target)
+{
+    return target->image.view != NULL ? &target->image : NULL;
+}
+
+uint64_t target_root_address(const struct target *target)
+{
+    return target->root_address;
+}
+
+bool target_read(struct target *target, uint64_t address, void *to, size_t bytes)
+{
+    return memory_read(target->memory, address, to, bytes);
+}
+
+size_t target_read_some(struct target *target, uint64_t address, void *to, size_t bytes)
+{
+    return memory_read_some(target->memory, address, to, bytes);
+}
+
+size_t target_segments(const struct target *target, const struct target_segment **segments)
+{
+    *segments = target->segments;
+    return target->segment_count;
+}
+
+const struct target_segment *target_find_segment(const struct target *target, uint64_t address)
+{
+    size_t low = 0, high = target->segment_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (target->segments[middle].start <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 && address < target->segments[low - 1].end ? &target->segments[low - 1] : NULL;
+}
+
+size_t target_threads(const struct target *target, const struct target_thread **threads)
+{
+    *threads = target->threads;
+    return target->thread_count;
+}
+
+const char *target_thread_name(struct target *target, uint32_t ordinal)
+{
+    struct pw_thread_image thread;
+    uint32_t count = atomic_load_explicit(&target->root.thread_count, memory_order_relaxed);
+    target->thread_name[0] = '\0';
+    if (ordinal < count &&
+        target_read(target, target->root.threads + (uint64_t)ordinal * sizeof thread, &thread, sizeof thread))
+        memcpy(target->thread_name, thread.name, sizeof thread.name);
+    return target->thread_name;
+}
+
+size_t target_stack(struct target *target, uint32_t id, uint64_t frames[PW_MAX_FRAMES])
+{
+    struct pw_stack stack;
+    uint64_t chunk = 0, index = id >> PW_DEPOT_CHUNK_UNITS_SHIFT;
+    uint64_t offset = (uint64_t)(id & ((1u << PW_DEPOT_CHUNK_UNITS_SHIFT) - 1)) * 8;
+    if (id == 0 || index >= PW_DEPOT_MAX_CHUNKS ||
+        !target_read(target, target->root.depot + index * sizeof chunk, &chunk, sizeof chunk) ||
+        chunk == 0 || !target_read(target, chunk + offset, &stack, sizeof stack) ||
+        stack.count > PW_MAX_FRAMES ||
+        !target_read(target, chunk + offset + sizeof stack, frames, stack.count * sizeof *frames))
+        return 0;
+    return stack.count;
+}
+
+/* ---- letting a live process go ---- */
+
+void target_resume(struct target *target)
+{
+    target_live_resume(target);
+}
+
+/* Freeze the pages of [start, start + bytes) that are there. */
+static bool freeze_range(struct target *target, uint64_t start, uint64_t bytes, uint64_t *budget)
+{
+    static const uint64_t most_bytes = (uint64_t)1 << 40;
+    if (bytes == 0 || bytes > most_bytes || start > UINT64_MAX - bytes)
+        return bytes == 0;
+    uint64_t first = PW_ALIGN_DOWN(start, (uint64_t)MEMORY_PAGE_BYTES);
+    size_t pages = (size_t)((start + bytes - first + MEMORY_PAGE_BYTES - 1) / MEMORY_PAGE_BYTES);
+    uint8_t *is_present = malloc(pages);
+    bool is_known = is_present != NULL && target_live_present(target, first, pages, is_present);
+    bool is_done = memory_freeze(target->memory, start, start + bytes, is_known ? is_present : NULL, budget);
+    free(is_present);
+    return is_done;
+}
+
+static bool freeze_regions(struct target *target, uint64_t *budget)
+{
+    uint32_t count = atomic_load_explicit(&target->root.region_count, memory_order_relaxed);
+    for (uint32_t i = 1; i < count; i++) {
+        struct pw_region region;
+        if (pw_image_region(&target->image, i, &region) &&
+            !freeze_range(target, region.mapping, region.mapping_bytes, budget))
+            return false;
+    }
+    return true;
+}
+
+static bool freeze_depot(struct target *target, uint64_t *budget)
+{
+    uint64_t chunk;
+    if (!freeze_range(target, target->root.depot, sizeof(struct pw_depot_image), budget))
+        return false;
+    for (uint64_t i = 0; i < PW_DEPOT_MAX_CHUNKS; i++) {
+        if (!target_read(target, target->root.depot + i * sizeof chunk, &chunk, sizeof chunk) || chunk == 0)
+            break;
+        if (!freeze_range(target, chunk, (uint64_t)1 << PW_DEPOT_CHUNK_SHIFT, budget))
+            return false;
+    }
+    return true;
+}
+
+static bool freeze_tables(struct target *target, uint64_t *budget)
+{
+    const struct pw_root *root = &target->root;
+    return freeze_range(target, root->regions, (uint64_t)root->region_count * sizeof(struct pw_region), budget) &&
+           freeze_range(target, root->heaps, (uint64_t)root->heap_count * root->heap_stride, budget) &&
+           freeze_range(target, root->threads, (uint64_t)root->thread_count * sizeof(struct pw_thread_image),
+                        budget) &&
+           freeze_range(target, root->modules, (uint64_t)root->module_count * sizeof(struct pw_module), budget) &&
+           freeze_depot(target, budget) && freeze_regions(target, budget);
+}
+
+/* Half of what the machine could give without swapping. */
+static uint64_t freeze_budget(void)
+{
+    uint64_t available = (uint64_t)sysconf(_SC_AVPHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    return available / 2;
+}
+
+void target_freeze(struct target *target)
+{
+    if (target->live == NULL || target->image.view == NULL)
+        return;
+    uint64_t budget = freeze_budget();
+    bool is_whole = freeze_tables(target, &budget);
+    memory_freeze_done(target->memory);
+    if (is_whole)
+        target_live_resume(target);
+}
