@@ -12,7 +12,9 @@
 #include "diag/log_path.h"
 #include "diag/options_list.h"
 #include "image/layout.h"
+#include "os/memory.h"
 
+enum pw_side { PW_SIDE_BOTH, PW_SIDE_RIGHT, PW_SIDE_LEFT };
 enum pw_color { PW_COLOR_AUTO, PW_COLOR_ALWAYS, PW_COLOR_NEVER };
 enum pw_report_format { PW_REPORT_TEXT, PW_REPORT_JSON, PW_REPORT_ASAN };
 

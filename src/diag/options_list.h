@@ -29,7 +29,7 @@
 #define PW_OPTION_LIST(GROUP, BOOL, BYTE, INTEGER, SIZE, CHOICE, STRING)                           \
     GROUP("What is checked")                                                                       \
     CHOICE(level, enum pw_level, "off|fast|full|guard", (1, 1, 1, 1), FIXED,                       \
-           "How much is checked, and the defaults of the others; guard is taken as full so far.")  \
+           "How much is checked, and the defaults of the others.")                                \
     BOOL(alloc_dealloc_mismatch, (0, 1, 1, 1), LIVE,                                               \
          "Report what one family (malloc, new, new[]) allocated and another one frees.")           \
     BOOL(new_delete_type_mismatch, (0, 1, 1, 1), LIVE,                                             \
@@ -55,6 +55,23 @@
          "Freed memory kept out of use, or a quarter of the live bytes if that is more; 0: none.") \
     SIZE(thread_local_quarantine_size_kb, "KiB", (0, 0, 1024, 1024), 0, 1048576, FIXED,           \
          "Each thread's part of it, which flows into the common one; 0: none.")                    \
+    GROUP("Blocks on pages of their own")                                                          \
+    INTEGER(guard_site_blocks, "blocks", (0, 0, 4, 4), 0, 1048576, FIXED,                          \
+            "So many first blocks of every place that allocates get guard pages, at full.")        \
+    INTEGER(guard_sample_rate, "calls", (0, 0, 5000, 0), 0, UINT32_MAX / 2, FIXED,                 \
+            "Of so many allocations of a thread, on average one gets guard pages; 0: none.")       \
+    SIZE(guard_memory_mb, "MiB", (0, 0, 0, 0), 0, 134217728, FIXED,                                \
+         "The most memory of guarded blocks; 0: of what is free 1/2 (guard), 1/64 (full), 1/1024.") \
+    SIZE(guard_max_blocks, "blocks", (0, 0, 0, 0), 0, PW_UNLIMITED, FIXED,                         \
+         "The most guarded blocks at a time; 0: as many as the memory allows.")                    \
+    INTEGER(guard_quarantine_blocks, "blocks", (0, 65536, 262144, 1048576), 0, UINT32_MAX, FIXED,  \
+            "Freed guarded blocks, of each length, whose addresses stay out of use.")              \
+    CHOICE(guard_side, enum pw_side, "both|right|left", (0, 0, 0, 0), FIXED,                       \
+           "Which side of a guarded block is next to its guard page; both: chosen for each block.") \
+    BOOL(guard_perfect_align, (0, 0, 0, 0), FIXED,                                                 \
+         "Right-align guarded blocks to the byte: exact, but malloc(5) is no multiple of 16 then.") \
+    CHOICE(guard_pages, enum pw_os_guard_mode, "auto|mprotect|none", (0, 0, 0, 0), FIXED,          \
+           "How guard pages are made; auto: by MADV_GUARD_INSTALL where there is, else mprotect.") \
     GROUP("What happens on an error")                                                              \
     BOOL(halt_on_error, (1, 1, 1, 1), LIVE,                                                        \
          "End the program at the first error; else report each different one and go on.")          \

@@ -384,11 +384,8 @@ void pw_options_parse(struct pw_options *o, const struct pw_options_sources *sou
     struct parser p = {.options = o, .level = PW_LEVEL_FAST, .warn = warn, .context = context};
     pw_options_defaults(o, p.level);
     take_all(&p, sources, PASS_LEVEL);
-    enum pw_level level = p.level;
-    pw_options_defaults(o, level == PW_LEVEL_GUARD ? PW_LEVEL_FULL : level);
+    pw_options_defaults(o, p.level);
     take_all(&p, sources, PASS_VALUES);
     take_all(&p, sources, PASS_WARNINGS);
-    if (level == PW_LEVEL_GUARD && may_warn(&p))
-        warn(context, "level guard is not built yet; checking at full");
     warn_rest(&p);
 }

@@ -7,6 +7,7 @@
  *   pw_look_at_everything ─ pw_validate_all ┘
  */
 #include "front/entry.h"
+#include "front/guarded.h"
 #include "front/hot.h"
 #include "front/statistics.h"
 #include "os/process.h"
@@ -56,8 +57,10 @@ void pw_retire(struct pw_block block)
         uint32_t next = pw_image_next_start(&image, block.region, block.granule + 1);
         size = (next == 0 ? block.region->limit : next) - block.granule;
     }
-    pw_header_write(block.region, block.granule, PW_STATE_RETIRED,
-                    pw_header_fields(header).flags & ~PW_HEAP_ZEROED, 0, size);
+    struct pw_fields fields = pw_header_fields(header);
+    uint32_t flags = block.region->shift == PW_PAGE_SHIFT ? fields.flags : fields.flags & ~PW_HEAP_RIGHT;
+    pw_header_write(block.region, block.granule, PW_STATE_RETIRED, flags & ~PW_HEAP_ZEROED,
+                    pw_start_offset(flags, fields.slack), size);
 }
 
 void pw_found(struct pw_fault *fault, const struct pw_call *call)
@@ -114,6 +117,7 @@ bool pw_found_in_block(uint64_t address, const struct pw_call *call)
     if (!diagnose(block, &fault))
         return false;
     pw_found(&fault, call);
+    pw_guarded_accuse(&fault.block);
     if (block.region->shift == PW_GRANULE_SHIFT)
         mend_front(address);
     pw_retire(block);
@@ -144,6 +148,7 @@ static void report_found(void *context, const struct pw_fault *found)
 {
     struct look *look = context;
     struct pw_fault fault = *found;
+    pw_guarded_accuse(&fault.block);
     look->faults++;
     pw_found(&fault, &look->call);
 }

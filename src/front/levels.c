@@ -1,4 +1,5 @@
 /* levels.c - acquire and release at whatever level, and the slow halves of the fast ones. */
+#include "front/guarded.h"
 #include "front/hot.h"
 
 #include "trace/depot.h"
@@ -90,9 +91,8 @@ static struct pw_handle take_block(struct pw_cache *cache, uint32_t granules, si
 }
 
 static void *small_acquire(struct pw_cache *cache, size_t size, uint32_t granules, size_t align,
-                           bool zero, const struct pw_call *call)
+                           bool zero, uint32_t stack, const struct pw_call *call)
 {
-    uint32_t stack = pw_stack_of(cache, call);
     struct pw_handle handle = take_block(cache, granules, align, call);
     if (handle.header == NULL)
         return NULL;
@@ -116,17 +116,36 @@ static void *small_acquire(struct pw_cache *cache, size_t size, uint32_t granule
     return (void *)handle.address;
 }
 
+/* A block of the guard pool, whose fresh pages are zero; NULL: this one is to be as others are. */
+static void *guarded_acquire(struct pw_cache *cache, size_t size, size_t align, bool zero,
+                             uint32_t stack, const struct pw_call *call)
+{
+    void *block = pw_guarded_acquire(cache, size, align, stack, call);
+    if (block == NULL)
+        return NULL;
+    if (++cache->allocations == cache->chores_at)
+        pw_chores(cache, call);
+    if (!zero)
+        fill_new(block, size);
+    return block;
+}
+
 void *pw_acquire(struct pw_cache *cache, size_t size, size_t align, bool zero,
                  const struct pw_call *call)
 {
     uint64_t most = pw_options()->max_allocation_size_mb;
     if (size > PTRDIFF_MAX || (most != 0 && size >> 20 >= most && size > most << 20))
         return NULL;
+    uint32_t stack = pw_stack_of(cache, call);
+    if (pw_guards_are_on) {
+        void *guarded = guarded_acquire(cache, size, align, zero, stack, call);
+        if (guarded != NULL)
+            return guarded;
+    }
     uint64_t granules = pw_granules_for(size, (enum pw_level)cache->level);
     bool is_small = granules <= PW_HEAP_NUM_BINS && align <= PW_HEAP_LARGE_ALLOC_THRESHOLD;
     if (is_small)
-        return small_acquire(cache, size, (uint32_t)granules, align, zero, call);
-    uint32_t stack = pw_stack_of(cache, call);
+        return small_acquire(cache, size, (uint32_t)granules, align, zero, stack, call);
     void *block = pw_big_acquire(cache->heap, size, align, zero, cache->thread,
                                  cache->allocations + 1, stack, call);
     if (block == NULL)
@@ -204,7 +223,9 @@ void pw_release(struct pw_cache *cache, void *pointer, const struct pw_call *cal
         return;
     }
     struct pw_block block = pw_block_at(entry, handle.address);
-    if ((entry & PW_ENTRY_SHIFT_MASK) == PW_PAGE_SHIFT)
+    if ((entry & PW_ENTRY_SHIFT_MASK) == PW_PAGE_SHIFT && pw_is_guarded(block))
+        pw_guarded_release(cache, block, handle.word, call);
+    else if ((entry & PW_ENTRY_SHIFT_MASK) == PW_PAGE_SHIFT)
         pw_big_release(cache, block, handle.word, call);
     else if (cache->level >= PW_LEVEL_FULL)
         full_release(cache, &handle, block, call);

@@ -6,6 +6,7 @@
  * those that are only held with signals blocked: the region lock, and that of the heap that only this
  * file takes from. What is freed is claimed and put aside without any lock.
  */
+#include "front/guarded.h"
 #include "front/hot.h"
 #include "os/process.h"
 #include "trace/depot.h"
@@ -48,7 +49,11 @@ void pw_reentry_settle(void)
         if (block == NULL)
             continue;
         atomic_fetch_sub(&put_aside_count, 1);
-        pw_heap_free(block);
+        struct pw_block place = pw_heap_find((uint64_t)block);
+        if (pw_is_guarded(place))
+            pw_guarded_settle(place);
+        else
+            pw_heap_free(block);
     }
 }
 

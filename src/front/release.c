@@ -1,5 +1,6 @@
 /* release.c - what free, operator delete and realloc check before they give a block back. */
 #include "front/entry.h"
+#include "front/guarded.h"
 #include "front/hot.h"
 
 #include <errno.h>
@@ -94,7 +95,9 @@ static bool resize_in_place(struct pw_handle *handle, struct pw_block block, siz
     bool is_mapped = block.region->shift == PW_PAGE_SHIFT;
     if (!pw_enter(cache))
         return false;
-    bool done = is_mapped ? pw_big_resize(block, size) : resize_small(handle, block, size);
+    bool done = is_mapped && pw_is_guarded(block) ? pw_guarded_resize(block, size)
+                : is_mapped                       ? pw_big_resize(block, size)
+                                                  : resize_small(handle, block, size);
     pw_leave(cache);
     return done;
 }

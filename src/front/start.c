@@ -13,6 +13,7 @@
 #include "check/zone.h"
 #include "diag/log_path.h"
 #include "diag/report.h"
+#include "front/guarded.h"
 #include "front/state.h"
 #include "front/statistics.h"
 #include "os/memory.h"
@@ -103,7 +104,8 @@ static bool make_tables(void)
         !pw_cache_init((enum pw_level)pw_root.level, pw_os_map))
         return false;
     pw_heaps[pw_shared_heaps].blocks_signals = true; /* reentry.c's */
-    if (pw_root.level >= PW_LEVEL_FULL)
+    pw_guarded_start();
+    if (pw_root.level >= PW_LEVEL_FULL || pw_guards_are_on)
         (void)pw_depot_init();
     (void)pw_modules_init();
     pw_root.modules = (uint64_t)pw_modules_table();
@@ -180,9 +182,8 @@ __attribute__((constructor(101))) static void construct(void)
     tell_warnings();
     pw_threads_start();
     pw_fork_start();
-    if (pw_root.level >= PW_LEVEL_FULL) {
+    if (pw_root.level >= PW_LEVEL_FULL || pw_guards_are_on)
         pw_unwind_init();
-    }
     pw_modules_refresh();
     pw_can_unwind = true;
     pw_signals_start();

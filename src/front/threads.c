@@ -6,6 +6,7 @@
  * last one; what comes after that goes through reentry.c.
  */
 #include "check/quarantine.h"
+#include "front/guarded.h"
 #include "front/state.h"
 #include "os/process.h"
 #include "trace/unwind.h"
@@ -74,7 +75,8 @@ uint8_t pw_quick_of(enum pw_level level)
 {
     const struct pw_options *options = pw_options();
     bool is_plain = options->max_malloc_fill_size == 0 && options->validate_every == 0 &&
-                    options->max_allocation_size_mb == 0 && options->alloc_dealloc_mismatch;
+                    options->max_allocation_size_mb == 0 && options->alloc_dealloc_mismatch &&
+                    !pw_guards_are_on;
     if (level == PW_LEVEL_OFF && options->max_malloc_fill_size == 0 && options->validate_every == 0)
         return PW_QUICK_OFF;
     return level == PW_LEVEL_FAST && is_plain ? PW_QUICK_FAST : PW_QUICK_NONE;

@@ -2,6 +2,7 @@
  * uncached.c - blocks that do not go through a thread's cache: from a given heap, and back. For
  * reentry.c and for heap instances.
  */
+#include "front/guarded.h"
 #include "front/hot.h"
 
 static void *dress(void *block, size_t size, size_t align, bool zero, uint16_t thread,
@@ -55,6 +56,8 @@ bool pw_claim(void *pointer, const struct pw_call *call)
     }
     struct pw_block block = pw_block_at(entry, handle.address);
     bool is_mapped = block.region->shift == PW_PAGE_SHIFT;
+    if (is_mapped && pw_is_guarded(block))
+        return pw_guarded_claim(block, handle.word, call);
     if (!zone_holds(&handle, pw_block_requested(block, handle.word)) &&
         pw_found_in_block(handle.address, call))
         return false;

@@ -130,6 +130,13 @@ PW_INLINE uint64_t pw_block_address(struct pw_block block)
     return pw_region_address(block.region, block.granule);
 }
 
+/* The block's first byte: behind the start of its first page when it is right-aligned. */
+PW_INLINE uint64_t pw_block_start(struct pw_block block)
+{
+    struct pw_fields fields = pw_header_fields(pw_block_header(block));
+    return pw_block_address(block) + pw_start_offset(fields.flags, fields.slack);
+}
+
 PW_INLINE uint64_t pw_block_end(struct pw_block block)
 {
     return pw_region_address(block.region, block.granule + pw_block_header(block)->size);

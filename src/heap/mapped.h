@@ -38,11 +38,10 @@ PW_INLINE void pw_mapped_set_requested(struct pw_block block, uint64_t requested
 {
     struct pw_extension *extension = pw_block_extension(block);
     extension->requested = requested;
-    extension->check =
-        pw_extension_check(pw_root.seal_key, pw_block_address(block), requested);
+    extension->check = pw_extension_check(pw_root.seal_key, pw_block_start(block), requested);
 }
 
-/* Data bytes of a MAPPED block: all but its guard page. */
+/* Bytes from the start of a MAPPED block's first page to its guard page. */
 PW_INLINE uint64_t pw_mapped_capacity(struct pw_block block)
 {
     return ((uint64_t)pw_block_header(block)->size - 1) << PW_PAGE_SHIFT;

@@ -63,8 +63,8 @@ PW_INLINE void pw_header_write(const struct pw_region *region, uint32_t granule,
 {
     struct pw_header *header = pw_region_header(region, granule);
     header->size = size;
-    uint64_t word = pw_word_make(pw_root.seal_key, pw_region_address(region, granule), state, flags,
-                                 slack, size);
+    uint64_t address = pw_region_address(region, granule) + pw_start_offset(flags, slack);
+    uint64_t word = pw_word_make(pw_root.seal_key, address, state, flags, slack, size);
     atomic_store_explicit(&header->word, word, memory_order_release);
 }
 
@@ -77,9 +77,11 @@ PW_INLINE struct pw_fields pw_header_fields(const struct pw_header *header)
 PW_INLINE bool pw_header_is_sealed(const struct pw_region *region, uint32_t granule)
 {
     struct pw_header *header = pw_region_header(region, granule);
-    return pw_word_is_sealed(pw_root.seal_key, pw_region_address(region, granule),
-                             atomic_load_explicit(&header->word, memory_order_acquire),
-                             header->size);
+    uint64_t word = atomic_load_explicit(&header->word, memory_order_acquire);
+    struct pw_fields fields = pw_word_fields(word);
+    uint64_t address =
+        pw_region_address(region, granule) + pw_start_offset(fields.flags, fields.slack);
+    return pw_word_is_sealed(pw_root.seal_key, address, word, header->size);
 }
 
 /* Mark that a block starts at `granule`, or that none does any more (its header becomes void). */

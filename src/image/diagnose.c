@@ -99,6 +99,8 @@ static unsigned plan_ranges(const struct pw_image *image, const struct pw_block_
     if (root->level == PW_LEVEL_OFF || info->state == PW_STATE_PENDING ||
         info->state == PW_STATE_RETIRED)
         return 0;
+    if (is_mapped && info->size == 0)
+        return 0; /* of the guard pool, and has no page to look at */
     if (info->state == PW_STATE_LIVE) {
         uint64_t zone = info->address + info->size;
         uint64_t bytes = end - zone;
@@ -107,6 +109,9 @@ static unsigned plan_ranges(const struct pw_image *image, const struct pw_block_
         ranges[count++] = (struct range){zone, bytes, true, 0};
         if (!is_mapped && root->level == PW_LEVEL_FAST && end - zone > PW_TAIL_BYTES)
             ranges[count++] = (struct range){body_end, PW_TAIL_BYTES, true, 0};
+        uint64_t page = PW_ALIGN_DOWN(info->address, PW_PAGE_BYTES);
+        if ((info->flags & PW_HEAP_RIGHT) != 0 && is_mapped && page < info->address)
+            ranges[count++] = (struct range){page, info->address - page, true, 0};
         return count;
     }
     bool is_zeroed = (info->flags & PW_HEAP_ZEROED) != 0;
@@ -149,7 +154,9 @@ static void blame(const struct pw_image *image, const struct pw_block_info *dama
     fault->address = fault->damage.start;
     fault->block = *info;
     fault->is_certain = true;
-    if (range->is_zone && info->state == PW_STATE_LIVE) {
+    if (range->start < info->address) {
+        blame_underflow(fault, info);
+    } else if (range->is_zone && info->state == PW_STATE_LIVE) {
         if (next_is_live && to_end < from_start) {
             blame_underflow(fault, &next);
         } else {
@@ -311,15 +318,16 @@ void pw_diagnose_free(const struct pw_image *image, uint64_t address, struct pw_
         return;
     }
     fault->block = info;
-    fault->relation = PW_RELATION_INSIDE;
-    fault->offset = address - info.address;
+    bool is_before = address < info.address; /* on the first page of a right-aligned one */
+    fault->relation = is_before ? PW_RELATION_BEFORE : PW_RELATION_INSIDE;
+    fault->offset = is_before ? info.address - address : address - info.address;
     pw_inspect_neighbours(image, &info, &fault->before, &fault->after);
     if (!info.sealed) {
         fault->kind = PW_KIND_HEADER;
         fault->broken_rule = "the header's magic and seal do not fit what it says";
     } else if (info.state == PW_STATE_LIVE) {
         fault->kind = fault->offset == 0 ? PW_KIND_NONE : PW_KIND_INTERIOR_FREE;
-        if (fault->offset >= info.size) {
+        if (!is_before && fault->offset >= info.size) {
             fault->relation = PW_RELATION_AFTER;
             fault->offset -= info.size;
         }
@@ -332,33 +340,4 @@ void pw_diagnose_free(const struct pw_image *image, uint64_t address, struct pw_
     } else {
         fault->kind = PW_KIND_INTERIOR_FREE;
     }
-}
-
-void pw_diagnose_address(const struct pw_image *image, uint64_t address, struct pw_fault *fault)
-{
-    struct pw_block_info info;
-    fault->address = address;
-    fault->is_certain = true;
-    if (!pw_inspect_address(image, address, &info))
-        return;
-    pw_inspect_neighbours(image, &info, &fault->before, &fault->after);
-    uint64_t end = info.address + info.size;
-    bool is_live = info.state == PW_STATE_LIVE;
-    if (address < end || !is_live) {
-        fault->kind = is_live ? PW_KIND_NONE : PW_KIND_USE_AFTER_FREE;
-        fault->relation = PW_RELATION_INSIDE;
-        fault->offset = address - info.address;
-    } else if (fault->after.known && fault->after.state == PW_STATE_LIVE &&
-               fault->after.address - address < address - end) {
-        fault->kind = PW_KIND_UNDERFLOW;
-        fault->relation = PW_RELATION_BEFORE;
-        fault->offset = fault->after.address - address;
-        info = fault->after;
-        pw_inspect_neighbours(image, &info, &fault->before, &fault->after);
-    } else {
-        fault->kind = PW_KIND_OVERFLOW;
-        fault->relation = PW_RELATION_AFTER;
-        fault->offset = address - end;
-    }
-    fault->block = info;
 }

@@ -18,7 +18,8 @@ struct pw_image pw_image_self(void)
 
 static bool is_sane(const struct pw_region *region)
 {
-    if (region->kind != PW_REGION_SMALL && region->kind != PW_REGION_PAGES)
+    if (region->kind != PW_REGION_SMALL && region->kind != PW_REGION_PAGES &&
+        region->kind != PW_REGION_GUARD)
         return false;
     uint32_t shift = region->kind == PW_REGION_SMALL ? PW_GRANULE_SHIFT : PW_PAGE_SHIFT;
     return region->shift == shift && region->base % PW_SLOT_BYTES == 0 && region->base != 0 &&
@@ -175,6 +176,8 @@ bool pw_image_header(const struct pw_image *image, const struct pw_region *regio
     header->flags = fields.flags;
     header->slack = fields.slack;
     uint64_t address = region->base + ((uint64_t)granule << region->shift);
+    if (region->shift == PW_PAGE_SHIFT)
+        address += pw_start_offset(fields.flags, fields.slack);
     header->is_sealed = header->size > 0 && header->size <= region->limit - granule &&
                         pw_word_is_sound(image->root->seal_key, address, header->word, header->size);
     return true;

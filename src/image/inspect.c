@@ -13,14 +13,15 @@ static uint64_t requested_size(const struct pw_image *image, const struct pw_reg
         uint64_t kept = is_known ? header->slack : PW_TAIL_BYTES;
         return kept <= bytes ? bytes - kept : 0;
     }
-    uint64_t capacity = bytes - PW_PAGE_BYTES;
+    uint64_t offset = pw_start_offset(header->flags, header->slack);
+    uint64_t capacity = bytes > PW_PAGE_BYTES + offset ? bytes - PW_PAGE_BYTES - offset : 0;
     if (header->state == PW_STATE_FREE || header->size < 2)
         return capacity;
     struct pw_extension scratch;
     const struct pw_extension *seen =
         image->view(image->context, region->headers + ((uint64_t)granule + 1) * sizeof scratch,
                     sizeof scratch, &scratch);
-    uint64_t address = region->base + ((uint64_t)granule << region->shift);
+    uint64_t address = region->base + ((uint64_t)granule << region->shift) + offset;
     if (seen == NULL || seen->requested > capacity ||
         seen->check != pw_extension_check(image->root->seal_key, address, seen->requested)) {
         if (header->state == PW_STATE_LIVE)
@@ -33,7 +34,7 @@ static uint64_t requested_size(const struct pw_image *image, const struct pw_reg
 static void inspect_evidence(const struct pw_image *image, const struct pw_region *region,
                              uint32_t granule, struct pw_block_info *info)
 {
-    if (image->root->level < PW_LEVEL_FULL)
+    if (image->root->level < PW_LEVEL_FULL && region->kind != PW_REGION_GUARD)
         return;
     struct pw_evidence scratch;
     const struct pw_evidence *seen =
@@ -71,7 +72,10 @@ void pw_inspect_header(const struct pw_image *image, const struct pw_region *reg
         info->block_size = (uint64_t)((next == 0 ? region->limit : next) - granule) << region->shift;
         info->size = info->block_size;
     } else {
-        info->block_size = (uint64_t)header->size << region->shift;
+        uint64_t offset =
+            region->shift == PW_PAGE_SHIFT ? pw_start_offset(header->flags, header->slack) : 0;
+        info->address += offset;
+        info->block_size = ((uint64_t)header->size << region->shift) - offset;
         info->size = requested_size(image, region, granule, header, &info->sealed);
     }
 }

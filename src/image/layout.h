@@ -77,7 +77,8 @@ enum pw_state {
 #define PW_HEAP_GUARDED 0x02u /* its last page is a guard */
 #define PW_HEAP_ZEROED 0x04u  /* not LIVE, and all of it but the tail is zero */
 #define PW_HEAP_ALIGNED 0x08u /* asked for with an alignment */
-#define PW_HEAP_RIGHT 0x40u   /* page region: right-aligned against the guard */
+/* Page and guard regions: the block starts `slack` bytes behind the start of its first page. */
+#define PW_HEAP_RIGHT 0x40u
 /* Page region, not LIVE: it starts with poison (at full all of it, at fast the first 64 bytes). */
 #define PW_HEAP_POISONED 0x80u
 #define PW_HEAP_FAMILY_SHIFT 4u
@@ -137,7 +138,14 @@ struct pw_page_links {
     uint64_t previous;
 };
 
-enum pw_region_kind { PW_REGION_NONE, PW_REGION_SMALL, PW_REGION_PAGES };
+/*
+ * PW_REGION_GUARD: of the guard pool. Granules, headers and extensions are those of a page region;
+ * each block is one to four pages and the guard behind them, its pages are hidden (fault on access)
+ * unless it is LIVE, and those of a LIVE block of 0 bytes too. `limit` grows as blocks are cut; the
+ * evidence is there at every level; a QUARANTINED block's second slot of evidence has in `next` the
+ * run that is to be used after it (struct pw_page_links).
+ */
+enum pw_region_kind { PW_REGION_NONE, PW_REGION_SMALL, PW_REGION_PAGES, PW_REGION_GUARD };
 
 struct pw_region {
     uint64_t base;     /* of the data, on a slot boundary */
@@ -218,7 +226,7 @@ struct pw_stack {
     uint32_t next; /* id of the next one of the same hash bucket */
     uint32_t hash;
     uint32_t count; /* frames; at most PW_MAX_FRAMES */
-    uint32_t reserved;
+    _Atomic uint32_t site; /* what the guard pool notes of it as a place that allocates: guard/policy.h */
     uint64_t frames[]; /* return addresses, innermost first */
 };
 struct pw_depot_image {

@@ -38,6 +38,15 @@ PW_INLINE struct pw_fields pw_word_fields(uint64_t word)
                               .slack = (uint16_t)(word >> 48)};
 }
 
+/*
+ * How far behind the start of its first granule a block starts. PW_HEAP_RIGHT is never set in small
+ * regions.
+ */
+PW_INLINE uint32_t pw_start_offset(uint32_t flags, uint32_t slack)
+{
+    return (flags & PW_HEAP_RIGHT) != 0 ? slack & (uint32_t)(PW_PAGE_BYTES - 1) : 0;
+}
+
 /* The word of a header with these fields; `address` is that of the block's first byte. */
 PW_INLINE uint64_t pw_word_make(uint64_t key, uint64_t address, uint32_t state, uint32_t flags,
                                 uint32_t slack, uint32_t size)

@@ -16,7 +16,7 @@ static const uint64_t step_bytes = 256 * 1024;
 static bool check_bin(const struct pw_image *image, const struct pw_region *region, uint32_t index,
                       uint32_t granule, const struct pw_header_copy *header, struct pw_fault *fault)
 {
-    if (header->state != PW_STATE_FREE || !header->is_sealed)
+    if (header->state != PW_STATE_FREE || !header->is_sealed || region->kind == PW_REGION_GUARD)
         return true;
     const char *rule = pw_bins_broken_link(image, region, index, granule, header->size);
     if (rule == NULL)

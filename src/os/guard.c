@@ -29,6 +29,8 @@ enum { MARKERS_UNKNOWN, MARKERS_WORK, MARKERS_MISSING };
 static _Atomic int markers; /* one of these; asked once */
 
 static _Atomic uint32_t protected_guards;
+/* True once pages were hidden by mprotect: from then on pw_os_show counts and asks for both ways. */
+static _Atomic bool hides_by_protection;
 
 void pw_os_guard_mode(enum pw_os_guard_mode mode)
 {
@@ -127,6 +129,43 @@ bool pw_os_guard(void *address, size_t bytes)
     int saved_errno = errno;
     bool done = (mode == PW_OS_GUARD_AUTO && guard_with_markers(address, bytes)) ||
                 guard_with_protection(address, bytes);
+    errno = saved_errno;
+    return done;
+}
+
+bool pw_os_hide(void *address, size_t bytes, bool was_shown)
+{
+    int mode = atomic_load_explicit(&guard_mode, memory_order_relaxed);
+    if (pw_os_call_fails() || mode == PW_OS_GUARD_NONE || !pw_os_is_paged(address, bytes))
+        return false;
+    int saved_errno = errno;
+    bool done = mode == PW_OS_GUARD_AUTO && guard_with_markers(address, bytes);
+    if (!done) {
+        (void)madvise(address, bytes, MADV_DONTNEED);
+        done = mprotect(address, bytes, PROT_NONE) == 0;
+        if (done)
+            atomic_store_explicit(&hides_by_protection, true, memory_order_relaxed);
+    }
+    if (done && was_shown && atomic_load_explicit(&hides_by_protection, memory_order_relaxed))
+        give_protect_budget();
+    errno = saved_errno;
+    return done;
+}
+
+bool pw_os_show(void *address, size_t bytes)
+{
+    if (pw_os_call_fails() || !pw_os_is_paged(address, bytes))
+        return false;
+    int saved_errno = errno;
+    bool marked = atomic_load_explicit(&markers, memory_order_relaxed) == MARKERS_WORK;
+    bool done = !marked || madvise(address, bytes, MADV_GUARD_REMOVE) == 0;
+    if (done && atomic_load_explicit(&hides_by_protection, memory_order_relaxed)) {
+        done = take_protect_budget();
+        if (done && mprotect(address, bytes, PROT_READ | PROT_WRITE) != 0) {
+            give_protect_budget();
+            done = false;
+        }
+    }
     errno = saved_errno;
     return done;
 }

@@ -35,6 +35,15 @@ bool pw_os_guard(void *address, size_t bytes);
 /* Undo it, for the same range, however it was done: the pages read as zero again. */
 bool pw_os_unguard(void *address, size_t bytes);
 
+/*
+ * For memory of which few pages are to be seen: hide makes pages fault on access and gives their
+ * memory back, show lets hidden ones be used again, reading as zero. By markers as above. Where
+ * mprotect has to do, hidden pages next to each other are one mapping, and only what is shown
+ * counts against the budget (`was_shown`: the range is one that pw_os_show gave).
+ */
+bool pw_os_hide(void *address, size_t bytes, bool was_shown);
+bool pw_os_show(void *address, size_t bytes);
+
 /* What pw_os_guard may use from now on; guards that exist stay, and can be undone. */
 enum pw_os_guard_mode { PW_OS_GUARD_AUTO, PW_OS_GUARD_PROTECT, PW_OS_GUARD_NONE };
 void pw_os_guard_mode(enum pw_os_guard_mode mode);

@@ -46,6 +46,12 @@ void pw_os_thread_name(char name[16]);
  */
 void pw_os_program_path(char *buffer, size_t size);
 
+/*
+ * Bytes of memory that this process may have come to use yet: what the machine has free (MemAvailable) or
+ * its control group still allows (as seen at /sys/fs/cgroup), if that is less; 0: not known.
+ */
+uint64_t pw_os_memory_available(void);
+
 /* Nanoseconds of the monotonic clock. */
 uint64_t pw_os_time_ns(void);
 /* Seconds since 1970, and nanoseconds. */

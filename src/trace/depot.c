@@ -205,6 +205,11 @@ uint32_t pw_depot_put(const uint64_t *frames, size_t count)
     return stack_add(bucket, head, hash, frames, count);
 }
 
+_Atomic uint32_t *pw_depot_site(uint32_t id)
+{
+    return id == 0 || image == NULL ? NULL : &stack_at(id)->site;
+}
+
 /*
  * An id may come out of damaged memory. A stack is believed when it lies within what was handed out
  * and its hash is that of its frames, which bytes that are not the start of a stack won't fulfil.

@@ -20,6 +20,11 @@ struct pw_depot_image *pw_depot_image(void);
 uint32_t pw_depot_put(const uint64_t *frames, size_t count);
 /* The trace of an id, at most `max` frames; the count, 0 for 0 and for any id that is none. */
 size_t pw_depot_get(uint32_t id, uint64_t *frames, size_t max);
+/*
+ * The word that the guard pool keeps of a stack as a place that allocates (struct pw_stack.site); NULL for
+ * id 0. Only for ids that pw_depot_put gave.
+ */
+_Atomic uint32_t *pw_depot_site(uint32_t id);
 /* Bytes of address space taken so far. */
 size_t pw_depot_bytes(void);
 

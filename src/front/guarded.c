@@ -1,0 +1,370 @@
+/*
+ * guarded.c - see guarded.h
+ *
+ *   acquire: policy ── a run, PENDING [heap lock] ── show ── canary, size, evidence ── LIVE
+ *   release: canary ── claim ── free stack ── hide, QUARANTINED, keep [heap lock]
+ *
+ * Pages are hidden under the heap's lock, for walkers hold it while they look at canaries. A pool
+ * belongs to each heap that threads share.
+ */
+#include "front/guarded.h"
+
+#include "check/poison.h"
+#include "check/zone.h"
+#include "diag/report.h"
+#include "guard/place.h"
+#include "os/memory.h"
+#include "os/process.h"
+#include "trace/depot.h"
+#include "trace/unwind.h"
+
+bool pw_guards_are_on;
+
+/* Hidden at once when a region's fresh pages come into reach: one page table. */
+enum { HIDE_PAGES = 512 };
+/* Of the memory that is available, the budget unless the option names one. */
+enum { GUARD_SHARE = 2, FULL_SHARE = 64, FAST_SHARE = 1024 };
+
+_Static_assert((int)PW_SIDE_BOTH == PW_GUARD_SIDE_BOTH && (int)PW_SIDE_RIGHT == PW_GUARD_SIDE_RIGHT &&
+                   (int)PW_SIDE_LEFT == PW_GUARD_SIDE_LEFT,
+               "the option's names are in the order of the policy's");
+
+static struct pw_guard_policy policy;
+static struct pw_guard_pool pools[PW_MOST_SHARED_HEAPS];
+static __thread struct pw_guard_turn turn;
+static _Atomic bool is_told;
+
+static uint64_t budget_bytes(const struct pw_options *options)
+{
+    uint64_t share = options->level >= PW_LEVEL_GUARD  ? GUARD_SHARE
+                     : options->level == PW_LEVEL_FULL ? FULL_SHARE
+                                                       : FAST_SHARE;
+    return options->guard_memory_mb != 0 ? options->guard_memory_mb << 20
+                                         : pw_os_memory_available() / share;
+}
+
+void pw_guarded_start(void)
+{
+    const struct pw_options *options = pw_options();
+    policy.guards_all = options->level >= PW_LEVEL_GUARD;
+    policy.site_blocks = options->guard_site_blocks;
+    policy.sample_every = options->guard_sample_rate;
+    policy.side = (enum pw_guard_side)options->guard_side;
+    policy.key = pw_root.seal_key * 0x9E3779B97F4A7C15u;
+    policy.max_blocks = options->guard_max_blocks;
+    pw_guards_are_on = options->level >= PW_LEVEL_FAST &&
+                       (policy.guards_all || policy.sample_every != 0 ||
+                        (policy.site_blocks != 0 && options->level >= PW_LEVEL_FULL));
+    if (!pw_guards_are_on)
+        return;
+    policy.budget_pages = budget_bytes(options) >> PW_PAGE_SHIFT;
+    pw_os_guard_mode((enum pw_os_guard_mode)options->guard_pages);
+}
+
+static uint32_t data_pages(struct pw_block block)
+{
+    return pw_block_header(block)->size - 1;
+}
+
+static struct pw_fields fields_of(struct pw_block block)
+{
+    return pw_header_fields(pw_block_header(block));
+}
+
+static void set_header(struct pw_block block, uint32_t state, uint32_t flags, uint32_t slack)
+{
+    pw_header_write(block.region, block.granule, state, flags, slack, pw_block_header(block)->size);
+}
+
+/* The pages between what was hidden so far and the run that was just cut are to be hidden as well. */
+static bool hide_fresh(struct pw_guard_pool *pool)
+{
+    struct pw_region *region = pool->region;
+    while (pool->hidden < region->limit) {
+        uint32_t pages = region->granules - 1 - pool->hidden;
+        if (pages > HIDE_PAGES)
+            pages = HIDE_PAGES;
+        if (!pw_os_hide((void *)pw_region_address(region, pool->hidden),
+                        (uint64_t)pages << PW_PAGE_SHIFT, false))
+            return false;
+        pool->hidden += pages;
+    }
+    return true;
+}
+
+static bool add_region(struct pw_guard_pool *pool, struct pw_heap *heap)
+{
+    uint64_t least = PW_SLOT_BYTES >> PW_PAGE_SHIFT;
+    for (uint64_t pages = pw_guard_pool_next_pages(pool); pages >= least; pages /= 2) {
+        struct pw_region *region =
+            pw_region_create(heap->index, PW_REGION_GUARD, pages, PW_PAGE_SHIFT);
+        if (region == NULL)
+            continue;
+        pw_guard_pool_add(pool, region);
+        heap->regions++;
+        return true;
+    }
+    return false;
+}
+
+/* A hidden run whose header says PENDING; region NULL: none. The heap's lock is held. */
+static struct pw_block take_run_locked(struct pw_heap *heap, struct pw_guard_place place, uint32_t flags)
+{
+    struct pw_guard_pool *pool = &pools[heap->index];
+    struct pw_guard_run run =
+        pw_guard_pool_reuse(pool, place.pages, pw_options()->guard_quarantine_blocks);
+    if (run.region == NULL)
+        run = pw_guard_pool_cut(pool, place.pages);
+    if (run.region == NULL && add_region(pool, heap))
+        run = pw_guard_pool_cut(pool, place.pages);
+    if (run.region == NULL)
+        run = pw_guard_pool_reuse(pool, place.pages, 0);
+    struct pw_block block = {run.region, run.granule};
+    if (run.region != NULL)
+        set_header(block, PW_STATE_PENDING, flags, place.offset);
+    if (run.region != NULL && run.region == pool->region && !hide_fresh(pool)) {
+        set_header(block, PW_STATE_RETIRED, flags, place.offset);
+        pw_guards_are_on = false; /* the system gives no guards */
+        return (struct pw_block){NULL, 0};
+    }
+    return block;
+}
+
+static void keep_locked(struct pw_heap *heap, struct pw_block block)
+{
+    struct pw_fields fields = fields_of(block);
+    set_header(block, PW_STATE_QUARANTINED, fields.flags, fields.slack);
+    pw_guard_pool_keep(&pools[heap->index], (struct pw_guard_run){block.region, block.granule},
+                       data_pages(block));
+}
+
+/* Show the data of a run that is PENDING; a block of 0 bytes has none. False: it stays out of use. */
+static bool show(struct pw_block block, size_t size)
+{
+    if (size == 0 || pw_os_show((void *)pw_block_address(block), (uint64_t)data_pages(block) << PW_PAGE_SHIFT))
+        return true;
+    struct pw_heap *heap = &pw_heaps[block.region->heap];
+    pw_heap_acquire(heap);
+    keep_locked(heap, block);
+    pw_heap_release(heap);
+    return false;
+}
+
+/* What is shown of a run and is not the block: before it and behind it. */
+struct canary {
+    uint64_t front, start, end, back;
+};
+
+static struct canary canary_of(struct pw_block block, size_t size)
+{
+    uint64_t page = pw_block_address(block), start = pw_block_start(block);
+    uint64_t back = size == 0 ? start : page + ((uint64_t)data_pages(block) << PW_PAGE_SHIFT);
+    return (struct canary){size == 0 ? start : page, start, start + size, back};
+}
+
+static void write_canary(uint64_t start, uint64_t end)
+{
+    if (end - start >= sizeof(uint64_t)) {
+        pw_zone_write(pw_root.zone_pattern, start, end - start);
+        return;
+    }
+    for (; start < end; start++)
+        *(uint8_t *)start = pw_zone_byte(pw_root.zone_pattern, start);
+}
+
+static bool canary_holds(struct pw_block block, size_t size)
+{
+    struct canary canary = canary_of(block, size);
+    return pw_zone_all_holds(canary.front, canary.start) && pw_zone_all_holds(canary.end, canary.back);
+}
+
+static void dress(struct pw_block block, size_t size)
+{
+    struct canary canary = canary_of(block, size);
+    write_canary(canary.front, canary.start);
+    write_canary(canary.end, canary.back);
+    pw_mapped_set_requested(block, size);
+}
+
+/* At fast the depot and the unwinder are there when there are samples. */
+static uint32_t stack_of(const struct pw_cache *cache, uint32_t stack, const struct pw_call *call)
+{
+    if (cache->level >= PW_LEVEL_FULL)
+        return stack;
+    uint64_t frames[PW_MAX_FRAMES];
+    size_t most = pw_options()->malloc_context_size;
+    if (!pw_can_unwind)
+        return pw_depot_put(&call->pc, 1);
+    return pw_depot_put(frames, pw_unwind_capture(frames, most, call->pc, call->frame));
+}
+
+/* At level guard the user is told once that not everything is guarded as the level promises. */
+static bool is_to_be_told(void)
+{
+    bool expected = false;
+    return policy.guards_all && pw_can_unwind && atomic_compare_exchange_strong(&is_told, &expected, true);
+}
+
+static void tell_refusal(void)
+{
+    if (is_to_be_told())
+        pw_report_line("the system gives no more guard pages (vm.max_map_count, or mlockall): "
+                       "other blocks are checked as at full from now on");
+}
+
+static void tell_shortage(void)
+{
+    if (!is_to_be_told())
+        return;
+    char storage[256];
+    struct pw_text text = pw_text_over(storage, sizeof storage);
+    pw_text_str(&text, "the guarded blocks have used up their memory (guard_memory_mb=");
+    pw_text_dec(&text, policy.budget_pages >> (20 - PW_PAGE_SHIFT));
+    if (policy.max_blocks != 0) {
+        pw_text_str(&text, ", guard_max_blocks=");
+        pw_text_dec(&text, policy.max_blocks);
+    }
+    pw_text_str(&text, "): most others are checked as at full from now on");
+    pw_text_char(&text, '\0');
+    pw_report_line(storage);
+}
+
+static uint64_t alignment_of(size_t align)
+{
+    uint64_t least = pw_options()->guard_perfect_align ? 1 : PW_GUARD_MALLOC_ALIGNMENT;
+    return align > least ? align : least;
+}
+
+static void *acquire(struct pw_cache *cache, struct pw_guard_place place, size_t size, uint32_t flags,
+                     struct pw_evidence evidence)
+{
+    struct pw_heap *heap = cache->heap;
+    pw_heap_acquire(heap);
+    struct pw_block block = take_run_locked(heap, place, flags);
+    pw_heap_release(heap);
+    if (block.region == NULL || !show(block, size))
+        return NULL;
+    dress(block, size);
+    *pw_region_evidence(block.region, block.granule) = evidence;
+    set_header(block, PW_STATE_LIVE, flags, place.offset);
+    return (void *)pw_block_start(block);
+}
+
+void *pw_guarded_acquire(struct pw_cache *cache, size_t size, size_t align, uint32_t stack,
+                         const struct pw_call *call)
+{
+    if (size > PW_HEAP_LARGE_ALLOC_THRESHOLD || align > PW_PAGE_BYTES)
+        return NULL;
+    _Atomic uint32_t *site = pw_depot_site(stack);
+    uint64_t serial = pw_guard_serial(cache->thread, cache->allocations + 1);
+    if (!pw_guard_policy_wants(&policy, site, &turn, serial))
+        return NULL;
+    uint32_t pages = pw_guard_pages(size);
+    if (!pw_guard_policy_take(&policy, site, &turn, pages)) {
+        tell_shortage();
+        return NULL;
+    }
+    bool is_right = pw_guard_policy_is_right(&policy, site, serial);
+    struct pw_guard_place place = pw_guard_place(size, alignment_of(align), is_right);
+    uint32_t flags = PW_HEAP_MAPPED | PW_HEAP_GUARDED | (is_right && size != 0 ? PW_HEAP_RIGHT : 0) |
+                     (align > 1 ? PW_HEAP_ALIGNED : 0) |
+                     (uint32_t)call->family << PW_HEAP_FAMILY_SHIFT;
+    struct pw_evidence evidence = {.alloc_stack = stack_of(cache, stack, call),
+                                   .alloc_thread = cache->thread,
+                                   .number = cache->allocations + 1};
+    void *block = acquire(cache, place, size, flags, evidence);
+    if (block == NULL) {
+        pw_guard_policy_give(&policy, pages);
+        tell_refusal();
+    }
+    return block;
+}
+
+/* Claimed, so that nobody takes its pages away: is the block as it was left? */
+static bool is_intact(struct pw_block block)
+{
+    struct pw_extension extension = *pw_block_extension(block);
+    return extension.requested <= PW_HEAP_LARGE_ALLOC_THRESHOLD &&
+           extension.check ==
+               pw_extension_check(pw_root.seal_key, pw_block_start(block), extension.requested) &&
+           canary_holds(block, extension.requested);
+}
+
+bool pw_guarded_claim(struct pw_block block, uint64_t word, const struct pw_call *call)
+{
+    _Atomic uint64_t *place = &pw_block_header(block)->word;
+    uint64_t address = pw_block_start(block);
+    for (;;) {
+        uint64_t expected = word;
+        if (!atomic_compare_exchange_strong_explicit(place, &expected,
+                                                     pw_word_pending(word, PW_STATE_LIVE),
+                                                     memory_order_acq_rel, memory_order_acquire)) {
+            pw_found_bad_pointer((void *)address, call);
+            return false;
+        }
+        if (pw_likely(is_intact(block)))
+            return true;
+        atomic_store_explicit(place, word, memory_order_release);
+        if (pw_found_in_block(address, call))
+            return false;
+    }
+}
+
+void pw_guarded_settle(struct pw_block block)
+{
+    struct pw_heap *heap = &pw_heaps[block.region->heap];
+    uint32_t pages = data_pages(block);
+    void *data = (void *)pw_block_address(block);
+    bool was_shown = pw_block_extension(block)->requested != 0;
+    pw_heap_acquire(heap);
+    if (!was_shown || pw_os_hide(data, (uint64_t)pages << PW_PAGE_SHIFT, true)) {
+        keep_locked(heap, block);
+    } else {
+        /* Can't be hidden: filled as at full, and never used again. */
+        struct pw_fields fields = fields_of(block);
+        pw_poison_write(pw_block_start(block), pw_block_extension(block)->requested);
+        set_header(block, PW_STATE_QUARANTINED, fields.flags, fields.slack);
+    }
+    pw_heap_release(heap);
+    pw_guard_policy_give(&policy, pages);
+}
+
+void pw_guarded_release(struct pw_cache *cache, struct pw_block block, uint64_t word,
+                        const struct pw_call *call)
+{
+    uint32_t stack = stack_of(cache, pw_stack_of(cache, call), call);
+    if (!pw_guarded_claim(block, word, call))
+        return;
+    struct pw_evidence *evidence = pw_region_evidence(block.region, block.granule);
+    evidence->free_stack = stack;
+    evidence->free_thread = cache->thread;
+    cache->frees++;
+    pw_guarded_settle(block);
+}
+
+bool pw_guarded_resize(struct pw_block block, size_t size)
+{
+    struct pw_fields fields = fields_of(block);
+    bool is_right = (fields.flags & PW_HEAP_RIGHT) != 0;
+    size_t old_size = pw_block_extension(block)->requested;
+    if (size == 0 || old_size == 0 || size > PW_HEAP_LARGE_ALLOC_THRESHOLD ||
+        pw_guard_pages(size) != data_pages(block))
+        return false;
+    struct pw_guard_place place = pw_guard_place(size, alignment_of(1), is_right);
+    uint64_t word = atomic_load_explicit(&pw_block_header(block)->word, memory_order_acquire);
+    if (place.offset != pw_start_offset(fields.flags, fields.slack) || !canary_holds(block, old_size) ||
+        !atomic_compare_exchange_strong_explicit(&pw_block_header(block)->word, &word,
+                                                 pw_word_pending(word, PW_STATE_LIVE),
+                                                 memory_order_acq_rel, memory_order_acquire))
+        return false; /* the copy's free reports what is wrong */
+    dress(block, size);
+    set_header(block, PW_STATE_LIVE, fields.flags, fields.slack);
+    return true;
+}
+
+void pw_guarded_accuse(const struct pw_block_info *block)
+{
+    uint64_t first;
+    if (block->known && block->has_evidence && pw_depot_get(block->alloc_stack, &first, 1) != 0)
+        pw_guard_policy_accuse(pw_depot_site(block->alloc_stack));
+}

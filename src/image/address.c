@@ -1,0 +1,69 @@
+/*
+ * address.c - the block that an access was meant for: what a fault in the heap's memory is about.
+ *
+ * Between two blocks on pages of their own lies a guard that is the end of one and the beginning of
+ * the other; the one that is nearer was missed, and of two as near the LIVE one.
+ */
+#include "image/image.h"
+
+static bool is_live(const struct pw_block_info *info)
+{
+    return info->known && info->state == PW_STATE_LIVE;
+}
+
+/* Where `address` is, seen from a block, and how far off. */
+static enum pw_relation relate(const struct pw_block_info *info, uint64_t address, uint64_t *offset)
+{
+    uint64_t end = info->address + info->size;
+    if (address < info->address) {
+        *offset = info->address - address;
+        return PW_RELATION_BEFORE;
+    }
+    *offset = address < end ? address - info->address : address - end;
+    return address < end ? PW_RELATION_INSIDE : PW_RELATION_AFTER;
+}
+
+static enum pw_kind kind_of(const struct pw_block_info *info, enum pw_relation relation)
+{
+    if (!is_live(info))
+        return PW_KIND_USE_AFTER_FREE;
+    return relation == PW_RELATION_INSIDE   ? PW_KIND_NONE
+           : relation == PW_RELATION_BEFORE ? PW_KIND_UNDERFLOW
+                                            : PW_KIND_OVERFLOW;
+}
+
+/* True when an access at `address` was rather meant for the next block than for the one it is in or behind. */
+static bool next_was_meant(const struct pw_block_info *info, const struct pw_block_info *next,
+                           uint64_t address)
+{
+    uint64_t end = info->address + info->size;
+    /* What lies before a guard is the freed block's own. */
+    uint64_t own_end = !is_live(info) && (info->flags & PW_HEAP_MAPPED) != 0
+                           ? info->address + info->block_size - PW_PAGE_BYTES
+                           : end;
+    if (!is_live(next) || address < own_end)
+        return false;
+    if (!is_live(info) && (info->flags & PW_HEAP_MAPPED) == 0)
+        return false;
+    uint64_t after = address - end, before = next->address - address;
+    return is_live(info) ? before < after : before <= after;
+}
+
+void pw_diagnose_address(const struct pw_image *image, uint64_t address, struct pw_fault *fault)
+{
+    struct pw_block_info info;
+    fault->address = address;
+    fault->is_certain = true;
+    /* Before the first block of a region is its guard. */
+    if (!pw_inspect_address(image, address, &info) &&
+        (!pw_inspect_address(image, address + PW_PAGE_BYTES, &info) || !is_live(&info)))
+        return;
+    pw_inspect_neighbours(image, &info, &fault->before, &fault->after);
+    if (next_was_meant(&info, &fault->after, address)) {
+        info = fault->after;
+        pw_inspect_neighbours(image, &info, &fault->before, &fault->after);
+    }
+    fault->relation = relate(&info, address, &fault->offset);
+    fault->kind = kind_of(&info, fault->relation);
+    fault->block = info;
+}
