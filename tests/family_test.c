@@ -110,7 +110,7 @@ static void malloc_gives_blocks_of_just_the_size_asked_for(void **state)
     (void)state;
     for (size_t i = 0; i < SIZES; i++) {
         void *block = malloc(sizes[i]);
-        assert_good(block, sizes[i], on_pwheap ? 64 : 16);
+        assert_good(block, sizes[i], 16);
         free(block);
     }
     for (size_t size = 0; size < 3000; size++) {

@@ -254,14 +254,14 @@ static void a_program_may_choose_its_level_and_the_environment_another(void **st
     assert_int_equal(warnings.count, 0);
 }
 
-static void guard_is_taken_as_full_with_one_warning(void **state)
+static void guard_is_a_level_with_defaults_of_its_own(void **state)
 {
     (void)state;
     parse_all(NULL, "level=guard", "guard:redzone=40");
-    assert_int_equal(warnings.count, 1);
-    assert_string_equal(warnings.lines[0], "level guard is not built yet; checking at full");
-    assert_int_equal(options.level, PW_LEVEL_FULL);
+    assert_int_equal(warnings.count, 0);
+    assert_int_equal(options.level, PW_LEVEL_GUARD);
     assert_int_equal(options.redzone, 40);
+    assert_int_equal(options.guard_quarantine_blocks, 1048576);
     assert_int_equal(options.quarantine_size_mb, 16);
     parse_all(NULL, "level=guard", "full");
     assert_int_equal(warnings.count, 0);
@@ -509,7 +509,7 @@ static void a_name_that_is_like_none_points_to_the_help_as_well(void **state)
 static void options_of_what_is_not_built_are_unknown(void **state)
 {
     (void)state;
-    static const char *const names[] = {"detect_leaks", "guard_sample_rate", "dump_path",
+    static const char *const names[] = {"detect_leaks", "dump_path",
                                         "hard_rss_limit_mb", "suppressions", "max_leaks"};
     for (size_t i = 0; i < PW_ARRAY_SIZE(names); i++) {
         char text[64], warning[64];
@@ -528,7 +528,7 @@ static void after_16_warnings_the_rest_is_counted(void **state)
     assert_int_equal(warnings.count, 16);
     parse_all("a=1 b=1 c=1 d=1 e=1 f=1 g=1 h=1", "i=1 j=1 k=1 l=1 m=1 n=1 o=1 p=1", "guard:q=1:r=1");
     assert_int_equal(warnings.count, 17);
-    assert_string_equal(warnings.lines[16], "3 more warnings about options, left out");
+    assert_string_equal(warnings.lines[16], "2 more warnings about options, left out");
 }
 
 static void what_a_warning_quotes_is_printable_and_short(void **state)
@@ -888,7 +888,7 @@ static char *page_end(void)
 
 static void assert_all_within_range(const struct pw_options *o)
 {
-    assert_true(o->level <= PW_LEVEL_FULL);
+    assert_true(o->level <= PW_LEVEL_GUARD);
     for (size_t i = 0; i < pw_option_table_length; i++) {
         const struct pw_option_info *info = &pw_option_table[i];
         char storage[32];
@@ -953,7 +953,7 @@ int main(void)
         cmocka_unit_test(options_given_before_the_level_is_known_outlive_its_defaults),
         cmocka_unit_test(the_later_source_wins_and_in_one_source_the_later_word),
         cmocka_unit_test(a_program_may_choose_its_level_and_the_environment_another),
-        cmocka_unit_test(guard_is_taken_as_full_with_one_warning),
+        cmocka_unit_test(guard_is_a_level_with_defaults_of_its_own),
         cmocka_unit_test(a_misspelt_level_keeps_the_level_and_names_the_nearest),
         cmocka_unit_test(help_as_the_level_asks_for_help_and_keeps_the_level),
         cmocka_unit_test(a_boolean_is_1_0_true_false_yes_or_no),

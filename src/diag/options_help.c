@@ -21,7 +21,7 @@ static const char head[] =
     ". They are taken from these; the last one wins:\n"
     "    const char *pwheap_default_options(void), in the program\n"
     "    PWHEAP_OPTIONS=name=value:name=value...\n"
-    "    PWHEAP_CHECK=LEVEL:name=value...; LEVEL is off, fast (when unset) or full\n"
+    "    PWHEAP_CHECK=LEVEL:name=value...; LEVEL is off, fast (when unset), full or guard\n"
     "Space , : tab newline separate; a value with one of them goes into quotes, ' or \".\n"
     "Those marked * may be changed while the program runs.\n";
 
@@ -47,14 +47,15 @@ static void print_assignment(const struct pw_options *o, const struct pw_option_
     pw_option_print_quoted(string, strlen(string), room, left);
 }
 
-/* ` (off 0, fast 0)`: the levels whose default is another one. */
+/* ` (off 0, fast 0)`: the levels whose default is another one; guard only where it is not full's. */
 static void print_other_levels(const struct pw_option_info *info, enum pw_level level,
                                struct pw_text *out)
 {
-    static const char *const names[] = {"off ", "fast ", "full "}; /* guard: not built yet */
+    static const char *const names[] = {"off ", "fast ", "full ", "guard "};
     const char *before = " (";
     for (size_t i = 0; i < PW_ARRAY_SIZE(names); i++) {
-        if (info->defaults[i] == info->defaults[level])
+        bool is_as_full = i == PW_LEVEL_GUARD && info->defaults[i] == info->defaults[PW_LEVEL_FULL];
+        if (info->defaults[i] == info->defaults[level] || is_as_full)
             continue;
         pw_text_str(out, before);
         pw_text_str(out, names[i]);

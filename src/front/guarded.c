@@ -21,7 +21,7 @@
 bool pw_guards_are_on;
 
 /* Hidden at once when a region's fresh pages come into reach: one page table. */
-enum { HIDE_PAGES = 512 };
+enum { HIDE_PAGES = 512, PATIENCE = 4096 };
 /* Of the memory that is available, the budget unless the option names one. */
 enum { GUARD_SHARE = 2, FULL_SHARE = 64, FAST_SHARE = 1024 };
 
@@ -92,8 +92,13 @@ static bool hide_fresh(struct pw_guard_pool *pool)
     return true;
 }
 
+/* Address space that is not to be had is not asked for at each request. */
 static bool add_region(struct pw_guard_pool *pool, struct pw_heap *heap)
 {
+    if (pool->patience != 0) {
+        pool->patience--;
+        return false;
+    }
     uint64_t least = PW_SLOT_BYTES >> PW_PAGE_SHIFT;
     for (uint64_t pages = pw_guard_pool_next_pages(pool); pages >= least; pages /= 2) {
         struct pw_region *region =
@@ -104,6 +109,7 @@ static bool add_region(struct pw_guard_pool *pool, struct pw_heap *heap)
         heap->regions++;
         return true;
     }
+    pool->patience = PATIENCE;
     return false;
 }
 
@@ -208,8 +214,8 @@ static bool is_to_be_told(void)
 static void tell_refusal(void)
 {
     if (is_to_be_told())
-        pw_report_line("the system gives no more guard pages (vm.max_map_count, or mlockall): "
-                       "other blocks are checked as at full from now on");
+        pw_report_line("the system gives no more guard pages (vm.max_map_count, mlockall or address "
+                       "space): other blocks are checked as at full from now on");
 }
 
 static void tell_shortage(void)

@@ -146,8 +146,11 @@ void *pw_acquire(struct pw_cache *cache, size_t size, size_t align, bool zero,
     bool is_small = granules <= PW_HEAP_NUM_BINS && align <= PW_HEAP_LARGE_ALLOC_THRESHOLD;
     if (is_small)
         return small_acquire(cache, size, (uint32_t)granules, align, zero, stack, call);
-    void *block = pw_big_acquire(cache->heap, size, align, zero, cache->thread,
-                                 cache->allocations + 1, stack, call);
+    void *block;
+    do {
+        block = pw_big_acquire(cache->heap, size, align, zero, cache->thread,
+                               cache->allocations + 1, stack, call);
+    } while (block == NULL && cache->level >= PW_LEVEL_FULL && pw_quarantine_empty(cache, call));
     if (block == NULL)
         return NULL;
     if (++cache->allocations == cache->chores_at)

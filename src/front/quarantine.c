@@ -48,19 +48,41 @@ static void evict_batch(struct pw_cache *cache, struct pw_quarantine_batch *batc
     pw_quarantine_free_batch(batch);
 }
 
-void pw_quarantine_flush(struct pw_cache *cache, const struct pw_call *call)
+/* Queue the thread's own batch. */
+static void put_own(struct pw_cache *cache)
 {
     struct pw_quarantine_batch *batch = cache->batch;
-    if (batch == NULL)
-        return;
     cache->batch = NULL;
-    if (batch->count > 0)
+    if (batch != NULL && batch->count > 0)
         pw_quarantine_put(batch);
-    else
+    else if (batch != NULL)
         pw_quarantine_free_batch(batch);
-    uint64_t limit = limit_bytes();
-    while ((batch = pw_quarantine_take(limit)) != NULL)
+}
+
+/* Let go of what has waited longest until no more than `limit` bytes wait; true: there was something. */
+static bool shorten(struct pw_cache *cache, uint64_t limit, const struct pw_call *call)
+{
+    struct pw_quarantine_batch *batch;
+    bool had_some = false;
+    while ((batch = pw_quarantine_take(limit)) != NULL) {
         evict_batch(cache, batch, call);
+        had_some = true;
+    }
+    return had_some;
+}
+
+void pw_quarantine_flush(struct pw_cache *cache, const struct pw_call *call)
+{
+    if (cache->batch == NULL)
+        return;
+    put_own(cache);
+    (void)shorten(cache, limit_bytes(), call);
+}
+
+bool pw_quarantine_empty(struct pw_cache *cache, const struct pw_call *call)
+{
+    put_own(cache);
+    return shorten(cache, 0, call);
 }
 
 void pw_quarantine_block(struct pw_cache *cache, void *block, uint64_t bytes,

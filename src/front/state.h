@@ -156,6 +156,8 @@ void pw_quarantine_block(struct pw_cache *cache, void *block, uint64_t bytes,
                          const struct pw_call *call);
 /* The thread's own batch goes to the queue, and what is over the limit leaves it. */
 void pw_quarantine_flush(struct pw_cache *cache, const struct pw_call *call);
+/* There is no memory: let all that waits be used again. False: nothing waited. */
+bool pw_quarantine_empty(struct pw_cache *cache, const struct pw_call *call);
 
 /* signals.c, fork.c ---------------------------------------------------------------------------- */
 

@@ -8,6 +8,12 @@
 #include <malloc.h>
 #include <stdio.h>
 
+/* Guarded blocks are for the statistics what they would be without their guards: small. */
+static bool is_of_pool(const struct pw_block_info *block)
+{
+    return atomic_load_explicit(&pw_region_at(block->region)->kind, memory_order_relaxed) == PW_REGION_GUARD;
+}
+
 static bool count_block(void *context, const struct pw_block_info *block)
 {
     struct pwheap_statistics *statistics = context;
@@ -15,7 +21,7 @@ static bool count_block(void *context, const struct pw_block_info *block)
     case PW_STATE_LIVE:
         statistics->live_bytes += block->size;
         statistics->live_blocks++;
-        if ((block->flags & PW_HEAP_MAPPED) != 0) {
+        if ((block->flags & PW_HEAP_MAPPED) != 0 && !is_of_pool(block)) {
             statistics->mapped_bytes += block->size;
             statistics->mapped_blocks++;
         }

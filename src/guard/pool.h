@@ -34,6 +34,7 @@ struct pw_guard_pool {
     uint32_t last_pages;      /* of the run that ends at region->limit; 0: there is none */
     uint32_t hidden;          /* granules of the region below it have been hidden */
     uint32_t region_count;    /* regions so far */
+    uint32_t patience;        /* requests to pass before another region is asked for again */
     struct pw_guard_queue kept[PW_GUARD_MAX_PAGES + 1]; /* by data pages; the first is unused */
 };
 

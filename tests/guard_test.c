@@ -1,0 +1,250 @@
+/* guard_test.c - the guard pool: where blocks lie, which get guards, and which come again when. */
+#include "guard/place.h"
+#include "guard/policy.h"
+#include "guard/pool.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/bitmap.h"
+#include "base/random.h"
+
+/* -- A region of the pool's, in plain memory: the pool touches its tables only */
+
+enum { PAGES = 8192 };
+static struct pw_region regions[3];
+
+static struct pw_region *new_region(unsigned index, uint32_t pages)
+{
+    struct pw_region *region = &regions[index];
+    uint64_t words = PW_BITMAP_WORDS((uint64_t)pages);
+    *region = (struct pw_region){.base = (uint64_t)index << 40, .granules = pages, .first = 1,
+                                 .limit = pages - 1, .shift = PW_PAGE_SHIFT};
+    region->headers = (uint64_t)calloc(pages, sizeof(struct pw_header));
+    region->evidence = (uint64_t)calloc(pages, sizeof(struct pw_evidence));
+    region->starts = (uint64_t)calloc(words, 8);
+    region->summary = (uint64_t)calloc(PW_BITMAP_WORDS(words), 8);
+    pw_root.regions = (uint64_t)regions;
+    return region;
+}
+
+static void free_region(struct pw_region *region)
+{
+    free((void *)region->headers);
+    free((void *)region->evidence);
+    free((void *)region->starts);
+    free((void *)region->summary);
+}
+
+static void runs_tile_the_region_and_both_directions_agree(void **state)
+{
+    (void)state;
+    struct pw_guard_pool pool = {.region = NULL};
+    struct pw_region *region = new_region(1, PAGES);
+    uint64_t random = 1;
+    assert_null(pw_guard_pool_cut(&pool, 1).region);
+    pw_guard_pool_add(&pool, region);
+    assert_int_equal(region->limit, region->first);
+    uint32_t at = region->first, before = 0;
+    for (;;) {
+        uint32_t pages = 1 + (uint32_t)(pw_random_next(&random) % PW_GUARD_MAX_PAGES);
+        struct pw_guard_run run = pw_guard_pool_cut(&pool, pages);
+        if (run.region == NULL) {
+            assert_true(PAGES - 1 - at < pages + 1);
+            break;
+        }
+        const struct pw_header *header = (const struct pw_header *)region->headers + run.granule;
+        assert_int_equal(run.granule, at);
+        assert_int_equal(header->size, pages + 1);
+        assert_int_equal(header->prev, before);
+        assert_int_equal(pw_bit2_previous((const uint64_t *)region->starts,
+                                          (const uint64_t *)region->summary, run.granule + pages),
+                         run.granule);
+        before = pages + 1;
+        at += pages + 1;
+        assert_int_equal(region->limit, at);
+    }
+    free_region(region);
+}
+
+static void a_run_that_is_given_back_comes_again_in_the_order_of_the_frees(void **state)
+{
+    (void)state;
+    struct pw_guard_pool pool = {.region = NULL};
+    struct pw_region *region = new_region(1, PAGES);
+    struct pw_guard_run runs[100];
+    pw_guard_pool_add(&pool, region);
+    for (unsigned i = 0; i < 100; i++)
+        runs[i] = pw_guard_pool_cut(&pool, 1 + i % 2);
+    for (unsigned i = 0; i < 100; i += 2)
+        pw_guard_pool_keep(&pool, runs[99 - i - 1], 1);
+    assert_null(pw_guard_pool_reuse(&pool, 2, 0).region);
+    assert_null(pw_guard_pool_reuse(&pool, 1, 50).region);
+    for (unsigned i = 0; i < 100; i += 2) {
+        struct pw_guard_run run = pw_guard_pool_reuse(&pool, 1, 0);
+        assert_int_equal(run.granule, runs[99 - i - 1].granule);
+    }
+    assert_null(pw_guard_pool_reuse(&pool, 1, 0).region);
+    free_region(region);
+}
+
+static void a_queue_goes_across_regions(void **state)
+{
+    (void)state;
+    struct pw_guard_pool pool = {.region = NULL};
+    struct pw_region *one = new_region(1, PAGES), *two = new_region(2, PAGES);
+    pw_guard_pool_add(&pool, one);
+    struct pw_guard_run first = pw_guard_pool_cut(&pool, 3);
+    pw_guard_pool_add(&pool, two);
+    struct pw_guard_run second = pw_guard_pool_cut(&pool, 3);
+    const struct pw_header *header = (const struct pw_header *)two->headers + second.granule;
+    assert_int_equal(header->prev, 0);
+    pw_guard_pool_keep(&pool, second, 3);
+    pw_guard_pool_keep(&pool, first, 3);
+    assert_ptr_equal(pw_guard_pool_reuse(&pool, 3, 1).region, two);
+    assert_ptr_equal(pw_guard_pool_reuse(&pool, 3, 0).region, one);
+    free_region(one);
+    free_region(two);
+}
+
+/* -- Places */
+
+static void a_right_aligned_block_ends_less_than_its_alignment_before_the_guard(void **state)
+{
+    (void)state;
+    for (uint64_t size = 1; size <= PW_HEAP_LARGE_ALLOC_THRESHOLD; size++) {
+        for (uint64_t align = 1; align <= PW_PAGE_BYTES; align *= 4) {
+            struct pw_guard_place place = pw_guard_place(size, align, true);
+            uint64_t end = (uint64_t)place.pages << PW_PAGE_SHIFT;
+            if (place.offset >= PW_PAGE_BYTES || place.offset % align != 0 ||
+                end - place.offset - size >= align || place.pages > PW_GUARD_MAX_PAGES)
+                fail_msg("size %llu, align %llu: %u pages, offset %u", (unsigned long long)size,
+                         (unsigned long long)align, place.pages, place.offset);
+        }
+        assert_int_equal(pw_guard_place(size, 16, false).offset, 0);
+        assert_int_equal(pw_guard_place(size, 16, false).pages, pw_guard_place(size, 16, true).pages);
+    }
+    assert_int_equal(pw_guard_place(0, 16, true).pages, 1);
+    assert_int_equal(pw_guard_place(0, 16, true).offset, 0);
+}
+
+/* -- The policy */
+
+static void at_level_guard_every_block_is_wanted(void **state)
+{
+    (void)state;
+    struct pw_guard_policy policy = {.guards_all = true, .site_blocks = 4, .budget_pages = 1000};
+    struct pw_guard_turn turn = {0};
+    _Atomic uint32_t site = 0;
+    for (uint32_t i = 0; i < 100; i++) {
+        assert_true(pw_guard_policy_wants(&policy, &site, &turn, pw_guard_serial(0, i)));
+        (void)pw_guard_policy_is_right(&policy, &site, pw_guard_serial(0, i));
+    }
+    assert_true(pw_guard_policy_wants(&policy, NULL, &turn, 7));
+}
+
+static void a_site_gets_its_first_blocks_and_then_samples_with_falling_odds(void **state)
+{
+    (void)state;
+    struct pw_guard_policy policy = {
+        .site_blocks = 4, .sample_every = 10, .key = 99, .budget_pages = 1 << 20};
+    struct pw_guard_turn turn = {0};
+    _Atomic uint32_t site = 0;
+    uint32_t wanted[3] = {0, 0, 0};
+    static const uint32_t until[3] = {4, 100000, 200000};
+    for (uint32_t i = 0, part = 0; i < until[2]; i++) {
+        part += i == until[part];
+        if (!pw_guard_policy_wants(&policy, &site, &turn, pw_guard_serial(0, i)))
+            continue;
+        wanted[part]++;
+        (void)pw_guard_policy_is_right(&policy, &site, pw_guard_serial(0, i));
+    }
+    assert_int_equal(wanted[0], 4);
+    assert_in_range(wanted[1], 50, 1500);   /* about sqrt(2 * 4 * 10,000) */
+    assert_in_range(wanted[2], 10, wanted[1] / 2 + 50);
+}
+
+static void a_site_with_evidence_gets_all(void **state)
+{
+    (void)state;
+    struct pw_guard_policy policy = {.site_blocks = 1, .budget_pages = 1000};
+    struct pw_guard_turn turn = {0};
+    _Atomic uint32_t site = 500;
+    assert_false(pw_guard_policy_wants(&policy, &site, &turn, 1));
+    pw_guard_policy_accuse(&site);
+    for (uint32_t i = 0; i < 100; i++)
+        assert_true(pw_guard_policy_wants(&policy, &site, &turn, pw_guard_serial(0, i)));
+}
+
+static void the_last_quarter_of_the_budget_is_for_rare_sites_and_some_young_blocks(void **state)
+{
+    (void)state;
+    struct pw_guard_policy policy = {.guards_all = true, .site_blocks = 4, .budget_pages = 1000};
+    struct pw_guard_turn turn = {0};
+    _Atomic uint32_t common = 1000, rare = 0;
+    uint32_t given = 0;
+    while (given < 2000 && pw_guard_policy_take(&policy, &common, &turn, 1))
+        given++;
+    assert_int_equal(given, 750);
+    for (uint32_t i = 0; i < 640; i++)
+        given += pw_guard_policy_take(&policy, &common, &turn, 1);
+    assert_int_equal(given, 760);
+    while (given < 2000 && pw_guard_policy_take(&policy, &rare, &turn, 1))
+        given++;
+    assert_int_equal(given, 1000);
+    assert_true(policy.is_short);
+    pw_guard_policy_give(&policy, 1);
+    assert_true(pw_guard_policy_take(&policy, &rare, &turn, 1));
+    assert_int_equal(policy.live_pages, 1000);
+    assert_int_equal(policy.live_blocks, 1000);
+}
+
+static void no_more_blocks_than_the_option_says_are_guarded(void **state)
+{
+    (void)state;
+    struct pw_guard_policy policy = {.guards_all = true, .budget_pages = 1000, .max_blocks = 3};
+    struct pw_guard_turn turn = {0};
+    for (unsigned i = 0; i < 10; i++)
+        assert_int_equal(pw_guard_policy_take(&policy, NULL, &turn, 2), i < 3);
+}
+
+static void both_sides_get_their_share_and_the_first_of_a_site_are_right(void **state)
+{
+    (void)state;
+    struct pw_guard_policy policy = {.guards_all = true, .site_blocks = 4, .key = 1234};
+    _Atomic uint32_t site = 0;
+    uint32_t right = 0;
+    for (uint32_t i = 0; i < 10000; i++) {
+        bool is_right = pw_guard_policy_is_right(&policy, &site, pw_guard_serial(3, i));
+        assert_true(i >= 4 || is_right);
+        right += is_right;
+    }
+    assert_in_range(right, 4700, 5300);
+    policy.side = PW_GUARD_SIDE_LEFT;
+    assert_false(pw_guard_policy_is_right(&policy, &site, 1));
+    policy.side = PW_GUARD_SIDE_RIGHT;
+    assert_true(pw_guard_policy_is_right(&policy, &site, 1));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(runs_tile_the_region_and_both_directions_agree),
+        cmocka_unit_test(a_run_that_is_given_back_comes_again_in_the_order_of_the_frees),
+        cmocka_unit_test(a_queue_goes_across_regions),
+        cmocka_unit_test(a_right_aligned_block_ends_less_than_its_alignment_before_the_guard),
+        cmocka_unit_test(at_level_guard_every_block_is_wanted),
+        cmocka_unit_test(a_site_gets_its_first_blocks_and_then_samples_with_falling_odds),
+        cmocka_unit_test(a_site_with_evidence_gets_all),
+        cmocka_unit_test(the_last_quarter_of_the_budget_is_for_rare_sites_and_some_young_blocks),
+        cmocka_unit_test(no_more_blocks_than_the_option_says_are_guarded),
+        cmocka_unit_test(both_sides_get_their_share_and_the_first_of_a_site_are_right),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
