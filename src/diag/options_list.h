@@ -61,10 +61,10 @@
     INTEGER(guard_sample_rate, "calls", (0, 0, 0, 0), 0, UINT32_MAX / 2, FIXED,                 \
             "Of so many allocations of a thread, on average one gets guard pages; 0: none.")       \
     SIZE(guard_memory_mb, "MiB", (0, 0, 0, 0), 0, 134217728, FIXED,                                \
-         "The most memory of guarded blocks; 0: of what is free 1/2 (guard), 1/64 (full), 1/1024.") \
+         "The most memory of guarded blocks; 0: of what is free 1/4 (guard), 1/64 (full), 1/1024.") \
     SIZE(guard_max_blocks, "blocks", (0, 0, 0, 0), 0, PW_UNLIMITED, FIXED,                         \
          "The most guarded blocks at a time; 0: as many as the memory allows.")                    \
-    INTEGER(guard_quarantine_blocks, "blocks", (65536, 65536, 262144, 1048576), 0, UINT32_MAX, FIXED,  \
+    INTEGER(guard_quarantine_blocks, "blocks", (262144, 262144, 262144, 1048576), 0, UINT32_MAX, FIXED,  \
             "Freed guarded blocks, of each length, whose addresses stay out of use.")              \
     CHOICE(guard_side, enum pw_side, "both|right|left", (0, 0, 0, 0), FIXED,                       \
            "Which side of a guarded block is next to its guard page; both: chosen for each block.") \

@@ -23,7 +23,7 @@ bool pw_guards_are_on;
 /* Hidden at once when a region's fresh pages come into reach: one page table. */
 enum { HIDE_PAGES = 512, PATIENCE = 4096 };
 /* Of the memory that is available, the budget unless the option names one. */
-enum { GUARD_SHARE = 2, FULL_SHARE = 64, FAST_SHARE = 1024 };
+enum { GUARD_SHARE = 4, FULL_SHARE = 64, FAST_SHARE = 1024 };
 
 _Static_assert((int)PW_SIDE_BOTH == PW_GUARD_SIDE_BOTH && (int)PW_SIDE_RIGHT == PW_GUARD_SIDE_RIGHT &&
                    (int)PW_SIDE_LEFT == PW_GUARD_SIDE_LEFT,
