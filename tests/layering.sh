@@ -31,4 +31,7 @@ for folder in */; do
 done
 conditional=$(grep -nE '^[[:space:]]*#[[:space:]]*(if|ifdef|elif)([^a-z]|$)' -r . --include=*.c --include=*.h | grep -vE '^\./(os|base)/')
 [ -z "$conditional" ] || { echo "conditional compilation outside os and base:"; echo "$conditional"; failed=1; }
+# heapdump reads images; of the rest it has the rendering of reports, in one file.
+foreign=$(cd ../tools/heapdump && grep -nE '^ *# *include "(os|heap|check|trace|cache|guard|diag|front)/' ./*.c ./*.h | grep -v '^\./target_report\.c:')
+[ -z "$foreign" ] || { echo "heapdump includes more than base and image:"; echo "$foreign"; failed=1; }
 exit $failed

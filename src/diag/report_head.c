@@ -15,6 +15,15 @@ static uint64_t fault_pc(const struct pw_fault *fault)
     return pw_frame_locate(&trace, 0).pc;
 }
 
+/* Looked at from outside, no thread of the program found it. */
+static void finder_write(struct pw_render *render)
+{
+    if (render->fault->operation == PW_OP_EXTERNAL)
+        return;
+    pw_say(render, " in thread ");
+    pw_say_thread(render, render->fault->thread);
+}
+
 /* KIND on address A at pc P in thread T */
 static void plain_head(struct pw_render *render)
 {
@@ -25,8 +34,7 @@ static void plain_head(struct pw_render *render)
     pw_say_address(render, " on address ", fault->address);
     if (fault_pc(fault) != 0)
         pw_say_address(render, " at pc ", fault_pc(fault));
-    pw_say(render, " in thread ");
-    pw_say_thread(render, fault->thread);
+    finder_write(render);
     pw_say(render, "\n");
 }
 
@@ -209,8 +217,7 @@ static void late_line(struct pw_render *render)
 {
     pw_say(render, "damage found by ");
     pw_say(render, pw_operation_name(render->fault->operation));
-    pw_say(render, " in thread ");
-    pw_say_thread(render, render->fault->thread);
+    finder_write(render);
     pw_say(render, "\n");
 }
 
@@ -252,7 +259,7 @@ void pw_head_write(struct pw_render *render)
     if (has_second_line(render->fault->kind))
         second_line(render);
     pw_frames_write(render, &trace, render->frame_limit);
-    if (trace.count == 0)
+    if (trace.count == 0 && render->fault->operation != PW_OP_EXTERNAL)
         pw_say(render, "    (no stack)\n");
     pw_say(render, "\n");
 }

@@ -302,7 +302,10 @@ static void fault_members(struct pw_render *render)
         null_member(text, "source");
     string_member(text, "broken_rule", fault->broken_rule);
     string_member(text, "place", fault->place);
-    thread_member(render, "thread", fault->thread);
+    if (fault->operation == PW_OP_EXTERNAL)
+        null_member(text, "thread");
+    else
+        thread_member(render, "thread", fault->thread);
 }
 
 static void neighbours_member(struct pw_render *render)

@@ -24,7 +24,11 @@ struct command {
     int (*run)(int argc, char **argv);
 };
 
+int block_command(int argc, char **argv);
+int check_command(int argc, char **argv);
+int find_command(int argc, char **argv);
 int summary_command(int argc, char **argv);
 int symbolize_command(int argc, char **argv);
+int walk_command(int argc, char **argv);
 
 #endif

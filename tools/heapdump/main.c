@@ -17,10 +17,14 @@
 
 static const struct command commands[] = {
     {"summary", "what a heap holds, on one screen", summary_command},
+    {"walk", "every block in address order, filtered and sorted", walk_command},
+    {"check", "validate all of a heap, and list its damage", check_command},
+    {"block", "which block an address is in or near, and all that is known of it", block_command},
+    {"find", "the blocks that hold bytes, a string or a pointer", find_command},
     {"symbolize", "a filter: a report on stdin gets functions, files and lines", symbolize_command},
 };
 
-static const struct command *find_command(const char *name)
+static const struct command *command_named(const char *name)
 {
     for (size_t i = 0; i < PW_ARRAY_SIZE(commands); i++)
         if (strcmp(commands[i].name, name) == 0)
@@ -62,7 +66,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     struct line *line = state->input;
     switch (key) {
     case ARGP_KEY_ARG:
-        line->command = find_command(arg);
+        line->command = command_named(arg);
         if (line->command == NULL)
             argp_error(state, "there is no command `%s'", arg);
         line->first = state->next - 1;

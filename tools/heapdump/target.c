@@ -161,6 +161,7 @@ void target_close(struct target *target)
         free((char *)(uintptr_t)target->segments[i].path);
     for (size_t i = 0; i < target->thread_count; i++)
         free((void *)(uintptr_t)target->threads[i].words);
+    free(target->blanks);
     free(target->segments);
     free(target->threads);
     free(target->program);
@@ -187,6 +188,11 @@ const char *target_program(const struct target *target)
 uint16_t target_machine(const struct target *target)
 {
     return target->machine;
+}
+
+bool target_is_whole(const struct target *target)
+{
+    return !target->is_partial;
 }
 
 uint64_t target_stopped_ns(const struct target *target)
@@ -239,13 +245,18 @@ size_t target_threads(const struct target *target, const struct target_thread **
     return target->thread_count;
 }
 
+bool target_thread_image(struct target *target, uint32_t ordinal, struct pw_thread_image *thread)
+{
+    uint32_t count = atomic_load_explicit(&target->root.thread_count, memory_order_relaxed);
+    uint64_t address = target->root.threads + (uint64_t)ordinal * sizeof *thread;
+    return ordinal < count && target_read(target, address, thread, sizeof *thread);
+}
+
 const char *target_thread_name(struct target *target, uint32_t ordinal)
 {
     struct pw_thread_image thread;
-    uint32_t count = atomic_load_explicit(&target->root.thread_count, memory_order_relaxed);
     target->thread_name[0] = '\0';
-    if (ordinal < count &&
-        target_read(target, target->root.threads + (uint64_t)ordinal * sizeof thread, &thread, sizeof thread))
+    if (target_thread_image(target, ordinal, &thread))
         memcpy(target->thread_name, thread.name, sizeof thread.name);
     return target->thread_name;
 }

@@ -45,6 +45,8 @@ uint32_t target_pid(const struct target *target); /* 0: not known */
 const char *target_program(const struct target *target);
 /* The machine as in an ELF header (EM_X86_64 …). */
 uint16_t target_machine(const struct target *target);
+/* False: a core that is cut short, or that lacks tables of the heap. What can be read is less than there was. */
+bool target_is_whole(const struct target *target);
 /* How long the process was stopped, in ns: so far, or in all. 0 of a core. */
 uint64_t target_stopped_ns(const struct target *target);
 
@@ -96,6 +98,8 @@ struct target_thread {
     size_t word_count;
 };
 size_t target_threads(const struct target *target, const struct target_thread **threads);
+/* The thread with this ordinal in the image; false: there is none. */
+bool target_thread_image(struct target *target, uint32_t ordinal, struct pw_thread_image *thread);
 /* The name of the thread with this ordinal in the image, "" if it has none; until the next call. */
 const char *target_thread_name(struct target *target, uint32_t ordinal);
 

@@ -280,7 +280,8 @@ static bool read_headers(struct target *target, const Elf64_Ehdr *elf)
         if (headers[i].p_type == PT_NOTE)
             read_notes(target, &headers[i]);
     free(headers);
-    if (is_cut || core->missing_bytes != 0)
+    target->is_partial = is_cut || core->missing_bytes != 0;
+    if (target->is_partial)
         message("%s is cut short: %llu bytes of memory are missing%s; what is left is shown", target->name,
                 (unsigned long long)core->missing_bytes, is_cut ? ", and part of its headers" : "");
     return core->piece_count > 0;

@@ -21,6 +21,12 @@ struct target_live;
 struct target_core;
 struct target_code;
 
+/* Data of the heap that is not in the core. */
+struct blank {
+    uint64_t start;
+    uint64_t end;
+};
+
 struct target {
     const char *name; /* as given, for messages */
     struct target_options options;
@@ -37,6 +43,9 @@ struct target {
     struct target_thread *threads; /* words are owned */
     size_t thread_count;
     size_t thread_capacity;
+    bool is_partial;
+    struct blank *blanks;
+    size_t blank_count;
     uint64_t root_address;
     struct pw_root root;
     struct pw_image image;

@@ -14,6 +14,8 @@
 
 static const uint64_t most_scanned_bytes = (uint64_t)64 << 20; /* of one segment */
 
+enum { BLANK_SAMPLES = 64 };
+
 enum verdict { ROOT_NONE, ROOT_DAMAGED, ROOT_OTHER_VERSION, ROOT_NOT_READY, ROOT_FOUND };
 
 struct search {
@@ -121,38 +123,92 @@ static bool scan_data(struct search *search)
 
 /* ---- the image ---- */
 
+/* What the data of a region reads as when it was not written into the core: nothing. */
+static bool is_blank(const struct target *target, uint64_t address)
+{
+    for (size_t i = 0; i < target->blank_count; i++)
+        if (address >= target->blanks[i].start && address < target->blanks[i].end)
+            return true;
+    return false;
+}
+
 static const void *view(void *context, uint64_t address, uint64_t bytes, void *scratch)
 {
     struct target *target = context;
-    return bytes <= PW_VIEW_MAX && memory_read(target->memory, address, scratch, bytes) ? scratch : NULL;
+    bool is_there = bytes <= PW_VIEW_MAX && memory_read(target->memory, address, scratch, bytes) &&
+                    (target->blank_count == 0 || !is_blank(target, address));
+    return is_there ? scratch : NULL;
+}
+
+/* Where bytes of the zone pattern lie in or behind a block, 0: nowhere for sure. */
+static uint64_t zone_of(const struct pw_block_info *block)
+{
+    if (!block->known || !block->sealed || block->state == PW_STATE_PENDING || block->state == PW_STATE_RETIRED)
+        return 0;
+    if (block->state == PW_STATE_LIVE)
+        return block->address + block->size;
+    return (block->flags & PW_HEAP_MAPPED) != 0 ? 0 : block->address + block->block_size - PW_TAIL_BYTES;
+}
+
+/* The zone pattern is never all zero: where it reads so, the data is not in the core. */
+static bool has_blank_data(const struct target *target, uint32_t index, const struct pw_region *region)
+{
+    static const uint8_t zeros[PW_TAIL_BYTES];
+    uint32_t seen = 0, granule = region->first;
+    if (target->root.level < PW_LEVEL_FAST)
+        return false;
+    while (seen < BLANK_SAMPLES && (granule = pw_image_next_start(&target->image, region, granule)) != 0) {
+        struct pw_block_info block;
+        uint8_t tail[PW_TAIL_BYTES];
+        pw_inspect_block(&target->image, index, granule++, &block);
+        uint64_t zone = zone_of(&block);
+        if (zone == 0)
+            continue;
+        if (!memory_read(target->memory, zone, tail, sizeof tail) ||
+            memcmp(tail, zeros, sizeof tail) != 0)
+            return false;
+        seen++;
+    }
+    return seen > 0;
+}
+
+/* The tables of a region name no block at all. */
+static bool has_blank_tables(const struct target *target, const struct pw_region *region)
+{
+    return pw_image_next_start(&target->image, region, region->first) == 0;
 }
 
 /*
- * gdb's gcore writes zeros for every mapping that has a guard page in it, and the heap's tables all
- * do. Without this it would look like damage, block after block.
+ * gdb's gcore writes zeros for every mapping that has a guard page in it: most of a heap. Without
+ * this it would look like damage, block after block.
  */
-static void warn_of_blank_tables(const struct target *target)
+static void note_blanks(struct target *target)
 {
     struct pw_region region;
-    struct pw_header_copy header;
     uint32_t regions = 0, blank = 0;
     for (uint32_t i = 1; i < target->root.region_count; i++) {
         if (!pw_image_region(&target->image, i, &region))
             continue;
+        bool is_blank_data = has_blank_data(target, i, &region);
         regions++;
-        blank += !pw_image_header(&target->image, &region, region.first, &header) ||
-                 (header.word == 0 && header.size == 0);
+        blank += is_blank_data || has_blank_tables(target, &region);
+        if (!is_blank_data)
+            continue;
+        target->blanks = heapdump_grow(target->blanks, target->blank_count + 1, sizeof *target->blanks);
+        target->blanks[target->blank_count++] =
+            (struct blank){region.base, region.base + ((uint64_t)region.granules << region.shift)};
     }
+    target->is_partial |= blank != 0;
     if (blank != 0)
-        message("the tables of %u of %u regions of the heap are blank or missing in %s: gdb's gcore can't read "
-                "around guard pages; take a kernel core, or `heapdump snapshot'", blank, regions, target->name);
+        message("%s lacks the contents of %u of %u regions of the heap (gdb's gcore can't read around guard pages); "
+                "take a kernel core, or `heapdump snapshot'", target->name, blank, regions);
 }
 
 static bool accept(struct target *target)
 {
     target->image = (struct pw_image){.root = &target->root, .view = view, .context = target};
     if (target->core != NULL)
-        warn_of_blank_tables(target);
+        note_blanks(target);
     return true;
 }
 

@@ -1,0 +1,138 @@
+/*
+ * check.c - heapdump check: validate a whole heap from outside, and list its damage as reports.
+ *
+ * A live process stays stopped meanwhile: what it changes between two looks would look like damage.
+ */
+#include "blocks.h"
+#include "command_line.h"
+#include "heapdump.h"
+#include "message.h"
+#include "target_report.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { KEY_MOST = COMMAND_KEY_FIRST, STEP_BLOCKS = 16384, MOST_REPORTS = 1000 };
+static const uint64_t step_bytes = 4 << 20;
+
+struct arguments {
+    struct command_line line;
+    uint64_t most; /* reports shown */
+};
+
+struct check {
+    struct target *target;
+    struct target_report *report;
+    uint64_t most;
+    uint64_t faults;
+};
+
+/* ---- checking ---- */
+
+static double fraction(const struct check *check, const struct pw_validate_cursor *cursor)
+{
+    const struct pw_image *image = target_image(check->target);
+    struct pw_region region;
+    double all = 0, before = 0;
+    for (uint32_t i = 1; i < image->root->region_count; i++) {
+        if (!pw_image_region(image, i, &region))
+            continue;
+        double bytes = (double)((uint64_t)region.limit << region.shift);
+        all += bytes;
+        if (i < cursor->region)
+            before += bytes;
+        else if (i == cursor->region)
+            before += (double)((uint64_t)cursor->granule << region.shift);
+    }
+    return all > 0 ? before / all : 1;
+}
+
+static void check_all(struct check *check)
+{
+    struct pw_validate_cursor cursor = {.region = 0};
+    progress_start("checking the heap");
+    while (!cursor.is_done) {
+        struct pw_fault fault = {.kind = PW_KIND_NONE};
+        if (progress_is_due())
+            progress_set(fraction(check, &cursor));
+        if (!pw_validate_step(target_image(check->target), &cursor, STEP_BLOCKS, step_bytes, &fault))
+            continue;
+        if (check->faults++ < check->most) {
+            progress_end();
+            target_report_write(check->report, stdout, &fault);
+            progress_start("checking the heap");
+        }
+    }
+    progress_end();
+}
+
+static void conclude(const struct check *check, const struct command_line *line)
+{
+    char count[2 * BYTES_TEXT];
+    if (check->faults > check->most)
+        message("%" PRIu64 " more are not shown (--most)", check->faults - check->most);
+    if (line->is_json)
+        return;
+    if (check->faults == 0)
+        puts(target_is_whole(check->target) ? "the heap is sound: no damage found" : "no damage found in what could be read");
+    else
+        printf("%s damage%s found\n", count_text(count, check->faults), check->faults == 1 ? "" : "s");
+}
+
+/* What can't be read is passed over by the validation: that is no "fine". */
+static int check_status(const struct check *check)
+{
+    if (check->faults != 0)
+        return HEAPDUMP_FOUND;
+    return target_is_whole(check->target) ? HEAPDUMP_FINE : HEAPDUMP_UNREADABLE;
+}
+
+/* ---- the command ---- */
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+    struct arguments *arguments = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &arguments->line;
+        return 0;
+    case KEY_MOST:
+        if (!parse_bytes(arg, &arguments->most))
+            argp_error(state, "--most=%s: that is no number", arg);
+        if (arguments->most == 0)
+            arguments->most = UINT64_MAX;
+        return 0;
+    default:
+        return command_line_take_target(&arguments->line, key, arg, state);
+    }
+}
+
+static const struct argp_option options[] = {
+    {"most", KEY_MOST, "N", 0, "Show at most N damages (1000; 0: all). All are counted", 0},
+    {0},
+};
+
+int check_command(int argc, char **argv)
+{
+    static const struct argp_child children[] = {{&command_line_argp, 0, NULL, 0}, {0}};
+    static const struct argp argp = {
+        .options = options,
+        .parser = parse_option,
+        .args_doc = "TARGET",
+        .doc = "Check every block of a heap: headers, links, red zones, poison, free lists.\v"
+               "The damage is listed as reports. A live process is stopped meanwhile. Exit status 1: damage was found, 3: none, but the core is "
+               "not whole.",
+        .children = children,
+    };
+    struct arguments arguments = {.line = command_line_init(), .most = MOST_REPORTS};
+    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    struct check check = {.target = target_open(arguments.line.name, &arguments.line.target), .most = arguments.most};
+    if (check.target == NULL)
+        return HEAPDUMP_UNREADABLE;
+    check.report = target_report_open(check.target, &arguments.line.style, arguments.line.is_json);
+    check_all(&check);
+    conclude(&check, &arguments.line);
+    target_report_close(check.report);
+    target_close(check.target);
+    return finish_output(check_status(&check));
+}
