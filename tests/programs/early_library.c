@@ -9,7 +9,7 @@ static int answer(void)
     return 42;
 }
 
-static int (*resolve(void))(void)
+__attribute__((used)) static int (*resolve(void))(void)
 {
     free(malloc(100));
     early_of_resolver = note_write(realloc(calloc(1, 50), 5000), 5000, 7);
