@@ -9,7 +9,6 @@
 #include "trace/elf_file.h"
 #include "trace/expression.h"
 #include "trace/file.h"
-#include "trace/libunwind.h"
 #include "trace/unwind.h"
 
 #include <dlfcn.h>
@@ -160,7 +159,7 @@ static void damaged_unwind_information_is_survived(void **state)
     }
     pw_unwind_modules_changed();
     compare = (struct compare){0};
-    call(compare_ours, &compare); /* libunwind remembers what was damaged */
+    call(compare_ours, &compare);
     assert_int_equal(compare.failures, 0);
     assert_true(compare.count > 3);
     dlclose(library);
@@ -247,7 +246,8 @@ static int set_up(void **state)
 {
     (void)state;
     pw_unwind_init();
-    return pw_depot_init() && pw_libunwind_open() ? 0 : -1;
+    /* libunwind is not opened: asked where ours is lost, it may crash on damaged information, which is not ours to prove. */
+    return pw_depot_init() ? 0 : -1;
 }
 
 int main(void)
