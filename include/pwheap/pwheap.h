@@ -117,6 +117,56 @@ bool pwheap_describe(const void *address, struct pwheap_description *description
 void pwheap_stats(struct pwheap_statistics *statistics);
 
 /*
+ * Look for blocks that nothing points at any more, and report them by who allocated them, as
+ * detect_leaks=1 does at exit; suppressions and max_leaks hold. Returns how many there are; never ends
+ * the program. Pointers are looked for in registers, stacks, thread-local memory and globals of all
+ * threads and libraries, in every other memory the program can write to, and in blocks that are reached
+ * from there; one into the middle of a block counts, unless leak_starts_only=1.
+ * The other threads are stopped for the moment in which a copy of the process is made; poll() and the
+ * like return EINTR in them. Where it can't be done a note says why, and the answer is 0.
+ * Thread-safe, not signal-safe.
+ */
+size_t pwheap_leak_check(void);
+
+/*
+ * Never report the block that `pointer` is (or points into), nor what only it leads to, as a leak,
+ * until it is freed. Below level full a later block at the same address is meant as well. False: there
+ * is no such block, or no memory for the note. Thread-safe, not signal-safe.
+ */
+bool pwheap_ignore(const void *pointer);
+
+/*
+ * What a program allocates and keeps from one moment to another:
+ *
+ *     struct pwheap_checkpoint *before = pwheap_checkpoint();
+ *     …
+ *     pwheap_diff(before, print_site, NULL);
+ *     pwheap_checkpoint_free(before);
+ *
+ * A checkpoint costs 256 KiB of address space and a look at each thread, however large the heap is. At
+ * level full only: NULL and ENOTSUP below it, NULL and ENOMEM without memory. Thread-safe.
+ */
+struct pwheap_checkpoint;
+struct pwheap_checkpoint *pwheap_checkpoint(void);
+void pwheap_checkpoint_free(struct pwheap_checkpoint *checkpoint);
+
+/* Live blocks that were allocated by one stack. */
+struct pwheap_site {
+    size_t bytes; /* as requested */
+    size_t blocks;
+    uint32_t frame_count; /* return addresses, innermost first; 0: not known */
+    void *frames[PWHEAP_MAX_FRAMES];
+};
+
+/*
+ * Call `visit` (unless it is NULL) for every stack that allocated blocks after `since` which are still
+ * live, the most bytes first; it stops when that returns false, and may allocate. Returns the number of
+ * such blocks. Other threads may run. Walks the heap. Thread-safe, not signal-safe.
+ */
+size_t pwheap_diff(const struct pwheap_checkpoint *since,
+                   bool (*visit)(void *context, const struct pwheap_site *site), void *context);
+
+/*
  * Have `callback` called with every error before it is printed. If it returns true, the report is
  * not printed and the program goes on as with halt_on_error=0. It runs on the thread that found the
  * error, perhaps in a signal handler. NULL: none. Returns the one before. Thread-safe, signal-safe.

@@ -52,6 +52,16 @@ PW_INLINE void pw_arch_registers(uint64_t registers[PW_REG_COUNT])
     __asm__ volatile("lea 0(%%rip), %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2"                          \
                      : "=&r"(ip), "=&r"(sp), "=&r"(fp))
 
+/*
+ * True of the control block of a thread of glibc's at `address`, the thread pointer: its first and its
+ * third word are its own address (tcbhead_t: tcb and self).
+ */
+enum { PW_ARCH_CONTROL_WORDS = 3 };
+PW_INLINE bool pw_arch_is_control_block(const uint64_t words[PW_ARCH_CONTROL_WORDS], uint64_t address)
+{
+    return words[0] == address && words[2] == address;
+}
+
 /* All registers at a signal. */
 PW_INLINE void pw_arch_from_ucontext(const void *ucontext, uint64_t registers[PW_REG_COUNT])
 {
@@ -83,6 +93,15 @@ PW_INLINE void pw_arch_registers(uint64_t registers[PW_REG_COUNT])
 }
 
 #define PW_ARCH_HERE(ip, sp, fp) ((ip) = (sp) = (fp) = 0)
+
+/* Not told from other words here: a stack whose thread is gone is taken for memory like any other. */
+enum { PW_ARCH_CONTROL_WORDS = 3 };
+PW_INLINE bool pw_arch_is_control_block(const uint64_t words[PW_ARCH_CONTROL_WORDS], uint64_t address)
+{
+    (void)words;
+    (void)address;
+    return false;
+}
 
 PW_INLINE void pw_arch_from_ucontext(const void *ucontext, uint64_t registers[PW_REG_COUNT])
 {

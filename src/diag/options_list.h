@@ -40,6 +40,17 @@
             "Check the whole heap at every Nth allocation; 0 for never.")                          \
     BOOL(check_at_exit, (0, 1, 1, 1), LIVE,                                                        \
          "Take a last look at every block when the program exits or aborts.")                      \
+    GROUP("Leaks")                                                                                 \
+    BOOL(detect_leaks, (0, 0, 0, 0), LIVE,                                                         \
+         "Look for blocks that nothing points at when the program exits; status exitcode if any.") \
+    STRING(suppressions, PW_OPTION_PATH_BYTES,                                                     \
+           "A file of leaks not to be told, a line each: leak:FUNCTION, FILE or MODULE.")          \
+    BOOL(print_suppressions, (1, 1, 1, 1), LIVE,                                                   \
+         "Below a report of leaks, tell which suppressions had something to suppress.")            \
+    INTEGER(max_leaks, "groups", (0, 0, 0, 0), 0, UINT32_MAX, LIVE,                                \
+            "Print so many groups of leaks at most; 0: all.")                                      \
+    BOOL(leak_starts_only, (0, 0, 0, 0), LIVE,                                                     \
+         "Pointers into the middle of a block don't keep it from being a leak.")                   \
     GROUP("Red zones, fill patterns, quarantine")                                                  \
     INTEGER(redzone, "bytes", (16, 16, 32, 32), 16, 2048, FIXED,                                   \
             "The least red zone between two blocks; at full it grows with the block.")             \

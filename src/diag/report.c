@@ -52,17 +52,10 @@ static bool is_mine(void)
     return atomic_load_explicit(&owner, memory_order_relaxed) == pw_os_thread_id();
 }
 
-/* What the thread was like before it took the lock. */
-struct held {
-    bool was_mine;
-    int saved_errno;
-    int cancel_state;
-};
-
 /* Unless this thread holds it already. Its writes are no cancellation points meanwhile. */
-static struct held hold(void)
+struct pw_report_held pw_report_hold(void)
 {
-    struct held held = {.was_mine = is_mine(), .saved_errno = errno};
+    struct pw_report_held held = {.was_mine = is_mine(), .saved_errno = errno};
     if (held.was_mine)
         return held;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &held.cancel_state);
@@ -72,7 +65,7 @@ static struct held hold(void)
     return held;
 }
 
-static void let_go(struct held held)
+void pw_report_let_go(struct pw_report_held held)
 {
     if (!held.was_mine) {
         atomic_store(&owner, 0);
@@ -81,15 +74,25 @@ static void let_go(struct held held)
     errno = held.saved_errno;
 }
 
+struct pw_report_parts pw_report_parts_locked(void)
+{
+    return (struct pw_report_parts){.config = &config,
+                                    .render = &render,
+                                    .raw = raw,
+                                    .raw_bytes = sizeof raw,
+                                    .symbolized = symbolized,
+                                    .symbolized_bytes = sizeof symbolized};
+}
+
 void pw_report_init(const struct pw_report_config *new_config)
 {
     static bool is_set_up;
-    struct held held = hold();
+    struct pw_report_held held = pw_report_hold();
     config = *new_config;
     if (!is_set_up)
         pw_sink_init();
     is_set_up = true;
-    let_go(held);
+    pw_report_let_go(held);
 }
 
 struct pw_report_config pw_report_config_of(const struct pw_options *options)
@@ -115,14 +118,19 @@ struct pw_report_config pw_report_config_of(const struct pw_options *options)
 pwheap_error_callback pw_report_set_callback(pwheap_error_callback callback, void *context,
                                              void **old_context)
 {
-    struct held held = hold();
+    struct pw_report_held held = pw_report_hold();
     pwheap_error_callback old = error_callback;
     if (old_context != NULL)
         *old_context = error_context;
     error_callback = callback;
     error_context = context;
-    let_go(held);
+    pw_report_let_go(held);
     return old;
+}
+
+void *pw_report_callback_context(void)
+{
+    return error_context;
 }
 
 size_t pw_report_count(void)
@@ -252,16 +260,15 @@ static void describe_block(struct pwheap_block *to, const struct pw_block_info *
     to->free_frame_count = copy_frames(to->free_frames, block->free_stack);
 }
 
-/* True: it wants the report not to be printed. */
-static bool ask_callback_locked(const struct pw_fault *fault)
+bool pw_report_ask_callback_locked(const struct pw_fault *fault, const char *text, size_t length)
 {
     if (error_callback == NULL)
         return false;
     memset(&error, 0, sizeof error);
     error.kind = pw_kind_name(fault->kind);
     error.address = (void *)(uintptr_t)fault->address;
-    error.text = raw;
-    error.text_length = render.text.length;
+    error.text = text;
+    error.text_length = length;
     error.fingerprint = render.fingerprint;
     error.where.relation = (enum pwheap_relation)fault->relation;
     error.where.offset = fault->offset;
@@ -307,7 +314,7 @@ static bool report_locked(const struct pw_fault *fault)
 {
     bool halts = config.halt_on_error && !fault->is_passed_on;
     render_fault_locked(fault);
-    if (ask_callback_locked(fault)) {
+    if (pw_report_ask_callback_locked(fault, raw, render.text.length)) {
         is_unwritten = false;
         atomic_fetch_add_explicit(&report_count, 1, memory_order_relaxed);
         return false;
@@ -328,11 +335,11 @@ bool pw_report(const struct pw_fault *fault)
     int saved_errno = errno;
     if (fault->operation != PW_OP_ACCESS && fault->operation != PW_OP_ABORT)
         pw_modules_refresh();
-    struct held held = hold();
+    struct pw_report_held held = pw_report_hold();
     bool halts = report_locked(fault);
     is_halting = halts;
     if (!halts)
-        let_go(held);
+        pw_report_let_go(held);
     errno = saved_errno;
     return halts;
 }
@@ -342,7 +349,7 @@ void pw_report_line(const char *line)
     enum { LINE_BYTES = 1024, ESCAPED_BYTES = 6 * LINE_BYTES + 256 };
     static char cut[LINE_BYTES]; /* a line that is too long is cut, not its end */
     static char storage[ESCAPED_BYTES];
-    struct held held = hold();
+    struct pw_report_held held = pw_report_hold();
     struct pw_text note = pw_text_over(cut, sizeof cut);
     struct pw_text text = pw_text_over(storage, sizeof storage);
     pw_text_str(&note, line);
@@ -354,5 +361,5 @@ void pw_report_line(const char *line)
         pw_text_str(&text, "\n");
     }
     pw_sink_write(&config, storage, text.length);
-    let_go(held);
+    pw_report_let_go(held);
 }

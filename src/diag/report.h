@@ -16,6 +16,7 @@
 
 #include "diag/options.h"
 #include "image/fault.h"
+#include "image/suppress.h"
 #include "pwheap/pwheap.h"
 
 /* The options that concern reports, by their names in REPORTS.md. Strings live as long as the process. */
@@ -61,8 +62,36 @@ void pw_report_init(const struct pw_report_config *config);
  */
 bool pw_report(const struct pw_fault *fault);
 
+/* True for libc, the C++ library, the loader and this library; false for NULL. */
+bool pw_module_is_runtime(const struct pw_module *module);
+/* This library; NULL where it is linked into the program and can't be told from it. */
+const struct pw_module *pw_module_own(void);
+
 /* End the process if pw_report said so; else return at once. */
 void pw_report_end(const struct pw_fault *fault);
+
+/* Blocks that nothing points at any more and that one stack allocated. */
+struct pw_leak {
+    bool is_direct; /* else they are lost with others that lead to them */
+    uint32_t stack; /* a depot id; 0: not known */
+    uint64_t bytes;
+    uint64_t blocks;
+    uint64_t address; /* of one of them */
+};
+struct pw_leaks {
+    enum pw_operation operation;
+    const struct pw_leak *all; /* direct ones first */
+    uint32_t count;
+    struct pw_suppressions *suppressions; /* NULL: none */
+    uint32_t max_leaks; /* of those that are left, so many are printed; 0: all */
+    bool print_suppressions;
+};
+
+/*
+ * Report them, each to the callback; those that it takes and those that are suppressed are not printed
+ * and don't count. Returns the number of blocks that are left. Never ends the process.
+ */
+uint64_t pw_report_leaks(const struct pw_leaks *leaks);
 
 /* "==PID== pwheap: LINE" to where the reports go: warnings and notes. In JSON an object with "note". */
 void pw_report_line(const char *line);
@@ -73,6 +102,9 @@ size_t pw_report_count(void);
 /* What pwheap_set_error_callback does; stores the former one's context where `old_context` isn't NULL. */
 pwheap_error_callback pw_report_set_callback(pwheap_error_callback callback, void *context,
                                              void **old_context);
+
+/* What the callback was set with: the program's, though nobody but us may know of it. */
+void *pw_report_callback_context(void);
 
 /* In the child of fork(): another thread of the parent may have been reporting. */
 void pw_report_after_fork(void);

@@ -17,10 +17,9 @@ static bool has_prefix(const char *str, const char *prefix)
     return strncmp(str, prefix, strlen(prefix)) == 0;
 }
 
-/* The preloaded library; NULL where it is linked into the program and can't be told from it. */
-static const struct pw_module *own_library(void)
+const struct pw_module *pw_module_own(void)
 {
-    const struct pw_module *module = pw_modules_find((uintptr_t)&own_library);
+    const struct pw_module *module = pw_modules_find((uintptr_t)&pw_module_own);
     return module != NULL && has_prefix(pw_path_basename(module->path), "libpwheap.so") ? module : NULL;
 }
 
@@ -28,7 +27,7 @@ struct pw_trace pw_trace_of_fault(const struct pw_fault *fault)
 {
     uint32_t count = fault->frame_count < PW_MAX_FRAMES ? fault->frame_count : PW_MAX_FRAMES;
     uint32_t skipped = 0;
-    const struct pw_module *own = own_library();
+    const struct pw_module *own = pw_module_own();
     if (own != NULL)
         while (skipped < count && pw_modules_find(fault->frames[skipped]) == own)
             skipped++;
@@ -68,7 +67,7 @@ struct pw_frame pw_frame_resolve(struct pw_render *render, const struct pw_trace
     return frame;
 }
 
-static bool is_runtime(const struct pw_module *module)
+bool pw_module_is_runtime(const struct pw_module *module)
 {
     static const char *const names[] = {"libc.so",      "libc-",    "libstdc++.so", "libc++.so",
                                         "libpthread",   "ld-linux", "ld-2",         "libgcc_s",
@@ -84,7 +83,7 @@ static bool is_runtime(const struct pw_module *module)
 uint32_t pw_trace_culprit(const struct pw_trace *trace)
 {
     for (uint32_t i = 0; i < trace->count; i++)
-        if (!is_runtime(pw_frame_locate(trace, i).module))
+        if (!pw_module_is_runtime(pw_frame_locate(trace, i).module))
             return i;
     return 0;
 }

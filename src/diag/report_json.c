@@ -364,6 +364,26 @@ void pw_json_report_write(struct pw_render *render)
     }
 }
 
+void pw_json_leak_write(struct pw_render *render, const struct pw_leak *leak)
+{
+    struct pw_text *text = &render->text;
+    preamble(text, render->pid, render->time_ns);
+    string_member(text, "kind", pw_kind_name(PW_KIND_LEAK));
+    bool_member(text, "certain", true);
+    string_member(text, "operation", pw_operation_name(render->fault->operation));
+    address_member(text, "address", leak->address);
+    bool_member(text, "direct", leak->is_direct);
+    number_member(text, "bytes", leak->bytes);
+    number_member(text, "blocks", leak->blocks);
+    depot_member(render, "alloc_stack", leak->stack);
+    name_write(text, "fingerprint");
+    pw_text_char(text, '"');
+    pw_text_hex_digits(text, render->fingerprint, 16);
+    pw_text_char(text, '"');
+    advice_member(render);
+    pw_text_str(text, "}\n");
+}
+
 void pw_json_note_write(struct pw_text *text, uint32_t pid, uint64_t time_ns, const char *note)
 {
     preamble(text, pid, time_ns);

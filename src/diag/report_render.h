@@ -42,6 +42,27 @@ struct pw_frame {
     const char *function;           /* NULL: not known. In render->function: until the next one */
 };
 
+/* -- report.c: the lock, and what it guards, for report_leaks.c */
+/* What the thread was like before it took the lock. */
+struct pw_report_held {
+    bool was_mine;
+    int saved_errno;
+    int cancel_state;
+};
+struct pw_report_held pw_report_hold(void);
+void pw_report_let_go(struct pw_report_held held);
+struct pw_report_parts {
+    const struct pw_report_config *config;
+    struct pw_render *render;
+    char *raw; /* for what is rendered */
+    size_t raw_bytes;
+    char *symbolized; /* for what the symbolizer makes of it */
+    size_t symbolized_bytes;
+};
+struct pw_report_parts pw_report_parts_locked(void);
+/* True: the program's callback wants it not to be printed. render->fingerprint is set. */
+bool pw_report_ask_callback_locked(const struct pw_fault *fault, const char *text, size_t length);
+
 /* -- report_frames.c */
 /* Where it was found, without the library's own frames. */
 struct pw_trace pw_trace_of_fault(const struct pw_fault *fault);
@@ -85,6 +106,8 @@ void pw_damage_write(struct pw_text *text, const struct pw_fault *fault);
 void pw_head_write(struct pw_render *render);
 void pw_text_report_write(struct pw_render *render);
 void pw_json_report_write(struct pw_render *render);
+/* A group of lost blocks as a line of its own. */
+void pw_json_leak_write(struct pw_render *render, const struct pw_leak *leak);
 void pw_json_note_write(struct pw_text *text, uint32_t pid, uint64_t time_ns, const char *note);
 
 /* -- report_style.c: the finished text as it is shown: coloured, prefixes stripped. */

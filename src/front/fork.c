@@ -6,6 +6,7 @@
 #include "check/quarantine.h"
 #include "diag/patrol.h"
 #include "diag/report.h"
+#include "front/leaks.h"
 #include "front/state.h"
 #include "os/process.h"
 #include "trace/modules.h"
@@ -47,6 +48,7 @@ static void after_in_child(void)
     pw_root.pid = pw_os_process_id();
     pw_patrol_after_fork();
     pw_report_after_fork();
+    pw_leaks_after_fork();
     pw_modules_after_fork();
     pw_unwind_after_fork();
     pw_threads_after_fork();

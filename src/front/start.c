@@ -14,6 +14,7 @@
 #include "diag/log_path.h"
 #include "diag/report.h"
 #include "front/guarded.h"
+#include "front/leaks.h"
 #include "front/state.h"
 #include "front/statistics.h"
 #include "os/memory.h"
@@ -83,6 +84,15 @@ static void fill_root(void)
         pw_root.level == PW_LEVEL_FAST ? PW_LINE_BYTES : options->max_free_fill_size;
 }
 
+_Static_assert(sizeof(struct pw_own_range) == sizeof(struct pw_os_range), "the same, seen from outside");
+
+static void tell_own_ranges(void)
+{
+    uint32_t capacity;
+    pw_root.own_ranges = (uint64_t)pw_os_own_ranges(&capacity);
+    pw_root.own_range_count = capacity;
+}
+
 static bool make_tables(void)
 {
     static const struct pw_heap_hooks fast_hooks = {
@@ -110,6 +120,7 @@ static bool make_tables(void)
     (void)pw_modules_init();
     pw_root.modules = (uint64_t)pw_modules_table();
     pw_root.depot = (uint64_t)pw_depot_image();
+    tell_own_ranges();
     pw_root.ready = 1;
     return true;
 }
@@ -173,6 +184,14 @@ static void tell_warnings(void)
     pw_text_flush(&text);
 }
 
+/* The library's globals are no place where the program keeps its pointers. Not if it is linked in. */
+static void own_globals(void)
+{
+    const struct pw_module *module = pw_module_own();
+    if (module != NULL)
+        pw_os_own((const void *)module->start, module->end - module->start);
+}
+
 __attribute__((constructor(101))) static void construct(void)
 {
     if (!pw_start())
@@ -185,6 +204,7 @@ __attribute__((constructor(101))) static void construct(void)
     if (pw_root.level >= PW_LEVEL_FULL || pw_guards_are_on)
         pw_unwind_init();
     pw_modules_refresh();
+    own_globals();
     pw_can_unwind = true;
     pw_signals_start();
 }
@@ -198,4 +218,5 @@ __attribute__((destructor(101))) static void destruct(void)
     if (pw_options()->check_at_exit)
         (void)pw_look_at_everything(PW_OP_EXIT, &call);
     pw_print_statistics_at_exit();
+    pw_leaks_at_exit(&call);
 }

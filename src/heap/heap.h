@@ -116,6 +116,9 @@ struct pw_heap *pw_heap_open(void);
 /* Give it back with all of its regions. */
 void pw_heap_close(struct pw_heap *heap);
 
+/* Take the locks of all heaps if nobody has one; true: they are held. */
+bool pw_heap_try_acquire_all(void);
+void pw_heap_release_all(void);
 /* fork: take every lock in order, release them in the parent, reset them in the child. */
 void pw_heap_before_fork(void);
 void pw_heap_after_fork(bool is_child);

@@ -144,6 +144,24 @@ void pw_heap_close(struct pw_heap *heap)
     pw_regions_release(mask);
 }
 
+bool pw_heap_try_acquire_all(void)
+{
+    for (uint32_t i = 0; i < PW_MAX_HEAPS; i++) {
+        if (pw_heap_try_acquire(&pw_heaps[i]))
+            continue;
+        while (i > 0)
+            pw_heap_release(&pw_heaps[--i]);
+        return false;
+    }
+    return true;
+}
+
+void pw_heap_release_all(void)
+{
+    for (uint32_t i = PW_MAX_HEAPS; i > 0; i--)
+        pw_heap_release(&pw_heaps[i - 1]);
+}
+
 /* Of the forking thread, which holds the region lock meanwhile. */
 static uint64_t fork_mask;
 

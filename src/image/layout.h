@@ -235,6 +235,13 @@ struct pw_depot_image {
     uint32_t reserved;
 };
 
+/* Memory of the library itself; nothing where `end` is not above `start`. */
+struct pw_own_range {
+    _Atomic uint64_t start;
+    _Atomic uint64_t end;
+};
+#define PW_MAX_OWN_RANGES 16384u
+
 /* Reachable by the exported symbol PW_ROOT_SYMBOL, which is this structure itself. */
 struct pw_root {
     char magic[8];
@@ -261,7 +268,9 @@ struct pw_root {
     _Atomic uint32_t thread_count;
     _Atomic uint32_t module_count;
     uint32_t ready; /* 1 once all of the above is set */
-    uint64_t reserved[8];
+    uint64_t own_ranges; /* address of struct pw_own_range[own_range_count]; 0: none are told */
+    uint64_t own_range_count;
+    uint64_t reserved[6];
 };
 
 _Static_assert(sizeof(struct pw_header) == 16, "two headers' neighbours share a cache line by fours");

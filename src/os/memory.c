@@ -66,6 +66,13 @@ static void *map_exactly(uintptr_t address, size_t bytes)
     return mapped;
 }
 
+static void *own(void *mapped, size_t bytes)
+{
+    if (mapped != NULL)
+        pw_os_own(mapped, bytes);
+    return mapped;
+}
+
 void *pw_os_map(size_t bytes)
 {
     if (pw_os_call_fails())
@@ -73,7 +80,17 @@ void *pw_os_map(size_t bytes)
     int saved_errno = errno;
     void *mapped = map_anonymous(NULL, bytes, READ_WRITE, 0);
     errno = saved_errno;
-    return mapped;
+    return own(mapped, bytes);
+}
+
+void *pw_os_map_shared(size_t bytes)
+{
+    if (pw_os_call_fails())
+        return NULL;
+    int saved_errno = errno;
+    void *mapped = mmap(NULL, bytes, READ_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    errno = saved_errno;
+    return own(mapped == MAP_FAILED ? NULL : mapped, bytes);
 }
 
 /* The aligned place right below the previous aligned mapping: mostly free, and one system call. */
@@ -141,7 +158,7 @@ void *pw_os_map_aligned(size_t bytes, size_t align)
             atomic_store_explicit(&aligned_hint, (uintptr_t)mapped, memory_order_relaxed);
     }
     errno = saved_errno;
-    return mapped;
+    return own(mapped, bytes);
 }
 
 void *pw_os_reserve(size_t bytes)
@@ -151,7 +168,7 @@ void *pw_os_reserve(size_t bytes)
     int saved_errno = errno;
     void *mapped = map_anonymous(NULL, bytes, PROT_NONE, 0);
     errno = saved_errno;
-    return mapped;
+    return own(mapped, bytes);
 }
 
 bool pw_os_commit(void *address, size_t bytes)
@@ -173,6 +190,7 @@ void pw_os_unmap(void *address, size_t bytes)
 {
     int saved_errno = errno;
     uintptr_t lowest = (uintptr_t)address;
+    pw_os_disown(address);
     if (munmap(address, bytes) != 0)
         (void)madvise(address, bytes, MADV_DONTNEED);
     else

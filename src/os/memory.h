@@ -9,6 +9,8 @@
 
 #include "base/base.h"
 
+#include <stdatomic.h>
+
 /* What the kernel calls a page. Ranges that are not of whole pages are declined where it matters. */
 size_t pw_os_page_bytes(void);
 
@@ -19,6 +21,8 @@ PW_INLINE bool pw_os_is_paged(const void *address, size_t bytes)
 
 /* Readable, writable, zero, not accounted until touched. NULL: the kernel has none. */
 void *pw_os_map(size_t bytes);
+/* The same, and a child that fork makes writes into the same pages. */
+void *pw_os_map_shared(size_t bytes);
 /* The same, starting on a multiple of `align`, a power of two of at least a page. */
 void *pw_os_map_aligned(size_t bytes, size_t align);
 /* Address space that nobody can touch. */
@@ -26,6 +30,18 @@ void *pw_os_reserve(size_t bytes);
 /* Make a part of a reservation readable and writable. */
 bool pw_os_commit(void *address, size_t bytes);
 void pw_os_unmap(void *address, size_t bytes);
+
+/*
+ * What is mapped by the functions above is the library's own; so is what is told by pw_os_own, until
+ * pw_os_disown. Entries of the table whose end is not above their start say nothing.
+ */
+struct pw_os_range {
+    _Atomic uint64_t start;
+    _Atomic uint64_t end;
+};
+void pw_os_own(const void *address, size_t bytes);
+void pw_os_disown(const void *address);
+const struct pw_os_range *pw_os_own_ranges(uint32_t *capacity);
 
 /*
  * Make pages fault on access from now on; their contents are lost. MADV_GUARD_INSTALL (Linux 6.13)
