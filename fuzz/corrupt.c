@@ -1,0 +1,152 @@
+/*
+ * corrupt.c - harness: a program as of ops.c, and one misuse that is planted in it.
+ *
+ * Input: kind (plant.h), operation before which it happens, victim's slot, place, and a byte whose lowest bit
+ * says whether the program goes on or the damage is looked for at once; then the program.
+ *
+ * A crash is: the misuse isn't found, or another kind, block, address or offset is told; or something is told
+ * where nothing was planted.
+ */
+#include "plant.h"
+
+#include <string.h>
+
+const char *pwheap_default_options(void)
+{
+    return FUZZ_OPTIONS;
+}
+
+struct seen seen;
+static struct plant plant;
+static unsigned due; /* number of the operation */
+
+static bool note(void *context, const struct pwheap_error *error)
+{
+    (void)context;
+    if (seen.count++ > 0)
+        return true;
+    strncpy(seen.kind, error->kind, sizeof seen.kind - 1);
+    seen.where = error->where;
+    seen.address = error->address;
+    size_t length = error->text_length < sizeof seen.text - 1 ? error->text_length : sizeof seen.text - 1;
+    memcpy(seen.text, error->text, length);
+    seen.text[length] = '\0';
+    return true;
+}
+
+/* The level decides what can be found at all. */
+static bool is_found_at(enum plant_kind kind)
+{
+    char level[16];
+    (void)pwheap_option_get("level", level, sizeof level);
+    if (strcmp(level, "off") != 0)
+        return true;
+    return kind == PLANT_DOUBLE_FREE || kind == PLANT_BAD_FREE || kind == PLANT_INTERIOR ||
+           kind == PLANT_HEADER || kind == PLANT_CALLOC || kind == PLANT_TOO_BIG || kind == PLANT_ALIGNMENT;
+}
+
+static void check_told(void)
+{
+    FUZZ_CHECK(seen.count > 0, "%s is not found: planted at %p, slot of %zu bytes", plant.kind,
+               plant.address, model.slots[plant.slot].size);
+    FUZZ_CHECK(strcmp(seen.kind, plant.kind) == 0, "%s was planted at %p, told was:\n%s", plant.kind,
+               plant.address, seen.text);
+    if (plant.address != NULL)
+        FUZZ_CHECK(seen.address == plant.address, "planted at %p, told was:\n%s", plant.address, seen.text);
+    if (plant.block != NULL)
+        FUZZ_CHECK(seen.where.block.address == plant.block, "planted at block %p, told was:\n%s", plant.block,
+                   seen.text);
+    if (plant.knows_offset)
+        FUZZ_CHECK(seen.where.relation == plant.relation && seen.where.offset == plant.offset,
+                   "planted with offset %zu, told was %zu (%d):\n%s", plant.offset, seen.where.offset,
+                   (int)seen.where.relation, seen.text);
+}
+
+static void check_silence(void)
+{
+    FUZZ_CHECK(seen.count == 0, "nothing is wrong, told was:\n%s", seen.text);
+}
+
+/* A live slot at or after the one that the input names; there may be none. */
+static void choose_victim(void)
+{
+    for (unsigned i = 0; i < MODEL_SLOTS && model.slots[plant.slot].block == NULL; i++)
+        plant.slot = (plant.slot + 1) % MODEL_SLOTS;
+}
+
+struct before {
+    const char *block;
+    const char *nearest;
+    enum pwheap_block_state state;
+};
+
+static bool note_before(void *context, const struct pwheap_block *block)
+{
+    struct before *before = context;
+    const char *address = block->address;
+    if (address < before->block && address > before->nearest) {
+        before->nearest = address;
+        before->state = block->state;
+    }
+    return true;
+}
+
+/*
+ * Blocks that an earlier input damaged are out of service, and their zones are nobody's: an underflow into
+ * one is not told.
+ */
+static bool is_behind_retired(void)
+{
+    struct before before = {.block = plant.block};
+    (void)pwheap_walk(note_before, &before);
+    return before.state == PWHEAP_STATE_RETIRED;
+}
+
+/* Look for what has been planted, mend it, and go on as if nothing had been. */
+static void look(void)
+{
+    if (seen.count == 0)
+        (void)pwheap_validate();
+    if (seen.count != 0 || plant.what != PLANT_UNDERFLOW || !is_behind_retired())
+        check_told();
+    plant_mend(&plant);
+    plant.kind = NULL;
+    seen.count = 0;
+}
+
+static void plant_when_due(struct program *program)
+{
+    if (plant.kind == NULL)
+        check_silence();
+    if (plant.is_done || program->operations < due)
+        return;
+    plant.is_done = true;
+    choose_victim();
+    if (!is_found_at(plant.what))
+        return;
+    /* What goes with its instance is not looked at. */
+    if (model.slots[plant.slot].family == PWHEAP_FAMILY_INSTANCE)
+        plant.is_delayed = false;
+    plant_misuse(&plant);
+    if (plant.kind != NULL && !plant.is_delayed)
+        look();
+    program->is_damaged = plant.kind != NULL;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct program program = {.input = {.at = data, .left = size}, .plant = plant_when_due};
+    plant = (struct plant){.what = fuzz_byte(&program.input) % PLANT_COUNT};
+    due = fuzz_byte(&program.input) % 32u;
+    plant.slot = fuzz_byte(&program.input) % MODEL_SLOTS;
+    plant.place = fuzz_byte(&program.input);
+    plant.is_delayed = fuzz_byte(&program.input) % 2 != 0;
+    seen.count = 0;
+    (void)pwheap_set_error_callback(note, NULL);
+    program_run(&program);
+    if (plant.kind == NULL)
+        check_silence();
+    else
+        look();
+    return 0;
+}

@@ -1,0 +1,223 @@
+/* plant.c - the misuses (plant.h), one function each. */
+#include "plant.h"
+
+#include "names.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+
+enum { FREED_BYTES_WATCHED = 64 }; /* of a freed block, at level fast */
+
+static void expect(struct plant *plant, const char *kind, const void *address, const void *block)
+{
+    plant->kind = kind;
+    plant->address = address;
+    plant->block = block;
+}
+
+static void expect_place(struct plant *plant, enum pwheap_relation relation, size_t offset)
+{
+    plant->knows_offset = true;
+    plant->relation = relation;
+    plant->offset = offset;
+}
+
+static void damage(struct plant *plant, unsigned char *at)
+{
+    plant->damaged = at;
+    plant->before = *at;
+    *at ^= (unsigned char)(plant->place | 1);
+}
+
+static void overflow(struct plant *plant, struct model_slot *slot)
+{
+    size_t offset = plant->place >> 7;
+    damage(plant, slot->block + slot->size + offset);
+    expect(plant, "heap-buffer-overflow", plant->damaged, slot->block);
+    expect_place(plant, PWHEAP_RELATION_AFTER, offset);
+}
+
+static void underflow(struct plant *plant, struct model_slot *slot)
+{
+    /* What lies before a mapped block is a guard, or another mapping. */
+    if (slot->size > 8192 || slot->align > 1024)
+        return;
+    damage(plant, slot->block - 1);
+    expect(plant, "heap-buffer-underflow", plant->damaged, slot->block);
+    expect_place(plant, PWHEAP_RELATION_BEFORE, 1);
+}
+
+static void after_free(struct plant *plant, struct model_slot *slot)
+{
+    struct model_slot old = *slot;
+    size_t reach = old.size < FREED_BYTES_WATCHED ? old.size : FREED_BYTES_WATCHED;
+    if (reach == 0 || old.size > 65536 || old.family == PWHEAP_FAMILY_INSTANCE)
+        return; /* what large blocks held is taken away; an instance's goes to its bins at once */
+    program_free(plant->slot, 0);
+    size_t offset = plant->place % reach;
+    damage(plant, old.block + offset);
+    expect(plant, "heap-use-after-free", plant->damaged, old.block);
+    expect_place(plant, PWHEAP_RELATION_INSIDE, offset);
+}
+
+static void release_badly(unsigned how, void *pointer)
+{
+    if (how % 3 == 0)
+        free(pointer);
+    else if (how % 3 == 1)
+        FUZZ_CHECK(realloc(pointer, 100) == NULL, "realloc of what is no block answers one");
+    else
+        FUZZ_CHECK(malloc_usable_size(pointer) == 0, "what is no block has a usable size");
+}
+
+static void double_free(struct plant *plant, struct model_slot *slot)
+{
+    void *block = slot->block;
+    if (slot->family == PWHEAP_FAMILY_INSTANCE)
+        return; /* perhaps merged, and then it is nobody's */
+    program_free(plant->slot, 0);
+    expect(plant, "double-free", block, block);
+    release_badly(plant->place, block);
+}
+
+static void bad_free(struct plant *plant)
+{
+    static char global[256];
+    char local[256];
+    char *pointer = plant->place % 2 == 0 ? global : local;
+    pointer += plant->place / 2 % 8 * 16;
+    expect(plant, "bad-free", pointer, NULL);
+    release_badly(plant->place / 16, pointer);
+}
+
+static void interior(struct plant *plant, struct model_slot *slot)
+{
+    if (slot->size < 2)
+        return;
+    size_t offset = 1 + plant->place * (size_t)257 % (slot->size - 1);
+    expect(plant, "interior-free", slot->block + offset, slot->block);
+    expect_place(plant, PWHEAP_RELATION_INSIDE, offset);
+    release_badly(plant->place, slot->block + offset);
+}
+
+/* A release that is told may have been done all the same. */
+static void drop_if_gone(unsigned slot)
+{
+    static struct pwheap_description described;
+    if (!pwheap_describe(model.slots[slot].block, &described) ||
+        described.block.state != PWHEAP_STATE_LIVE || described.block.address != model.slots[slot].block)
+        model_drop(slot);
+}
+
+static void family(struct plant *plant, struct model_slot *slot)
+{
+    void *block = slot->block;
+    if (slot->family == PWHEAP_FAMILY_INSTANCE || slot->align > 1)
+        return;
+    expect(plant, "alloc-dealloc-mismatch", block, block);
+    if (slot->family != PWHEAP_FAMILY_MALLOC)
+        free(block);
+    else if (plant->place % 2 == 0)
+        delete_one(block);
+    else
+        delete_array(block);
+    drop_if_gone(plant->slot);
+}
+
+static void sized(struct plant *plant, struct model_slot *slot)
+{
+    void *block = slot->block;
+    size_t other = slot->size + 1 + plant->place;
+    if (slot->family == PWHEAP_FAMILY_INSTANCE || slot->align > 1)
+        return;
+    expect(plant, "sized-delete-mismatch", block, block);
+    if (slot->family == PWHEAP_FAMILY_MALLOC)
+        free_sized(block, other);
+    else if (slot->family == PWHEAP_FAMILY_NEW)
+        delete_sized(block, other);
+    else
+        delete_array_sized(block, other);
+    drop_if_gone(plant->slot);
+}
+
+static void header(struct plant *plant, struct model_slot *slot)
+{
+    uint64_t *word = plant_header_word(slot->block);
+    if (word == NULL)
+        return;
+    plant->word = word;
+    plant->word_before = *word;
+    *word ^= (uint64_t)1 << plant->place % 32; /* magic and seal */
+    plant->is_delayed = false;                 /* a program that goes on may write it anew */
+    expect(plant, "header-corruption", slot->block, slot->block);
+}
+
+static void impossible(struct plant *plant)
+{
+    static volatile size_t half = (SIZE_MAX >> 1) + 2;
+    void *block = NULL;
+    (void)pwheap_option_set("allocator_may_return_null", "0");
+    if (plant->what == PLANT_CALLOC) {
+        plant->kind = "calloc-overflow";
+        block = calloc(half, 2);
+    } else if (plant->what == PLANT_TOO_BIG) {
+        plant->kind = "allocation-size-too-big";
+        block = malloc(half + plant->place);
+    } else {
+        plant->kind = "invalid-alignment";
+        FUZZ_CHECK(posix_memalign(&block, 24, 100) == EINVAL, "an alignment of 24 is taken");
+    }
+    (void)pwheap_option_set("allocator_may_return_null", "1");
+    FUZZ_CHECK(block == NULL, "an impossible request gives %p", block);
+}
+
+static sigjmp_buf after_fault;
+
+static void leave_fault(int number)
+{
+    (void)number;
+    siglongjmp(after_fault, 1);
+}
+
+static void poison(struct plant *plant, struct model_slot *slot)
+{
+    unsigned char *volatile *freed = (void *)slot->block;
+    struct sigaction action = {.sa_handler = leave_fault}, old;
+    if (slot->size < sizeof *freed || slot->size > 4096 || slot->family == PWHEAP_FAMILY_INSTANCE)
+        return;
+    program_free(plant->slot, 0);
+    plant->kind = "poison-dereference";
+    sigaction(SIGSEGV, &action, &old);
+    if (sigsetjmp(after_fault, 1) == 0)
+        fuzz_fail("memory at %p, the fill of freed memory, can be read: %d", (void *)*freed, **freed);
+    sigaction(SIGSEGV, &old, NULL);
+}
+
+void plant_misuse(struct plant *plant)
+{
+    static void (*const misuses[])(struct plant *plant, struct model_slot *slot) = {
+        [PLANT_OVERFLOW] = overflow, [PLANT_UNDERFLOW] = underflow, [PLANT_AFTER_FREE] = after_free,
+        [PLANT_DOUBLE_FREE] = double_free, [PLANT_INTERIOR] = interior, [PLANT_FAMILY] = family,
+        [PLANT_SIZE] = sized, [PLANT_HEADER] = header, [PLANT_POISON] = poison, [PLANT_COUNT] = NULL,
+    };
+    struct model_slot *slot = &model.slots[plant->slot];
+    if (plant->what == PLANT_BAD_FREE)
+        bad_free(plant);
+    else if (plant->what == PLANT_CALLOC || plant->what == PLANT_TOO_BIG || plant->what == PLANT_ALIGNMENT)
+        impossible(plant);
+    else if (misuses[plant->what] != NULL && slot->block != NULL)
+        misuses[plant->what](plant, slot);
+}
+
+void plant_mend(struct plant *plant)
+{
+    if (plant->damaged != NULL)
+        *plant->damaged = plant->before;
+    if (plant->word != NULL)
+        *plant->word = plant->word_before;
+    plant->damaged = NULL;
+    plant->word = NULL;
+}
