@@ -326,7 +326,7 @@ static void test_garbage_in_a_fault_stays_within_bounds(void **state)
             random = random * 6364136223846793005u + 1442695040888963407u;
             ((uint8_t *)&fault)[i] = (uint8_t)(random >> 56);
         }
-        fault.place = fault.broken_rule = NULL;
+        fault.place = fault.broken_rule = fault.function = NULL;
         fault.is_certain = round & 1;
         bool *flags[] = {&fault.block.known,        &fault.before.known,        &fault.after.known,
                          &fault.block.sealed,       &fault.before.sealed,       &fault.after.sealed,

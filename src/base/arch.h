@@ -74,6 +74,12 @@ PW_INLINE void pw_arch_from_ucontext(const void *ucontext, uint64_t registers[PW
         registers[i] = (uint64_t)context->uc_mcontext.gregs[order[i]];
 }
 
+/* A function of this name that jumps to where `pointer`, a variable of ours, says; any arguments. */
+#define PW_ARCH_JUMP(name, pointer)                                                                \
+    __asm__(".pushsection .text\n\t.p2align 4\n\t.globl " #name "\n\t.type " #name ", @function\n" #name    \
+            ":\n\t.cfi_startproc\n\tendbr64\n\tjmp *" #pointer "(%rip)\n\t.cfi_endproc\n\t.size " #name \
+            ", . - " #name "\n\t.popsection")
+
 #else
 
 #define PW_ARCH_UNWINDS false
@@ -102,6 +108,16 @@ PW_INLINE bool pw_arch_is_control_block(const uint64_t words[PW_ARCH_CONTROL_WOR
     (void)address;
     return false;
 }
+
+/* As above; of the machines that have none, libc's calls go unchecked. */
+#if defined(__aarch64__)
+#define PW_ARCH_JUMP(name, pointer)                                                                \
+    __asm__(".pushsection .text\n\t.p2align 4\n\t.globl " #name "\n\t.type " #name ", %function\n" #name    \
+            ":\n\t.cfi_startproc\n\tbti c\n\tadrp x16, " #pointer "\n\tldr x16, [x16, #:lo12:" #pointer     \
+            "]\n\tbr x16\n\t.cfi_endproc\n\t.size " #name ", . - " #name "\n\t.popsection")
+#else
+#define PW_ARCH_JUMP(name, pointer) _Static_assert(sizeof(pointer) != 0, "a pointer")
+#endif
 
 PW_INLINE void pw_arch_from_ucontext(const void *ucontext, uint64_t registers[PW_REG_COUNT])
 {

@@ -34,6 +34,8 @@
          "Report what one family (malloc, new, new[]) allocated and another one frees.")           \
     BOOL(new_delete_type_mismatch, (0, 1, 1, 1), LIVE,                                             \
          "Report a sized or aligned delete whose size or alignment is not the block's.")           \
+    BOOL(check_libc_calls, (0, 0, 1, 1), LIVE,                                                     \
+         "Check what memcpy, strcpy, read, snprintf and their like are given against its block.")  \
     BOOL(patrol, (0, 0, 1, 1), LIVE,                                                               \
          "Check the whole heap again and again, little by little, as the program allocates.")      \
     INTEGER(validate_every, "calls", (0, 0, 0, 0), 0, UINT32_MAX, LIVE,                            \

@@ -191,6 +191,11 @@ static void access_line(struct pw_render *render, const char *access, uint64_t s
     pw_say_address(render, " at ", render->fault->address);
     pw_say(render, " thread ");
     pw_say_thread(render, render->fault->thread);
+    if (render->fault->function != NULL && !pw_is_asan(render)) {
+        pw_say(render, ", by ");
+        pw_say(render, render->fault->function);
+        pw_say(render, "()");
+    }
 }
 
 /* Not every machine tells a handler which of the two it was. */

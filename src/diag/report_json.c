@@ -275,6 +275,19 @@ static const char *relation_name(enum pw_relation relation)
     return (unsigned)relation < PW_ARRAY_SIZE(names) ? names[relation] : NULL;
 }
 
+/* "free()", or of a libc call the function's name likewise. */
+static void operation_member(struct pw_text *text, const struct pw_fault *fault)
+{
+    if (fault->function == NULL) {
+        string_member(text, "operation", pw_operation_name(fault->operation));
+        return;
+    }
+    name_write(text, "operation");
+    pw_text_char(text, '"');
+    pw_text_str(text, fault->function);
+    pw_text_str(text, "()\"");
+}
+
 static void fault_members(struct pw_render *render)
 {
     const struct pw_fault *fault = render->fault;
@@ -285,7 +298,7 @@ static void fault_members(struct pw_render *render)
     bool is_given = fault->given_size != 0 || is_calloc || !is_request;
     string_member(text, "kind", pw_kind_name(fault->kind));
     bool_member(text, "certain", fault->is_certain);
-    string_member(text, "operation", pw_operation_name(fault->operation));
+    operation_member(text, fault);
     address_member(text, "address", fault->address);
     string_member(text, "access", access_name(fault->access));
     number_member(text, "access_size", is_request ? 0 : fault->access_size);

@@ -156,6 +156,8 @@ static void configure_reports(void)
 void pw_options_changed(void)
 {
     configure_reports();
+    if (pw_libc_configure != NULL)
+        pw_libc_configure();
     for (struct pw_cache *cache = pw_cache_first(); cache != NULL; cache = cache->next) {
         cache->quick = pw_quick_of((enum pw_level)cache->level);
         pw_chores_plan(cache);
@@ -206,6 +208,8 @@ __attribute__((constructor(101))) static void construct(void)
     pw_modules_refresh();
     own_globals();
     pw_can_unwind = true;
+    if (pw_libc_configure != NULL)
+        pw_libc_configure();
     pw_signals_start();
 }
 

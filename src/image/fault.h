@@ -96,6 +96,7 @@ enum pw_operation {
     PW_OP_QUARANTINE, /* a block on its way out of it */
     PW_OP_ACCESS,     /* the access itself: a fault in a guard or in unmapped heap memory */
     PW_OP_EXTERNAL,   /* looked at from outside */
+    PW_OP_LIBC,       /* a call of libc's, about to touch what it may not: pw_fault.function */
     PW_OP_COUNT
 };
 /* "malloc()", "operator delete", "heap patrol", "exit" and so on. */
@@ -104,6 +105,7 @@ const char *pw_operation_name(enum pw_operation operation);
 struct pw_fault {
     enum pw_kind kind;
     enum pw_operation operation;
+    const char *function; /* of PW_OP_LIBC: its name, a string constant; else NULL */
     bool is_certain;  /* false: the report says "probably" */
     bool is_passed_on; /* a signal that has its own effect after the report: the reporter doesn't halt */
     uint64_t address; /* that the fault is about: the pointer given, or the first damaged byte */

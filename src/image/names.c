@@ -78,6 +78,7 @@ static const char *const operation_names[] = {
     [PW_OP_QUARANTINE] = "the quarantine",
     [PW_OP_ACCESS] = "the access itself",
     [PW_OP_EXTERNAL] = "heapdump",
+    [PW_OP_LIBC] = "a libc call",
 };
 _Static_assert(PW_ARRAY_SIZE(operation_names) == PW_OP_COUNT, "a name for every operation");
 

@@ -1,0 +1,177 @@
+/* libc_check.c - may libc touch these bytes? And the words for it when it may not. See libc.h. */
+#include "front/libc.h"
+
+static bool extension_fits(struct pw_block block, uint64_t *requested)
+{
+    const struct pw_extension *extension = pw_block_extension(block);
+    *requested = extension->requested;
+    return extension->check == pw_extension_check(pw_root.seal_key, pw_block_address(block), *requested);
+}
+
+/* Requested bytes of a LIVE block; false: somebody is changing them. */
+static bool requested_bytes(struct pw_block block, uint64_t word, uint64_t *requested)
+{
+    if (block.region->shift == PW_PAGE_SHIFT)
+        return extension_fits(block, requested);
+    *requested = pw_block_requested(block, word);
+    return true;
+}
+
+/* No block: before the first one of a region there is its zone. */
+static uint64_t room_outside(uint64_t address)
+{
+    uint64_t entry = pw_page_map_entry(address + PW_HEAP_ALIGNMENT);
+    struct pw_block next = pw_heap_find(address + PW_HEAP_ALIGNMENT);
+    bool is_in_zone = next.region != NULL && (entry & PW_ENTRY_SHIFT_MASK) == PW_GRANULE_SHIFT;
+    return is_in_zone ? 0 : PW_ROOM_ANY;
+}
+
+uint64_t pw_room_in_heap(uint64_t address)
+{
+    struct pw_block block = pw_heap_find(address);
+    if (block.region == NULL)
+        return room_outside(address);
+    struct pw_header *header = pw_block_header(block);
+    uint64_t word = atomic_load_explicit(&header->word, memory_order_acquire);
+    uint64_t start = pw_block_address(block), requested;
+    if (!pw_word_is_sealed(pw_root.seal_key, start, word, header->size))
+        return PW_ROOM_ANY;
+    uint32_t state = pw_word_fields(word).state;
+    if (state != PW_STATE_LIVE)
+        return state == PW_STATE_PENDING || state == PW_STATE_RETIRED ? PW_ROOM_ANY : 0;
+    if (!requested_bytes(block, word, &requested))
+        return PW_ROOM_ANY;
+    return address - start < requested ? requested - (address - start) : 0;
+}
+
+size_t pw_check_string(const struct pw_site *site, const char *text, size_t most)
+{
+    uint64_t room = pw_room(text);
+    size_t bound = most < room ? most : (size_t)room;
+    size_t length = pw_libc.strnlen(text, bound);
+    if (pw_unlikely(length == bound && bound < most))
+        pw_found_bad_access(site, text, room + 1, PW_ACCESS_READ);
+    return length;
+}
+
+size_t pw_check_wide(const struct pw_site *site, const wchar_t *text, size_t most)
+{
+    uint64_t room = pw_room(text) / sizeof *text;
+    size_t bound = most < room ? most : (size_t)room;
+    size_t length = pw_libc.wcsnlen(text, bound);
+    if (pw_unlikely(length == bound && bound < most))
+        pw_found_bad_access(site, text, (room + 1) * sizeof *text, PW_ACCESS_READ);
+    return length;
+}
+
+/* -- Words */
+
+/* The heap's lock, or none where the thread is inside the allocator and may hold it. */
+struct look {
+    struct pw_cache *entered;
+    struct pw_heap *heap;
+};
+
+static struct look look_begin(const void *address)
+{
+    struct look look = {.entered = NULL};
+    struct pw_cache *cache = pw_thread_open();
+    struct pw_block block = pw_heap_find((uint64_t)address);
+    if (block.region == NULL || !pw_enter(cache))
+        return look;
+    look.entered = cache;
+    look.heap = &pw_heaps[block.region->heap];
+    pw_heap_acquire(look.heap);
+    return look;
+}
+
+static void look_unlock(struct look *look)
+{
+    if (look->heap != NULL)
+        pw_heap_release(look->heap);
+}
+
+static void look_end(const struct look *look)
+{
+    if (look->entered != NULL)
+        pw_leave(look->entered);
+}
+
+static void blame_next(struct pw_fault *fault, const struct pw_block_info *next)
+{
+    struct pw_image image = pw_image_self();
+    fault->kind = PW_KIND_UNDERFLOW;
+    fault->relation = PW_RELATION_BEFORE;
+    fault->offset = next->address - fault->address;
+    fault->block = *next;
+    pw_inspect_neighbours(&image, next, &fault->before, &fault->after);
+}
+
+/*
+ * An access that starts behind the data of a block was meant for the next one if it reaches that, or
+ * if the block is nobody's and what is touched is its last bytes, the next one's zone.
+ */
+static bool is_meant_for_next(const struct pw_fault *fault, uint64_t end)
+{
+    const struct pw_block_info *next = &fault->after;
+    bool is_behind = fault->relation == PW_RELATION_AFTER ? fault->offset != 0
+                                                          : fault->address >= fault->block.address + fault->block.size;
+    if (!is_behind || !next->known || next->state != PW_STATE_LIVE)
+        return false;
+    return end > next->address || (fault->kind == PW_KIND_USE_AFTER_FREE &&
+                                   next->address - fault->address <= PW_TAIL_BYTES);
+}
+
+static void diagnose(uint64_t address, uint64_t bytes, struct pw_fault *fault)
+{
+    struct pw_image image = pw_image_self();
+    struct pw_block_info first;
+    uint64_t room = pw_room((const void *)address);
+    if (bytes <= room)
+        return; /* all is well by now */
+    pw_diagnose_address(&image, address + room, fault);
+    if (room != 0)
+        return;
+    if (!fault->block.known && pw_inspect_address(&image, address + PW_HEAP_ALIGNMENT, &first)) {
+        blame_next(fault, &first);
+        return;
+    }
+    const struct pw_block_info next = fault->after;
+    if (is_meant_for_next(fault, bytes <= PTRDIFF_MAX ? address + bytes : address))
+        blame_next(fault, &next);
+    else if (fault->kind == PW_KIND_OVERFLOW && fault->offset != 0)
+        fault->is_certain = false; /* in the zone between two blocks, and next to neither */
+}
+
+static void report(const struct pw_site *site, struct pw_fault *fault, uint64_t bytes)
+{
+    struct pw_call call = {.pc = site->pc, .frame = site->frame, .operation = PW_OP_LIBC};
+    fault->function = site->function;
+    fault->access_size = bytes;
+    pw_found(fault, &call);
+}
+
+PW_COLD void pw_found_bad_access(const struct pw_site *site, const void *address, uint64_t bytes,
+                                 enum pw_access access)
+{
+    struct pw_fault fault = {.kind = PW_KIND_NONE, .access = access};
+    struct look look = look_begin(address);
+    diagnose((uint64_t)address, bytes, &fault);
+    look_unlock(&look);
+    if (fault.kind != PW_KIND_NONE)
+        report(site, &fault, bytes);
+    look_end(&look);
+}
+
+PW_COLD void pw_found_overlap(const struct pw_site *site, const void *to, const void *from, uint64_t bytes)
+{
+    struct pw_fault fault = {.kind = PW_KIND_NONE};
+    struct pw_image image = pw_image_self();
+    struct look look = look_begin(to);
+    pw_diagnose_address(&image, (uint64_t)to, &fault);
+    look_unlock(&look);
+    fault.kind = PW_KIND_OVERLAP;
+    fault.damage.start = (uint64_t)from;
+    report(site, &fault, bytes);
+    look_end(&look);
+}

@@ -1,0 +1,284 @@
+/* calls.c - ranges that are given to libc's functions and do not fit their block. */
+#include "bugs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <iconv.h>
+#include <limits.h>
+#include <stdio.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+#include <wchar.h>
+
+/* As _FORTIFY_SOURCE would call them. */
+void *__memcpy_chk(void *to, const void *from, size_t count, size_t room);
+int __sprintf_chk(char *to, int flag, size_t room, const char *format, ...);
+
+static char many[1000];
+
+BUG(copied_out_of)
+{
+    char *block = malloc(100); // ALLOC
+    memcpy(many, block, 100 + wrong); // HERE
+    free(block);
+}
+
+BUG(copied_into)
+{
+    char *block = malloc(100); // ALLOC
+    memcpy(block + 50, many, 50 + 10 * wrong); // HERE
+    free(block);
+}
+
+BUG(copied_into_hardened)
+{
+    char *block = malloc(100); // ALLOC
+    __memcpy_chk(block + 50, many, 50 + 10 * wrong, SIZE_MAX); // HERE
+    free(block);
+}
+
+BUG(copied_before)
+{
+    char *other = malloc(100);
+    char *block = malloc(100); // ALLOC
+    memcpy(block - 8 * wrong, many, 20); // HERE
+    free(block);
+    free(other);
+}
+
+BUG(negative_size)
+{
+    char *block = malloc(100); // ALLOC
+    int length = wrong ? -1 : 1;
+    memmove(block, many, (size_t)length); // HERE
+    free(block);
+}
+
+BUG(copied_out_of_freed)
+{
+    char *block = malloc(100); // ALLOC
+    if (wrong)
+        free(block); // FREE
+    memcpy(many, block, 4); // HERE
+    if (!wrong)
+        free(block);
+}
+
+BUG(overlapping)
+{
+    char *block = fill(malloc(100), 100); // ALLOC
+    memcpy(block, block + (wrong ? 10 : 50), 50); // HERE
+    memcpy(block, block, 50);
+    free(block);
+}
+
+BUG(overlapping_string)
+{
+    char *block = fill(malloc(100), 100); // ALLOC
+    block[99] = 0;
+    strcpy(block, block + (wrong ? 40 : 50)); // HERE
+    free(block);
+}
+
+BUG(no_end)
+{
+    char *block = fill(malloc(100), 100); // ALLOC
+    block[99] = wrong ? 'a' : 0;
+    kept[0] = (void *)strlen(block); // HERE
+    free(block);
+}
+
+BUG(string_into)
+{
+    char *block = malloc(10); // ALLOC
+    strcpy(block, wrong ? "0123456789" : "012345678"); // HERE
+    free(block);
+}
+
+BUG(appended)
+{
+    char *block = malloc(10); // ALLOC
+    strcpy(block, "01234");
+    strcat(block, wrong ? "56789" : "5678"); // HERE
+    free(block);
+}
+
+BUG(filled_up)
+{
+    char *block = malloc(10); // ALLOC
+    strncpy(block, "short", 10 + wrong); // HERE
+    free(block);
+}
+
+BUG(compared)
+{
+    char *block = malloc(4); // ALLOC
+    memcpy(block, "abcd", 4);
+    kept[0] = (void *)(size_t)strcmp(block, wrong ? "abcdef" : "abcc"); // HERE
+    free(block);
+}
+
+BUG(not_found)
+{
+    char *block = malloc(4); // ALLOC
+    memcpy(block, "abcd", 4);
+    kept[0] = strchr(block, wrong ? 'x' : 'd'); // HERE
+    free(block);
+}
+
+BUG(searched_too_far)
+{
+    char *block = malloc(4); // ALLOC
+    memcpy(block, "abcd", 4);
+    kept[0] = memchr(block, wrong ? 'x' : 'd', 100); // HERE
+    free(block);
+}
+
+BUG(wide)
+{
+    wchar_t *block = malloc(4 * sizeof *block); // ALLOC
+    wcscpy(block, wrong ? L"abcd" : L"abc"); // HERE
+    free(block);
+}
+
+BUG(wide_printed)
+{
+    wchar_t *block = malloc(4 * sizeof *block); // ALLOC
+    swprintf(block, 100, L"%d", wrong ? 1234 : 123); // HERE
+    free(block);
+}
+
+BUG(printed)
+{
+    char *block = malloc(10); // ALLOC
+    sprintf(block, "%d %s %g", 12, wrong ? "345" : "34", 6.5); // HERE
+    free(block);
+}
+
+BUG(printed_hardened)
+{
+    char *block = malloc(10); // ALLOC
+    __sprintf_chk(block, 1, SIZE_MAX, "%d %s %g", 12, wrong ? "345" : "34", 6.5); // HERE
+    free(block);
+}
+
+BUG(printed_with_too_large_a_bound)
+{
+    char *block = malloc(10); // ALLOC
+    snprintf(block, 100, "%s", wrong ? "0123456789" : "012345678"); // HERE
+    free(block);
+}
+
+BUG(line_read)
+{
+    char text[] = "a line of some length\n";
+    FILE *file = fmemopen(text, sizeof text - 1, "r");
+    char *block = malloc(wrong ? 22 : 23); // ALLOC
+    fgets(block, 100, file); // HERE
+    free(block);
+    fclose(file);
+}
+
+BUG(file_read)
+{
+    char text[] = "a line of some length\n";
+    FILE *file = fmemopen(text, sizeof text - 1, "r");
+    char *block = malloc(wrong ? 21 : 22); // ALLOC
+    fread(block, 1, 100, file); // HERE
+    free(block);
+    fclose(file);
+}
+
+BUG(read_into)
+{
+    int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    char *block = malloc(100); // ALLOC
+    read(zero, block, 100 + wrong); // HERE
+    free(block);
+    close(zero);
+}
+
+BUG(written_from)
+{
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    char *block = malloc(100); // ALLOC
+    write(null, block, 100 + wrong); // HERE
+    free(block);
+    close(null);
+}
+
+BUG(gathered)
+{
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    char *block = malloc(100); // ALLOC
+    struct iovec vectors[2] = {{many, 10}, {block, 100 + wrong}};
+    writev(null, vectors, 2); // HERE
+    free(block);
+    close(null);
+}
+
+BUG(sent)
+{
+    int pair[2];
+    socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+    char *block = calloc(100, 1); // ALLOC
+    struct iovec vector = {block, 100 + wrong};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
+    sendmsg(pair[0], &message, 0); // HERE
+    free(block);
+}
+
+BUG(sorted)
+{
+    int *block = calloc(10, sizeof *block); // ALLOC
+    qsort(block, 10 + wrong, sizeof *block, (int (*)(const void *, const void *))(void *)strcmp); // HERE
+    free(block);
+}
+
+BUG(dated)
+{
+    struct tm time = {.tm_year = 126};
+    char *block = malloc(5); // ALLOC
+    strftime(block, 100, wrong ? "%Y-%m" : "%Y", &time); // HERE
+    free(block);
+}
+
+BUG(resolved)
+{
+    char *block = malloc(wrong ? 4 : 5); // ALLOC
+    realpath("/dev/", block); // HERE
+    free(block);
+}
+
+BUG(converted)
+{
+    iconv_t state = iconv_open("UTF-8", "LATIN1");
+    char *block = malloc(10); // ALLOC
+    char *from = many, *to = block;
+    size_t from_left = 5, to_left = 10 + wrong;
+    iconv(state, &from, &from_left, &to, &to_left); // HERE
+    free(block);
+    iconv_close(state);
+}
+
+/* It is no pure accident: the second is reported as well. */
+BUG(one_after_the_other)
+{
+    char *block = malloc(100); // ALLOC
+    memcpy(many, block, 100 + wrong); // HERE
+    kept[0] = memchr(block, 'x', 100 + wrong); // SECOND
+    free(block);
+}
+
+/* Errors are libc's, and errno is what it made it. */
+BUG(errors_as_ever)
+{
+    errno = 0;
+    if (read(-1, many, 10) != -1 || errno != EBADF || strlen("abc") != 3 || getcwd(many, 1) != NULL || errno != ERANGE)
+        write(STDERR_FILENO, "an answer that is not libc's\n", 29);
+    memcpy(many, (void *)(uintptr_t)wrong, 0);
+    memset((void *)(uintptr_t)wrong, 0, 0);
+}
