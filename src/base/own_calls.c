@@ -70,6 +70,11 @@ WEAK char *pw_own_strrchr(const char *text, int byte)
     return strrchr(text, byte);
 }
 
+WEAK char *pw_own_strstr(const char *text, const char *part)
+{
+    return strstr(text, part);
+}
+
 WEAK ssize_t pw_own_write(int descriptor, const void *bytes, size_t count)
 {
     return write(descriptor, bytes, count);

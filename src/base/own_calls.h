@@ -22,6 +22,7 @@ __asm__("strlen = pw_own_strlen");
 __asm__("strncmp = pw_own_strncmp");
 __asm__("strnlen = pw_own_strnlen");
 __asm__("strrchr = pw_own_strrchr");
+__asm__("strstr = pw_own_strstr");
 __asm__("write = pw_own_write");
 
 #endif

@@ -17,6 +17,7 @@ size_t pw_own_strlen(const char *text);
 int pw_own_strncmp(const char *one, const char *other, size_t count);
 size_t pw_own_strnlen(const char *text, size_t count);
 char *pw_own_strrchr(const char *text, int byte);
+char *pw_own_strstr(const char *text, const char *part);
 ssize_t pw_own_write(int descriptor, const void *bytes, size_t count);
 
 #endif

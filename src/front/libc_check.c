@@ -1,47 +1,30 @@
 /* libc_check.c - may libc touch these bytes? And the words for it when it may not. See libc.h. */
 #include "front/libc.h"
 
-static bool extension_fits(struct pw_block block, uint64_t *requested)
+/* Requested bytes of a LIVE block that starts at `start`; false: somebody is changing them. */
+static bool requested_bytes(struct pw_block block, uint64_t word, uint64_t start, uint64_t *requested)
 {
-    const struct pw_extension *extension = pw_block_extension(block);
-    *requested = extension->requested;
-    return extension->check == pw_extension_check(pw_root.seal_key, pw_block_address(block), *requested);
-}
-
-/* Requested bytes of a LIVE block; false: somebody is changing them. */
-static bool requested_bytes(struct pw_block block, uint64_t word, uint64_t *requested)
-{
-    if (block.region->shift == PW_PAGE_SHIFT)
-        return extension_fits(block, requested);
     *requested = pw_block_requested(block, word);
-    return true;
-}
-
-/* No block: before the first one of a region there is its zone. */
-static uint64_t room_outside(uint64_t address)
-{
-    uint64_t entry = pw_page_map_entry(address + PW_HEAP_ALIGNMENT);
-    struct pw_block next = pw_heap_find(address + PW_HEAP_ALIGNMENT);
-    bool is_in_zone = next.region != NULL && (entry & PW_ENTRY_SHIFT_MASK) == PW_GRANULE_SHIFT;
-    return is_in_zone ? 0 : PW_ROOM_ANY;
+    return block.region->shift != PW_PAGE_SHIFT ||
+           pw_block_extension(block)->check == pw_extension_check(pw_root.seal_key, start, *requested);
 }
 
 uint64_t pw_room_in_heap(uint64_t address)
 {
     struct pw_block block = pw_heap_find(address);
     if (block.region == NULL)
-        return room_outside(address);
+        return 0; /* what is before the first block of a region or behind the last is nobody's */
     struct pw_header *header = pw_block_header(block);
     uint64_t word = atomic_load_explicit(&header->word, memory_order_acquire);
-    uint64_t start = pw_block_address(block), requested;
+    struct pw_fields fields = pw_word_fields(word);
+    uint64_t start = pw_block_address(block) + pw_start_offset(fields.flags, fields.slack), requested;
     if (!pw_word_is_sealed(pw_root.seal_key, start, word, header->size))
         return PW_ROOM_ANY;
-    uint32_t state = pw_word_fields(word).state;
-    if (state != PW_STATE_LIVE)
-        return state == PW_STATE_PENDING || state == PW_STATE_RETIRED ? PW_ROOM_ANY : 0;
-    if (!requested_bytes(block, word, &requested))
+    if (fields.state != PW_STATE_LIVE)
+        return fields.state == PW_STATE_PENDING || fields.state == PW_STATE_RETIRED ? PW_ROOM_ANY : 0;
+    if (!requested_bytes(block, word, start, &requested))
         return PW_ROOM_ANY;
-    return address - start < requested ? requested - (address - start) : 0;
+    return address >= start && address - start < requested ? requested - (address - start) : 0;
 }
 
 size_t pw_check_string(const struct pw_site *site, const char *text, size_t most)
@@ -108,15 +91,15 @@ static void blame_next(struct pw_fault *fault, const struct pw_block_info *next)
 }
 
 /*
- * An access that starts behind the data of a block was meant for the next one if it reaches that, or
- * if the block is nobody's and what is touched is its last bytes, the next one's zone.
+ * An access that starts between the data of two blocks was meant for the next one if it reaches that,
+ * or if the first is nobody's and what is touched is its last bytes, the next one's zone.
  */
 static bool is_meant_for_next(const struct pw_fault *fault, uint64_t end)
 {
     const struct pw_block_info *next = &fault->after;
-    bool is_behind = fault->relation == PW_RELATION_AFTER ? fault->offset != 0
-                                                          : fault->address >= fault->block.address + fault->block.size;
-    if (!is_behind || !next->known || next->state != PW_STATE_LIVE)
+    bool is_behind = fault->address >= fault->block.address + fault->block.size;
+    if (!is_behind || fault->address == fault->block.address + fault->block.size || !next->known ||
+        next->state != PW_STATE_LIVE)
         return false;
     return end > next->address || (fault->kind == PW_KIND_USE_AFTER_FREE &&
                                    next->address - fault->address <= PW_TAIL_BYTES);
@@ -125,19 +108,17 @@ static bool is_meant_for_next(const struct pw_fault *fault, uint64_t end)
 static void diagnose(uint64_t address, uint64_t bytes, struct pw_fault *fault)
 {
     struct pw_image image = pw_image_self();
-    struct pw_block_info first;
     uint64_t room = pw_room((const void *)address);
     if (bytes <= room)
         return; /* all is well by now */
     pw_diagnose_address(&image, address + room, fault);
+    const struct pw_block_info next = fault->after;
+    struct pw_block_info first;
     if (room != 0)
         return;
-    if (!fault->block.known && pw_inspect_address(&image, address + PW_HEAP_ALIGNMENT, &first)) {
-        blame_next(fault, &first);
-        return;
-    }
-    const struct pw_block_info next = fault->after;
-    if (is_meant_for_next(fault, bytes <= PTRDIFF_MAX ? address + bytes : address))
+    if (!fault->block.known && pw_inspect_address(&image, address + PW_HEAP_ALIGNMENT, &first))
+        blame_next(fault, &first); /* the zone before the first block of a region */
+    else if (is_meant_for_next(fault, bytes <= PTRDIFF_MAX ? address + bytes : address))
         blame_next(fault, &next);
     else if (fault->kind == PW_KIND_OVERFLOW && fault->offset != 0)
         fault->is_certain = false; /* in the zone between two blocks, and next to neither */

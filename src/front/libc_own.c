@@ -98,6 +98,15 @@ static char *first_strrchr(const char *text, int byte)
     return NULL;
 }
 
+static char *first_strstr(const char *text, const char *part)
+{
+    size_t length = first_strlen(part);
+    for (; *text != '\0' || length == 0; text++)
+        if (first_strncmp(text, part, length) == 0)
+            return (char *)(uintptr_t)text;
+    return NULL;
+}
+
 static ssize_t first_write(int descriptor, const void *bytes, size_t count)
 {
     return syscall(SYS_write, descriptor, bytes, count);
@@ -116,6 +125,7 @@ struct pw_libc pw_libc = {
     .strncmp = first_strncmp,
     .strnlen = first_strnlen,
     .strrchr = first_strrchr,
+    .strstr = first_strstr,
     .write = first_write,
 };
 
@@ -179,6 +189,11 @@ size_t pw_own_strnlen(const char *text, size_t count)
 char *pw_own_strrchr(const char *text, int byte)
 {
     return pw_libc.strrchr(text, byte);
+}
+
+char *pw_own_strstr(const char *text, const char *part)
+{
+    return pw_libc.strstr(text, part);
 }
 
 ssize_t pw_own_write(int descriptor, const void *bytes, size_t count)
