@@ -10,6 +10,7 @@
 #ifndef PW_BASE_OWN_CALLS_H
 #define PW_BASE_OWN_CALLS_H
 
+__asm__("bcmp = pw_own_memcmp"); /* clang makes it of memcmp */
 __asm__("memchr = pw_own_memchr");
 __asm__("memcmp = pw_own_memcmp");
 __asm__("memcpy = pw_own_memcpy");
