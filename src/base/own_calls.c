@@ -30,6 +30,11 @@ WEAK void *pw_own_memmove(void *to, const void *from, size_t count)
     return memmove(to, from, count);
 }
 
+WEAK void *pw_own_memrchr(const void *bytes, int byte, size_t count)
+{
+    return memrchr(bytes, byte, count);
+}
+
 WEAK void *pw_own_memset(void *bytes, int byte, size_t count)
 {
     return memset(bytes, byte, count);

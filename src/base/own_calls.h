@@ -15,6 +15,7 @@ __asm__("memchr = pw_own_memchr");
 __asm__("memcmp = pw_own_memcmp");
 __asm__("memcpy = pw_own_memcpy");
 __asm__("memmove = pw_own_memmove");
+__asm__("memrchr = pw_own_memrchr");
 __asm__("memset = pw_own_memset");
 __asm__("strchr = pw_own_strchr");
 __asm__("strchrnul = pw_own_strchrnul");

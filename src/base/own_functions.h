@@ -9,6 +9,7 @@ void *pw_own_memchr(const void *bytes, int byte, size_t count);
 int pw_own_memcmp(const void *one, const void *other, size_t count);
 void *pw_own_memcpy(void *to, const void *from, size_t count);
 void *pw_own_memmove(void *to, const void *from, size_t count);
+void *pw_own_memrchr(const void *bytes, int byte, size_t count);
 void *pw_own_memset(void *bytes, int byte, size_t count);
 char *pw_own_strchr(const char *text, int byte);
 char *pw_own_strchrnul(const char *text, int byte);

@@ -46,6 +46,15 @@ static void *first_memmove(void *to, const void *from, size_t count)
     return to;
 }
 
+static void *first_memrchr(const void *bytes, int byte, size_t count)
+{
+    const unsigned char *at = bytes;
+    while (count > 0)
+        if (at[--count] == (unsigned char)byte)
+            return (void *)(uintptr_t)(at + count);
+    return NULL;
+}
+
 static void *first_memset(void *bytes, int byte, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -92,10 +101,7 @@ static char *first_strchrnul(const char *text, int byte)
 
 static char *first_strrchr(const char *text, int byte)
 {
-    for (size_t i = first_strlen(text) + 1; i > 0; i--)
-        if (text[i - 1] == (char)byte)
-            return (char *)(uintptr_t)(text + i - 1);
-    return NULL;
+    return first_memrchr(text, byte, first_strlen(text) + 1);
 }
 
 static char *first_strstr(const char *text, const char *part)
@@ -117,6 +123,7 @@ struct pw_libc pw_libc = {
     .memcmp = first_memcmp,
     .memcpy = first_memmove,
     .memmove = first_memmove,
+    .memrchr = first_memrchr,
     .memset = first_memset,
     .strchr = first_strchr,
     .strchrnul = first_strchrnul,
@@ -149,6 +156,11 @@ void *pw_own_memcpy(void *to, const void *from, size_t count)
 void *pw_own_memmove(void *to, const void *from, size_t count)
 {
     return pw_libc.memmove(to, from, count);
+}
+
+void *pw_own_memrchr(const void *bytes, int byte, size_t count)
+{
+    return pw_libc.memrchr(bytes, byte, count);
 }
 
 void *pw_own_memset(void *bytes, int byte, size_t count)
