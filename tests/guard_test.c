@@ -136,71 +136,100 @@ static void a_right_aligned_block_ends_less_than_its_alignment_before_the_guard(
 
 /* -- The policy */
 
+static bool wants(struct pw_guard_policy *policy, _Atomic uint32_t *site, struct pw_guard_turn *turn,
+                  uint32_t i, uint64_t size)
+{
+    enum pw_guard_wish wish = pw_guard_policy_wants(policy, site, turn, pw_guard_serial(0, i), size);
+    if (wish != PW_GUARD_NOT && site != NULL)
+        pw_guard_policy_count(site, size);
+    return wish != PW_GUARD_NOT;
+}
+
 static void at_level_guard_every_block_is_wanted(void **state)
 {
     (void)state;
-    struct pw_guard_policy policy = {.guards_all = true, .site_blocks = 4, .budget_pages = 1000};
+    struct pw_guard_policy policy = {.guards_all = true, .site_blocks = 4};
     struct pw_guard_turn turn = {0};
     _Atomic uint32_t site = 0;
     for (uint32_t i = 0; i < 100; i++) {
-        assert_true(pw_guard_policy_wants(&policy, &site, &turn, pw_guard_serial(0, i)));
-        (void)pw_guard_policy_is_right(&policy, &site, pw_guard_serial(0, i));
+        assert_int_equal(pw_guard_policy_wants(&policy, &site, &turn, i, 24),
+                         i < 4 ? PW_GUARD_RARE : PW_GUARD_COMMON);
+        pw_guard_policy_count(&site, 24);
     }
-    assert_true(pw_guard_policy_wants(&policy, NULL, &turn, 7));
+    assert_int_equal(pw_guard_policy_wants(&policy, NULL, &turn, 7, 24), PW_GUARD_COMMON);
 }
 
 static void a_site_gets_its_first_blocks_and_then_samples_with_falling_odds(void **state)
 {
     (void)state;
-    struct pw_guard_policy policy = {
-        .site_blocks = 4, .sample_every = 10, .key = 99, .budget_pages = 1 << 20};
+    struct pw_guard_policy policy = {.site_blocks = 4, .sample_every = 10, .key = 99};
     struct pw_guard_turn turn = {0};
     _Atomic uint32_t site = 0;
     uint32_t wanted[3] = {0, 0, 0};
     static const uint32_t until[3] = {4, 100000, 200000};
     for (uint32_t i = 0, part = 0; i < until[2]; i++) {
         part += i == until[part];
-        if (!pw_guard_policy_wants(&policy, &site, &turn, pw_guard_serial(0, i)))
-            continue;
-        wanted[part]++;
-        (void)pw_guard_policy_is_right(&policy, &site, pw_guard_serial(0, i));
+        wanted[part] += wants(&policy, &site, &turn, i, 24);
     }
     assert_int_equal(wanted[0], 4);
-    assert_in_range(wanted[1], 50, 1500);   /* about sqrt(2 * 4 * 10,000) */
+    assert_in_range(wanted[1], 50, 1500); /* about sqrt(2 * 4 * 10,000) */
     assert_in_range(wanted[2], 10, wanted[1] / 2 + 50);
+}
+
+static void the_first_block_of_each_larger_power_of_two_is_wanted(void **state)
+{
+    (void)state;
+    struct pw_guard_policy policy = {.site_blocks = 1};
+    struct pw_guard_turn turn = {0};
+    _Atomic uint32_t site = 0;
+    uint32_t wanted = 0;
+    for (uint32_t i = 0; i < 16; i++)
+        for (unsigned size = 1; size <= 16384; size *= 2)
+            wanted += wants(&policy, &site, &turn, i, size + i % 2 * (size / 2));
+    assert_int_equal(wanted, 15);
+    assert_int_equal(site & PW_SITE_COUNT, 15);
 }
 
 static void a_site_with_evidence_gets_all(void **state)
 {
     (void)state;
-    struct pw_guard_policy policy = {.site_blocks = 1, .budget_pages = 1000};
+    struct pw_guard_policy policy = {.site_blocks = 1};
     struct pw_guard_turn turn = {0};
-    _Atomic uint32_t site = 500;
-    assert_false(pw_guard_policy_wants(&policy, &site, &turn, 1));
+    _Atomic uint32_t site = 500 | 15u << PW_SITE_SIZE_SHIFT;
+    assert_false(wants(&policy, &site, &turn, 1, 24));
     pw_guard_policy_accuse(&site);
     for (uint32_t i = 0; i < 100; i++)
-        assert_true(pw_guard_policy_wants(&policy, &site, &turn, pw_guard_serial(0, i)));
+        assert_true(wants(&policy, &site, &turn, i, 24));
+    assert_int_equal(site & PW_SITE_COUNT, 600);
 }
 
-static void the_last_quarter_of_the_budget_is_for_rare_sites_and_some_young_blocks(void **state)
+static void a_count_that_is_full_stays_and_spoils_nothing(void **state)
+{
+    (void)state;
+    _Atomic uint32_t site = PW_SITE_COUNT;
+    for (unsigned i = 0; i < 10; i++)
+        pw_guard_policy_count(&site, 1);
+    assert_int_equal(site, PW_SITE_COUNT);
+}
+
+static void the_last_quarter_of_the_budget_is_for_rare_blocks_and_some_young_ones(void **state)
 {
     (void)state;
     struct pw_guard_policy policy = {.guards_all = true, .site_blocks = 4, .budget_pages = 1000};
     struct pw_guard_turn turn = {0};
-    _Atomic uint32_t common = 1000, rare = 0;
     uint32_t given = 0;
-    while (given < 2000 && pw_guard_policy_take(&policy, &common, &turn, 1))
+    while (given < 2000 && pw_guard_policy_take(&policy, PW_GUARD_COMMON, &turn, 1))
         given++;
     assert_int_equal(given, 750);
     for (uint32_t i = 0; i < 640; i++)
-        given += pw_guard_policy_take(&policy, &common, &turn, 1);
+        given += pw_guard_policy_take(&policy, PW_GUARD_COMMON, &turn, 1);
     assert_int_equal(given, 760);
-    while (given < 2000 && pw_guard_policy_take(&policy, &rare, &turn, 1))
+    while (given < 2000 && pw_guard_policy_take(&policy, PW_GUARD_RARE, &turn, 1))
         given++;
     assert_int_equal(given, 1000);
     assert_true(policy.is_short);
     pw_guard_policy_give(&policy, 1);
-    assert_true(pw_guard_policy_take(&policy, &rare, &turn, 1));
+    assert_true(pw_guard_policy_take(&policy, PW_GUARD_RARE, &turn, 1));
     assert_int_equal(policy.live_pages, 1000);
     assert_int_equal(policy.live_blocks, 1000);
 }
@@ -211,25 +240,23 @@ static void no_more_blocks_than_the_option_says_are_guarded(void **state)
     struct pw_guard_policy policy = {.guards_all = true, .budget_pages = 1000, .max_blocks = 3};
     struct pw_guard_turn turn = {0};
     for (unsigned i = 0; i < 10; i++)
-        assert_int_equal(pw_guard_policy_take(&policy, NULL, &turn, 2), i < 3);
+        assert_int_equal(pw_guard_policy_take(&policy, PW_GUARD_RARE, &turn, 2), i < 3);
 }
 
-static void both_sides_get_their_share_and_the_first_of_a_site_are_right(void **state)
+static void both_sides_get_their_share_and_rare_blocks_are_right(void **state)
 {
     (void)state;
     struct pw_guard_policy policy = {.guards_all = true, .site_blocks = 4, .key = 1234};
-    _Atomic uint32_t site = 0;
     uint32_t right = 0;
     for (uint32_t i = 0; i < 10000; i++) {
-        bool is_right = pw_guard_policy_is_right(&policy, &site, pw_guard_serial(3, i));
-        assert_true(i >= 4 || is_right);
-        right += is_right;
+        assert_true(pw_guard_policy_is_right(&policy, PW_GUARD_RARE, pw_guard_serial(3, i)));
+        right += pw_guard_policy_is_right(&policy, PW_GUARD_COMMON, pw_guard_serial(3, i));
     }
     assert_in_range(right, 4700, 5300);
     policy.side = PW_GUARD_SIDE_LEFT;
-    assert_false(pw_guard_policy_is_right(&policy, &site, 1));
+    assert_false(pw_guard_policy_is_right(&policy, PW_GUARD_RARE, 1));
     policy.side = PW_GUARD_SIDE_RIGHT;
-    assert_true(pw_guard_policy_is_right(&policy, &site, 1));
+    assert_true(pw_guard_policy_is_right(&policy, PW_GUARD_COMMON, 1));
 }
 
 int main(void)
@@ -241,10 +268,12 @@ int main(void)
         cmocka_unit_test(a_right_aligned_block_ends_less_than_its_alignment_before_the_guard),
         cmocka_unit_test(at_level_guard_every_block_is_wanted),
         cmocka_unit_test(a_site_gets_its_first_blocks_and_then_samples_with_falling_odds),
+        cmocka_unit_test(the_first_block_of_each_larger_power_of_two_is_wanted),
         cmocka_unit_test(a_site_with_evidence_gets_all),
-        cmocka_unit_test(the_last_quarter_of_the_budget_is_for_rare_sites_and_some_young_blocks),
+        cmocka_unit_test(a_count_that_is_full_stays_and_spoils_nothing),
+        cmocka_unit_test(the_last_quarter_of_the_budget_is_for_rare_blocks_and_some_young_ones),
         cmocka_unit_test(no_more_blocks_than_the_option_says_are_guarded),
-        cmocka_unit_test(both_sides_get_their_share_and_the_first_of_a_site_are_right),
+        cmocka_unit_test(both_sides_get_their_share_and_rare_blocks_are_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,9 +69,9 @@
     SIZE(thread_local_quarantine_size_kb, "KiB", (0, 0, 1024, 1024), 0, 1048576, FIXED,           \
          "Each thread's part of it, which flows into the common one; 0: none.")                    \
     GROUP("Blocks on pages of their own")                                                          \
-    INTEGER(guard_site_blocks, "blocks", (0, 0, 0, 4), 0, 1048576, FIXED,                          \
-            "So many first blocks of every place that allocates get guard pages, at full.")        \
-    INTEGER(guard_sample_rate, "calls", (0, 0, 0, 0), 0, UINT32_MAX / 2, FIXED,                 \
+    INTEGER(guard_site_blocks, "blocks", (0, 0, 2, 4), 0, 1048576, FIXED,                          \
+            "So many first blocks of every place that allocates get guard pages at full, the next seldom.")        \
+    INTEGER(guard_sample_rate, "calls", (0, 0, 5000, 0), 0, UINT32_MAX / 2, FIXED,                 \
             "Of so many allocations of a thread, on average one gets guard pages; 0: none.")       \
     SIZE(guard_memory_mb, "MiB", (0, 0, 0, 0), 0, 134217728, FIXED,                                \
          "The most memory of guarded blocks; 0: of what is free 1/4 (guard), 1/64 (full), 1/1024.") \

@@ -24,6 +24,8 @@ bool pw_guards_are_on;
 enum { HIDE_PAGES = 512, PATIENCE = 4096 };
 /* Of the memory that is available, the budget unless the option names one. */
 enum { GUARD_SHARE = 4, FULL_SHARE = 64, FAST_SHARE = 1024 };
+/* Of limited address space, what one region may take: at most this share. */
+enum { LIMIT_SHARE = 16 };
 
 _Static_assert((int)PW_SIDE_BOTH == PW_GUARD_SIDE_BOTH && (int)PW_SIDE_RIGHT == PW_GUARD_SIDE_RIGHT &&
                    (int)PW_SIDE_LEFT == PW_GUARD_SIDE_LEFT,
@@ -92,15 +94,21 @@ static bool hide_fresh(struct pw_guard_pool *pool)
     return true;
 }
 
-/* Address space that is not to be had is not asked for at each request. */
+/*
+ * Address space that is not to be had is not asked for at each request; and where it is limited, the
+ * program's own wishes come first.
+ */
 static bool add_region(struct pw_guard_pool *pool, struct pw_heap *heap)
 {
     if (pool->patience != 0) {
         pool->patience--;
         return false;
     }
-    uint64_t least = PW_SLOT_BYTES >> PW_PAGE_SHIFT;
-    for (uint64_t pages = pw_guard_pool_next_pages(pool); pages >= least; pages /= 2) {
+    uint64_t least = PW_SLOT_BYTES >> PW_PAGE_SHIFT, pages = pw_guard_pool_next_pages(pool);
+    uint64_t most = pw_os_address_space_limit() / LIMIT_SHARE >> PW_PAGE_SHIFT;
+    while (pages > most)
+        pages /= 2;
+    for (; pages >= least; pages /= 2) {
         struct pw_region *region =
             pw_region_create(heap->index, PW_REGION_GUARD, pages, PW_PAGE_SHIFT);
         if (region == NULL)
@@ -263,14 +271,17 @@ void *pw_guarded_acquire(struct pw_cache *cache, size_t size, size_t align, uint
         return NULL;
     _Atomic uint32_t *site = pw_depot_site(stack);
     uint64_t serial = pw_guard_serial(cache->thread, cache->allocations + 1);
-    if (!pw_guard_policy_wants(&policy, site, &turn, serial))
+    enum pw_guard_wish wish = pw_guard_policy_wants(&policy, site, &turn, serial, size);
+    if (pw_likely(wish == PW_GUARD_NOT))
         return NULL;
     uint32_t pages = pw_guard_pages(size);
-    if (!pw_guard_policy_take(&policy, site, &turn, pages)) {
+    if (!pw_guard_policy_take(&policy, wish, &turn, pages)) {
         tell_shortage();
         return NULL;
     }
-    bool is_right = pw_guard_policy_is_right(&policy, site, serial);
+    if (site != NULL)
+        pw_guard_policy_count(site, size);
+    bool is_right = pw_guard_policy_is_right(&policy, wish, serial);
     struct pw_guard_place place = pw_guard_place(size, alignment_of(align), is_right);
     uint32_t flags = PW_HEAP_MAPPED | PW_HEAP_GUARDED | (is_right && size != 0 ? PW_HEAP_RIGHT : 0) |
                      (align > 1 ? PW_HEAP_ALIGNED : 0) |

@@ -16,10 +16,18 @@ static uint64_t mix(uint64_t key, uint64_t value)
     return pw_random_next(&state);
 }
 
-static bool is_rare(const struct pw_guard_policy *policy, const _Atomic uint32_t *site)
+/* Where the highest bit of a size is, from 0; at most 15. */
+static uint32_t size_class(uint64_t size)
 {
-    uint32_t word = word_of(site);
-    return (word & PW_SITE_EVIDENCE) != 0 || (word & PW_SITE_COUNT) < policy->site_blocks;
+    uint32_t log = size < 2 ? 0 : 63u - (uint32_t)__builtin_clzll(size);
+    return log < 15 ? log : 15;
+}
+
+static bool is_rare(const struct pw_guard_policy *policy, uint32_t word, uint64_t size)
+{
+    uint32_t largest = word >> PW_SITE_SIZE_SHIFT & 15;
+    return (word & PW_SITE_EVIDENCE) != 0 || (word & PW_SITE_COUNT) < policy->site_blocks ||
+           (policy->site_blocks != 0 && size_class(size) > largest);
 }
 
 /* Is it the thread's turn for a sample? The distance is drawn anew each time, so that no rhythm is met. */
@@ -36,18 +44,21 @@ static bool has_turn(const struct pw_guard_policy *policy, struct pw_guard_turn 
     return is_due;
 }
 
-bool pw_guard_policy_wants(const struct pw_guard_policy *policy, const _Atomic uint32_t *site,
-                           struct pw_guard_turn *turn, uint64_t serial)
+enum pw_guard_wish pw_guard_policy_wants(const struct pw_guard_policy *policy,
+                                         const _Atomic uint32_t *site, struct pw_guard_turn *turn,
+                                         uint64_t serial, uint64_t size)
 {
+    uint32_t word = word_of(site);
+    if (site != NULL && is_rare(policy, word, size))
+        return PW_GUARD_RARE;
     if (policy->guards_all)
-        return true;
-    if (site != NULL && is_rare(policy, site))
-        return true;
+        return PW_GUARD_COMMON;
     if (!has_turn(policy, turn, serial))
-        return false;
-    uint32_t count = word_of(site) & PW_SITE_COUNT;
-    return count < 1 || policy->site_blocks == 0 ||
-           mix(policy->key, ~serial) % count < policy->site_blocks;
+        return PW_GUARD_NOT;
+    uint32_t count = word & PW_SITE_COUNT;
+    bool has_luck = count == 0 || policy->site_blocks == 0 ||
+                    mix(policy->key, ~serial) % count < policy->site_blocks;
+    return has_luck ? PW_GUARD_COMMON : PW_GUARD_NOT;
 }
 
 static bool take_pages(struct pw_guard_policy *policy, uint32_t pages, uint64_t limit)
@@ -61,14 +72,13 @@ static bool take_pages(struct pw_guard_policy *policy, uint32_t pages, uint64_t 
     return false;
 }
 
-bool pw_guard_policy_take(struct pw_guard_policy *policy, const _Atomic uint32_t *site,
+bool pw_guard_policy_take(struct pw_guard_policy *policy, enum pw_guard_wish wish,
                           struct pw_guard_turn *turn, uint32_t pages)
 {
     uint64_t all = policy->budget_pages;
-    bool is_preferred = is_rare(policy, site);
-    if (take_pages(policy, pages, is_preferred ? all : all - all / 4))
+    if (take_pages(policy, pages, wish == PW_GUARD_RARE ? all : all - all / 4))
         return true;
-    if (!is_preferred && ++turn->refused % SPARE_EVERY == 0 && take_pages(policy, pages, all))
+    if (wish != PW_GUARD_RARE && ++turn->refused % SPARE_EVERY == 0 && take_pages(policy, pages, all))
         return true;
     atomic_store_explicit(&policy->is_short, true, memory_order_relaxed);
     return false;
@@ -80,18 +90,25 @@ void pw_guard_policy_give(struct pw_guard_policy *policy, uint32_t pages)
     atomic_fetch_sub_explicit(&policy->live_blocks, 1, memory_order_relaxed);
 }
 
-bool pw_guard_policy_is_right(const struct pw_guard_policy *policy, _Atomic uint32_t *site,
+bool pw_guard_policy_is_right(const struct pw_guard_policy *policy, enum pw_guard_wish wish,
                               uint64_t serial)
 {
-    uint32_t count = word_of(site) & PW_SITE_COUNT;
-    if (site != NULL && count < PW_SITE_COUNT)
-        atomic_fetch_add_explicit(site, 1, memory_order_relaxed);
     if (policy->side != PW_GUARD_SIDE_BOTH)
         return policy->side == PW_GUARD_SIDE_RIGHT;
     /* What a site does once is more often an overrun: its first blocks are exact there. */
-    if (site != NULL && count < policy->site_blocks)
-        return true;
-    return mix(policy->key, serial) % 2 == 0;
+    return wish == PW_GUARD_RARE || mix(policy->key, serial) % 2 == 0;
+}
+
+void pw_guard_policy_count(_Atomic uint32_t *site, uint64_t size)
+{
+    uint32_t word = word_of(site);
+    uint32_t largest = word >> PW_SITE_SIZE_SHIFT & 15, now = size_class(size);
+    uint32_t counted = (word & PW_SITE_COUNT) < PW_SITE_COUNT ? word + 1 : word;
+    if (now > largest)
+        counted += (now - largest) << PW_SITE_SIZE_SHIFT;
+    /* Another thread that was faster counts; a bit that was set meanwhile stays. */
+    (void)atomic_compare_exchange_strong_explicit(site, &word, counted, memory_order_relaxed,
+                                                  memory_order_relaxed);
 }
 
 void pw_guard_policy_accuse(_Atomic uint32_t *site)

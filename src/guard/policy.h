@@ -2,17 +2,19 @@
  * policy.h - which blocks get guards: pure decisions over counters.
  *
  * A site is a place that allocates, by its stack; what is noted of it is one word in the depot
- * (struct pw_stack.site): how many of its blocks were guarded so far, and whether damage was found
- * in one. Words are read and written without a lock: a count lost in a race does no harm.
+ * (struct pw_stack.site): how many of its blocks were guarded so far, the largest power of two among
+ * their sizes, and whether damage was found in one. Words are read and written without a lock: a
+ * count lost in a race does no harm.
  *
- *   site without evidence   its first `site_blocks` blocks, then ever fewer: of every `sample_every`th
- *                           allocation of a thread it gets one with the odds site_blocks / count
+ *   site without evidence   its first `site_blocks` blocks, and the first of each larger power of two
+ *                           (what grows shows its bugs late); then ever fewer: of every
+ *                           `sample_every`th allocation of a thread with the odds site_blocks / count
  *   site with evidence      all of its blocks
  *   level guard             all blocks of all sites
  *
  * The budget holds for all of them: `budget_pages` pages and `max_blocks` blocks that are LIVE at a
- * time. Its last quarter is kept for rare sites (fewer than `site_blocks` so far, or evidence) and, of
- * the rest, for every SPARE_EVERYth allocation: so what is rare and what is young still gets guards.
+ * time. Its last quarter is kept for rare blocks (the first of a site, or with evidence) and, of the
+ * rest, for every SPARE_EVERYth: so what is rare and what is young still gets guards.
  */
 #ifndef PW_GUARD_POLICY_H
 #define PW_GUARD_POLICY_H
@@ -25,7 +27,8 @@ enum pw_guard_side { PW_GUARD_SIDE_BOTH, PW_GUARD_SIDE_RIGHT, PW_GUARD_SIDE_LEFT
 
 #define PW_SITE_EVIDENCE 0x80000000u
 #define PW_SITE_SEEN 0x40000000u /* looked up in the hints */
-#define PW_SITE_COUNT 0x3fffffffu
+#define PW_SITE_SIZE_SHIFT 26u /* the largest power of two, in 4 bits */
+#define PW_SITE_COUNT 0x03ffffffu
 
 struct pw_guard_policy {
     bool guards_all;       /* level guard */
@@ -52,16 +55,21 @@ PW_INLINE uint64_t pw_guard_serial(uint32_t thread, uint32_t number)
     return (uint64_t)thread << 32 | number;
 }
 
-/* Is this allocation of a site (NULL: not known) to be guarded, but for the budget? */
-bool pw_guard_policy_wants(const struct pw_guard_policy *policy, const _Atomic uint32_t *site,
-                           struct pw_guard_turn *turn, uint64_t serial);
-/* Take `pages` of the budget for a block of the site; false: it is used up. */
-bool pw_guard_policy_take(struct pw_guard_policy *policy, const _Atomic uint32_t *site,
+enum pw_guard_wish { PW_GUARD_NOT, PW_GUARD_COMMON, PW_GUARD_RARE };
+
+/* Is this allocation at a site (NULL: not known) to be guarded, but for the budget? `size` in bytes. */
+enum pw_guard_wish pw_guard_policy_wants(const struct pw_guard_policy *policy,
+                                         const _Atomic uint32_t *site, struct pw_guard_turn *turn,
+                                         uint64_t serial, uint64_t size);
+/* Take `pages` of the budget for a block that is wanted; false: it is used up. */
+bool pw_guard_policy_take(struct pw_guard_policy *policy, enum pw_guard_wish wish,
                           struct pw_guard_turn *turn, uint32_t pages);
 void pw_guard_policy_give(struct pw_guard_policy *policy, uint32_t pages);
-/* Which side of the block is exact; counts the block as one of the site's. */
-bool pw_guard_policy_is_right(const struct pw_guard_policy *policy, _Atomic uint32_t *site,
+/* Which side of the block is exact. */
+bool pw_guard_policy_is_right(const struct pw_guard_policy *policy, enum pw_guard_wish wish,
                               uint64_t serial);
+/* Note that a block of the site was guarded. */
+void pw_guard_policy_count(_Atomic uint32_t *site, uint64_t size);
 /* Damage was found in a block of the site: it gets guards on all of its blocks from now on. */
 void pw_guard_policy_accuse(_Atomic uint32_t *site);
 

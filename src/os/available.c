@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* The number at the start of `text`, blanks left out; UINT64_MAX: there is none ("max"). */
 static uint64_t number_at(const char *text)
@@ -42,4 +43,15 @@ uint64_t pw_os_memory_available(void)
     errno = saved_errno;
     uint64_t least = free < allowed ? free : allowed;
     return least == UINT64_MAX ? 0 : least;
+}
+
+uint64_t pw_os_address_space_limit(void)
+{
+    int saved_errno = errno;
+    struct rlimit limit;
+    uint64_t bytes = UINT64_MAX;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+        bytes = limit.rlim_cur;
+    errno = saved_errno;
+    return bytes;
 }

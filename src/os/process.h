@@ -51,6 +51,8 @@ void pw_os_program_path(char *buffer, size_t size);
  * its control group still allows (as seen at /sys/fs/cgroup), if that is less; 0: not known.
  */
 uint64_t pw_os_memory_available(void);
+/* The address space that the process is limited to (RLIMIT_AS) as of now, in bytes; UINT64_MAX: it is not. */
+uint64_t pw_os_address_space_limit(void);
 
 /* Nanoseconds of the monotonic clock. */
 uint64_t pw_os_time_ns(void);

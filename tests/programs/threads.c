@@ -72,7 +72,9 @@ static void cache(void)
     size_t before = cached_blocks();
     (void)join(start(fill_a_cache, &during));
     size_t after = cached_blocks();
-    CHECK(during > before);
+    const char *level = getenv("PWHEAP_CHECK");
+    bool has_caches = level == NULL || strncmp(level, "guard", 5) != 0; /* blocks on pages of their own have none */
+    CHECK(!has_caches || during > before);
     CHECK(after <= before);
     (void)printf("the cache was given back\n");
 }
