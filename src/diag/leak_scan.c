@@ -174,8 +174,7 @@ static bool search_roots(struct scan *scan, const struct pw_leak_question *quest
     roots.mapping_count = scan->mapping_count;
     for (uint32_t i = 0; i < roots.thread_count; i++)
         pw_reach_thread(&scan->reach, roots.threads[i].pointer);
-    for (uint64_t i = 0; i < question->kept_count; i++)
-        pw_reach_value(&scan->reach, question->kept[i], 0);
+    pw_reach_kept(&scan->reach);
     for (uint32_t i = 0; i < question->thread_count; i++)
         search_thread(scan, &question->threads[i]);
     return pw_roots_select(&roots);

@@ -20,8 +20,6 @@ struct pw_leak_question {
     uint64_t pointer; /* its thread pointer */
     const struct pw_os_stopped *threads; /* the others */
     uint32_t thread_count;
-    const uint64_t *kept; /* words that count as roots as well */
-    uint64_t kept_count;
     bool starts_only;
 };
 

@@ -11,6 +11,7 @@
  */
 #include "diag/report_render.h"
 
+#include "image/seal.h"
 #include "os/process.h"
 #include "os/signal_context.h"
 #include "trace/depot.h"
@@ -124,13 +125,9 @@ pwheap_error_callback pw_report_set_callback(pwheap_error_callback callback, voi
         *old_context = error_context;
     error_callback = callback;
     error_context = context;
+    pw_root.callback_context = (uint64_t)(uintptr_t)context;
     pw_report_let_go(held);
     return old;
-}
-
-void *pw_report_callback_context(void)
-{
-    return error_context;
 }
 
 size_t pw_report_count(void)

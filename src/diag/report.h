@@ -103,9 +103,6 @@ size_t pw_report_count(void);
 pwheap_error_callback pw_report_set_callback(pwheap_error_callback callback, void *context,
                                              void **old_context);
 
-/* What the callback was set with: the program's, though nobody but us may know of it. */
-void *pw_report_callback_context(void);
-
 /* In the child of fork(): another thread of the parent may have been reporting. */
 void pw_report_after_fork(void);
 

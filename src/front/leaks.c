@@ -17,6 +17,7 @@
 #include "diag/leak_scan.h"
 #include "diag/report.h"
 #include "front/entry.h"
+#include "image/reach.h"
 #include "os/memory.h"
 #include "os/process.h"
 #include "pwheap/pwheap.h"
@@ -34,22 +35,12 @@ enum {
     STOP_MS = 5000,
     COPY_MS = 120000,
     FREEZE_TRIES = 1000,
-    MOST_IGNORED = 1 << 20,
     MOST_STACK_BYTES = 1 << 20, /* that are searched for a return address */
 };
 
-static struct pw_lock looking; /* one look at a time, and `ignored` */
+static struct pw_lock looking; /* one look at a time, and root.ignored */
 
-/* Blocks that the program told us to ignore. Under `looking`. */
-struct ignored {
-    uint64_t address;
-    uint32_t number; /* of its allocation, 0: not known at this level */
-    uint32_t thread;
-};
-static struct ignored *ignored;
-static uint32_t ignored_count;
-
-/* ---- what is ignored ---- */
+/* ---- what is ignored: root.ignored, under `looking` ---- */
 
 /* The block at `address` if it is LIVE. */
 static bool find_live(uint64_t address, struct pw_block_info *info)
@@ -59,32 +50,27 @@ static bool find_live(uint64_t address, struct pw_block_info *info)
            address - info->address < (info->size > 0 ? info->size : 1);
 }
 
-/* Is it still the block that was meant, not a later one at its place? */
-static bool is_still_there(const struct ignored *entry)
-{
-    struct pw_block_info info;
-    return find_live(entry->address, &info) && info.address == entry->address &&
-           (!info.has_evidence || (info.number == entry->number && info.alloc_thread == entry->thread));
-}
-
 static void forget_freed_locked(void)
 {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < ignored_count; i++)
-        if (is_still_there(&ignored[i]))
-            ignored[kept++] = ignored[i];
-    ignored_count = kept;
+    struct pw_ignored *all = (struct pw_ignored *)pw_root.ignored;
+    struct pw_image image = pw_image_self();
+    uint64_t kept = 0;
+    for (uint64_t i = 0; i < pw_root.ignored_count; i++)
+        if (pw_is_ignored_still(&image, &all[i]))
+            all[kept++] = all[i];
+    pw_root.ignored_count = kept;
 }
 
 static bool ignore_locked(const struct pw_block_info *info)
 {
-    if (ignored == NULL)
-        ignored = pw_os_map(MOST_IGNORED * sizeof *ignored);
-    if (ignored != NULL && ignored_count == MOST_IGNORED)
+    if (pw_root.ignored == 0)
+        pw_root.ignored = (uint64_t)pw_os_map(PW_MAX_IGNORED * sizeof(struct pw_ignored));
+    if (pw_root.ignored != 0 && pw_root.ignored_count == PW_MAX_IGNORED)
         forget_freed_locked();
-    if (ignored == NULL || ignored_count == MOST_IGNORED)
+    if (pw_root.ignored == 0 || pw_root.ignored_count == PW_MAX_IGNORED)
         return false;
-    ignored[ignored_count++] = (struct ignored){
+    struct pw_ignored *all = (struct pw_ignored *)pw_root.ignored;
+    all[pw_root.ignored_count++] = (struct pw_ignored){
         .address = info->address, .number = info->number, .thread = info->alloc_thread};
     return true;
 }
@@ -105,7 +91,6 @@ PW_PUBLIC bool pwheap_ignore(const void *pointer)
 struct view {
     struct pw_leak_question question;
     struct pw_leak_answer *answer;
-    uint64_t *kept; /* MOST_IGNORED + 1 */
 };
 
 static const char *why_not_stopped(enum pw_os_stop_result result)
@@ -154,21 +139,10 @@ static const char *look_frozen(struct view *view)
                : "leaks were not looked for: there is no memory for it, or no /proc";
 }
 
-static void note_kept_locked(struct view *view)
-{
-    forget_freed_locked();
-    for (uint32_t i = 0; i < ignored_count; i++)
-        view->kept[i] = ignored[i].address;
-    view->kept[ignored_count] = (uint64_t)pw_report_callback_context();
-    view->question.kept = view->kept;
-    view->question.kept_count = ignored_count + 1;
-}
-
 /* NULL: done; else why not. */
 static const char *look(struct view *view)
 {
     pw_lock_acquire(&looking);
-    note_kept_locked(view);
     uint64_t mask = pw_os_block_signals();
     const char *problem = freeze(&view->question);
     if (problem == NULL)
@@ -247,14 +221,13 @@ static uint64_t report(const struct pw_sites *sites, enum pw_operation operation
 static uint64_t check(enum pw_operation operation, uint64_t sp)
 {
     size_t answer_bytes = PW_ALIGN_UP(sizeof(struct pw_leak_answer), pw_os_page_bytes());
-    size_t kept_bytes = PW_ALIGN_UP((MOST_IGNORED + 1) * sizeof(uint64_t), pw_os_page_bytes());
-    struct view view = {.answer = pw_os_map_shared(answer_bytes), .kept = pw_os_map(kept_bytes)};
+    struct view view = {.answer = pw_os_map_shared(answer_bytes)};
     const char *problem = "leaks were not looked for: there is no memory for it";
     uint64_t left = 0;
     view.question.sp = sp;
     view.question.pointer = (uint64_t)pthread_self();
     view.question.starts_only = pw_options()->leak_starts_only;
-    if (view.answer != NULL && view.kept != NULL)
+    if (view.answer != NULL)
         problem = look(&view);
     if (problem != NULL)
         pw_report_line(problem);
@@ -262,8 +235,6 @@ static uint64_t check(enum pw_operation operation, uint64_t sp)
         left = report(&view.answer->sites, operation);
     if (view.answer != NULL)
         pw_os_unmap(view.answer, answer_bytes);
-    if (view.kept != NULL)
-        pw_os_unmap(view.kept, kept_bytes);
     return left;
 }
 

@@ -242,6 +242,14 @@ struct pw_own_range {
 };
 #define PW_MAX_OWN_RANGES 16384u
 
+/* A block that the program told to ignore (pwheap_ignore); one that was freed since may still be here. */
+struct pw_ignored {
+    uint64_t address;
+    uint32_t number; /* of its allocation in its thread; 0: not known at this level */
+    uint32_t thread;
+};
+#define PW_MAX_IGNORED (1u << 20)
+
 /* Reachable by the exported symbol PW_ROOT_SYMBOL, which is this structure itself. */
 struct pw_root {
     char magic[8];
@@ -270,7 +278,10 @@ struct pw_root {
     uint32_t ready; /* 1 once all of the above is set */
     uint64_t own_ranges; /* address of struct pw_own_range[own_range_count]; 0: none are told */
     uint64_t own_range_count;
-    uint64_t reserved[6];
+    uint64_t ignored; /* address of struct pw_ignored[ignored_count] */
+    uint64_t ignored_count;
+    uint64_t callback_context; /* what the error callback was set with: a pointer of the program's */
+    uint64_t reserved[3];
 };
 
 _Static_assert(sizeof(struct pw_header) == 16, "two headers' neighbours share a cache line by fours");

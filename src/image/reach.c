@@ -257,6 +257,28 @@ void pw_reach_thread(struct pw_reach *reach, uint64_t thread_pointer)
     }
 }
 
+bool pw_is_ignored_still(const struct pw_image *image, const struct pw_ignored *entry)
+{
+    struct pw_block_info info;
+    return pw_inspect_address(image, entry->address, &info) && info.state == PW_STATE_LIVE &&
+           info.address == entry->address &&
+           (!info.has_evidence || (info.number == entry->number && info.alloc_thread == entry->thread));
+}
+
+void pw_reach_kept(struct pw_reach *reach)
+{
+    const struct pw_image *image = reach->image;
+    const struct pw_root *root = image->root;
+    pw_reach_value(reach, root->callback_context, 0);
+    for (uint64_t i = 0; root->ignored != 0 && i < root->ignored_count && i < PW_MAX_IGNORED; i++) {
+        struct pw_ignored scratch;
+        const struct pw_ignored *entry =
+            image->view(image->context, root->ignored + i * sizeof scratch, sizeof scratch, &scratch);
+        if (entry != NULL && pw_is_ignored_still(image, entry))
+            pw_reach_value(reach, entry->address, 0);
+    }
+}
+
 void pw_reach_spread(struct pw_reach *reach)
 {
     spread(reach, meet_reached);
@@ -273,7 +295,8 @@ void pw_reach_spread(struct pw_reach *reach)
  */
 static void meet_pointed(struct pw_reach *reach, uint32_t from, uint32_t index, uint64_t place)
 {
-    (void)place;
+    if (reach->found != NULL)
+        reach->found(reach->context, place, index);
     if (from != index)
         pw_reach_block(reach, index)->is_pointed = 1;
 }
@@ -292,6 +315,7 @@ static void meet_lost(struct pw_reach *reach, uint32_t from, uint32_t index, uin
 static void lead_from(struct pw_reach *reach, uint32_t index)
 {
     pw_reach_block(reach, index)->mark = PW_REACH_DIRECT;
+    pw_reach_block(reach, index)->place = 0;
     line_up(reach, index);
     spread(reach, meet_lost);
 }

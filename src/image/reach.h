@@ -35,7 +35,11 @@ struct pw_reach_block {
     uint64_t size; /* bytes, as requested */
     uint32_t stack; /* of its allocation: a depot id, 0 */
     uint32_t next;  /* the block that is searched after this one, + 1 */
-    uint64_t place; /* where the first pointer to it was found: an address, or what pw_reach_value was told */
+    /*
+     * Where the first pointer to it was found: an address, or what pw_reach_value was told. 0: nowhere;
+     * it is direct, or of those that are searched from the start.
+     */
+    uint64_t place;
 };
 
 #define PW_REACH_CHUNK_SHIFT 15u
@@ -47,7 +51,7 @@ struct pw_reach {
     const struct pw_image *image;
     void *(*map)(size_t bytes); /* zeroed pages, or NULL; what it gave is the caller's to give back */
     bool starts_only;           /* a pointer counts only if it is to a block's first byte */
-    /* Told of every pointer found, if not NULL. `place` as above. */
+    /* Told of every pointer found, if not NULL: once for each place, by pw_reach_finish of lost blocks' too. */
     void (*found)(void *context, uint64_t place, uint32_t block);
     void *context;
     /* From here on: pw_reach_start's. */
@@ -86,6 +90,11 @@ void pw_reach_value(struct pw_reach *reach, uint64_t word, uint64_t place);
  * any pointer into a block counts, that is found anyhow.
  */
 void pw_reach_thread(struct pw_reach *reach, uint64_t thread_pointer);
+
+/* What the program told the library to ignore, and what it gave it to keep. */
+void pw_reach_kept(struct pw_reach *reach);
+/* Is the block that was meant by an entry of root.ignored still there? */
+bool pw_is_ignored_still(const struct pw_image *image, const struct pw_ignored *entry);
 
 /* Search the blocks that were reached until no new ones are. */
 void pw_reach_spread(struct pw_reach *reach);
