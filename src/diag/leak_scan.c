@@ -115,6 +115,7 @@ static bool add_mapping(void *context, const struct pw_os_mapping *from)
     to->access = (from->is_readable ? PW_ROOT_READ : 0u) | (from->is_writable ? PW_ROOT_WRITE : 0u) |
                  (from->is_shared ? PW_ROOT_SHARED : 0u);
     to->is_stack = from->file == 0 && __builtin_strcmp(from->path, "[stack]") == 0;
+    to->is_loader = pw_root_is_loader(from->path);
     to->is_memory = from->file != 0 && pw_root_is_memory(from->path);
     return true;
 }
@@ -141,10 +142,13 @@ static void search_root(void *context, uint64_t start, uint64_t end, uint32_t in
 {
     struct scan *scan = context;
     const struct pw_root_mapping *mapping = &scan->mappings[index];
+    bool starts_only = scan->reach.starts_only;
+    scan->reach.starts_only = starts_only && !mapping->is_loader;
     if (mapping->file == 0 && (mapping->access & PW_ROOT_SHARED) == 0 && pw_os_page_bytes() == PW_PAGE_BYTES)
         search_present(scan, start, end);
     else
         pw_reach_range(&scan->reach, start, end);
+    scan->reach.starts_only = starts_only;
 }
 
 static void search_thread(struct scan *scan, const struct pw_os_stopped *thread)

@@ -183,6 +183,15 @@ bool pw_root_is_memory(const char *path)
            has_prefix(path, "/dev/zero") || has_prefix(path, "[anon_shmem");
 }
 
+bool pw_root_is_loader(const char *path)
+{
+    const char *name = path;
+    for (; *path != '\0'; path++)
+        if (*path == '/')
+            name = path + 1;
+    return has_prefix(name, "ld-linux") || has_prefix(name, "ld-musl-") || has_prefix(name, "ld64.so");
+}
+
 static bool is_writable_part(const struct pw_root_mapping *mapping, uint64_t file)
 {
     return mapping->file == file && (mapping->access & PW_ROOT_WRITE) != 0;

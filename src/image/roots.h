@@ -29,6 +29,7 @@ struct pw_root_mapping {
     uint64_t file;    /* equal for equal files; 0: none (also "[heap]", "[stack]") */
     bool is_stack;    /* the first thread's, "[stack]" */
     bool is_memory;   /* its "file" is memory: memfd and the like */
+    bool is_loader;   /* of the dynamic loader, which keeps pointers into the middle of blocks */
 };
 
 struct pw_root_thread {
@@ -36,6 +37,8 @@ struct pw_root_thread {
     uint64_t pointer; /* the thread pointer; 0: not known */
 };
 
+/* True for the path of the dynamic loader. */
+bool pw_root_is_loader(const char *path);
 /* True for the path of a file that is memory: memfd, /dev/shm, shared anonymous mappings, SysV. */
 bool pw_root_is_memory(const char *path);
 

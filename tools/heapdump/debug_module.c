@@ -166,3 +166,15 @@ const char *debug_module_symbol(struct debug_module *module, uint64_t address)
     return dwfl_module_addrinfo(module->module, address + module->bias, &offset, &symbol, NULL, NULL,
                                 NULL);
 }
+
+const char *debug_module_object(struct debug_module *module, uint64_t address, uint64_t *offset)
+{
+    GElf_Off within;
+    GElf_Sym symbol;
+    const char *name = dwfl_module_addrinfo(module->module, address + module->bias, &within, &symbol, NULL, NULL,
+                                            NULL);
+    if (name == NULL || GELF_ST_TYPE(symbol.st_info) != STT_OBJECT || within >= symbol.st_size)
+        return NULL;
+    *offset = within;
+    return name;
+}

@@ -46,4 +46,7 @@ size_t debug_module_locate(struct debug_module *module, uint64_t address, struct
 /* The function of the symbol table that holds `address`, or NULL. */
 const char *debug_module_symbol(struct debug_module *module, uint64_t address);
 
+/* The variable of the symbol table that holds `address`, and the offset in it; or NULL. */
+const char *debug_module_object(struct debug_module *module, uint64_t address, uint64_t *offset);
+
 #endif

@@ -27,6 +27,8 @@ struct command {
 int block_command(int argc, char **argv);
 int check_command(int argc, char **argv);
 int find_command(int argc, char **argv);
+int leaks_command(int argc, char **argv);
+int refs_command(int argc, char **argv);
 int summary_command(int argc, char **argv);
 int symbolize_command(int argc, char **argv);
 int walk_command(int argc, char **argv);

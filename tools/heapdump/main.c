@@ -21,6 +21,8 @@ static const struct command commands[] = {
     {"check", "validate all of a heap, and list its damage", check_command},
     {"block", "which block an address is in or near, and all that is known of it", block_command},
     {"find", "the blocks that hold bytes, a string or a pointer", find_command},
+    {"leaks", "blocks that nothing leads to any more, by who allocated them", leaks_command},
+    {"refs", "who points at a block, and by which chain it is reached", refs_command},
     {"symbolize", "a filter: a report on stdin gets functions, files and lines", symbolize_command},
 };
 

@@ -103,12 +103,26 @@ static const char *other_name(struct debug_module *module, const struct code_add
                                         : debug_module_symbol(module, address->offset);
 }
 
+/* NULL: it can't be read, or is another build. */
+static struct debug_module *get_same_module(struct symbols *symbols, const struct code_address *address)
+{
+    struct debug_module *module = get_module(symbols, address->module);
+    bool is_same = debug_module_is_open(module) &&
+                   (address->build_id[0] == '\0' || debug_module_has_build_id(module, address->build_id));
+    return is_same ? module : NULL;
+}
+
+const char *symbols_object(struct symbols *symbols, const struct code_address *address, uint64_t *offset)
+{
+    struct debug_module *module = get_same_module(symbols, address);
+    return module != NULL ? debug_module_object(module, address->offset, offset) : NULL;
+}
+
 size_t symbols_locate(struct symbols *symbols, const struct code_address *address,
                       struct source_frame frames[SYMBOLS_FRAMES])
 {
-    struct debug_module *module = get_module(symbols, address->module);
-    if (!debug_module_is_open(module) ||
-        (address->build_id[0] != '\0' && !debug_module_has_build_id(module, address->build_id)))
+    struct debug_module *module = get_same_module(symbols, address);
+    if (module == NULL)
         return 0;
     size_t count = debug_module_locate(module, address->offset, frames, SYMBOLS_FRAMES);
     if (count == 0) {

@@ -33,4 +33,7 @@ void symbols_close(struct symbols *symbols);
 size_t symbols_locate(struct symbols *symbols, const struct code_address *address,
                       struct source_frame frames[SYMBOLS_FRAMES]);
 
+/* The variable of the symbol table that the address is in, and the offset in it; NULL: none is known. */
+const char *symbols_object(struct symbols *symbols, const struct code_address *address, uint64_t *offset);
+
 #endif

@@ -119,6 +119,12 @@ size_t target_modules(struct target *target, const struct pw_module **modules);
  * first. 0: nothing is known. Strings live until the next call.
  */
 size_t target_locate(struct target *target, uint64_t pc, struct source_frame frames[SYMBOLS_FRAMES]);
+/*
+ * The variable of the module's symbol table that `address` is in, and the offset in it; NULL: none is
+ * known there. Lives until the next call.
+ */
+const char *target_object(struct target *target, const struct pw_module *module, uint64_t address,
+                          uint64_t *offset);
 /* The symbols beneath, for symbolize_text. */
 struct symbols *target_symbols(struct target *target);
 

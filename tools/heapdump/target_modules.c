@@ -186,17 +186,35 @@ struct symbols *target_symbols(struct target *target)
     return get_code(target)->symbols;
 }
 
-size_t target_locate(struct target *target, uint64_t pc, struct source_frame frames[SYMBOLS_FRAMES])
+/* How symbols.h is asked for an address of the module. */
+static struct code_address address_in(struct target *target, const struct pw_module *module, uint64_t address,
+                                      char build_id[2 * PW_BUILD_ID_BYTES + 1])
 {
     struct target_code *code = get_code(target);
-    const struct pw_module *module = target_find_module(target, pc);
-    char build_id[2 * PW_BUILD_ID_BYTES + 1] = "";
-    if (module == NULL || module->path[0] == '\0')
-        return 0;
+    build_id[0] = '\0';
     for (uint32_t i = 0; i < module->build_id_len; i++)
         snprintf(build_id + 2 * i, 3, "%02x", module->build_id[i]);
     target_file_path(target, module->path, &code->path);
-    struct code_address address = {
-        .module = code->path.data, .build_id = build_id, .function = "", .offset = pc - module->bias};
-    return symbols_locate(code->symbols, &address, frames);
+    return (struct code_address){
+        .module = code->path.data, .build_id = build_id, .function = "", .offset = address - module->bias};
+}
+
+size_t target_locate(struct target *target, uint64_t pc, struct source_frame frames[SYMBOLS_FRAMES])
+{
+    char build_id[2 * PW_BUILD_ID_BYTES + 1];
+    const struct pw_module *module = target_find_module(target, pc);
+    if (module == NULL || module->path[0] == '\0')
+        return 0;
+    struct code_address address = address_in(target, module, pc, build_id);
+    return symbols_locate(target_symbols(target), &address, frames);
+}
+
+const char *target_object(struct target *target, const struct pw_module *module, uint64_t address,
+                          uint64_t *offset)
+{
+    char build_id[2 * PW_BUILD_ID_BYTES + 1];
+    if (module->path[0] == '\0')
+        return NULL;
+    struct code_address where = address_in(target, module, address, build_id);
+    return symbols_object(target_symbols(target), &where, offset);
 }
