@@ -167,6 +167,15 @@ size_t pwheap_diff(const struct pwheap_checkpoint *since,
                    bool (*visit)(void *context, const struct pwheap_site *site), void *context);
 
 /*
+ * Write a snapshot of the process to `path`: an ELF core, for heapdump and gdb. NULL: where the
+ * option dump_path says. A copy of the process writes it, so the other threads stop only while it is
+ * copied; the calling thread waits until it is written. 0, or -1 and errno; there is then no file. The
+ * caller's registers are in it, of other threads what the kernel tells of sleeping ones. With the
+ * option dump_content=0 only the heap's tables are in it. Thread-safe and signal-safe.
+ */
+int pwheap_dump(const char *path);
+
+/*
  * Have `callback` called with every error before it is printed. If it returns true, the report is
  * not printed and the program goes on as with halt_on_error=0. It runs on the thread that found the
  * error, perhaps in a signal handler. NULL: none. Returns the one before. Thread-safe, signal-safe.

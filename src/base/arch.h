@@ -10,12 +10,14 @@
 
 #include "base/base.h"
 
+#include <elf.h>
 #include <ucontext.h>
 
 #if defined(__x86_64__) && defined(__LP64__)
 
 #define PW_ARCH_UNWINDS true
 #define PW_ARCH_LIBUNWIND_PREFIX "_ULx86_64_"
+#define PW_ARCH_ELF_MACHINE EM_X86_64
 /*
  * DWARF's numbers (System V ABI, AMD64 supplement, figure 3.36); the last is the return address's
  * column.
@@ -80,6 +82,32 @@ PW_INLINE void pw_arch_from_ucontext(const void *ucontext, uint64_t registers[PW
             ":\n\t.cfi_startproc\n\tendbr64\n\tjmp *" #pointer "(%rip)\n\t.cfi_endproc\n\t.size " #name \
             ", . - " #name "\n\t.popsection")
 
+enum { PW_ELF_RSI = 13, PW_ELF_RDI = 14, PW_ELF_ORIG_RAX = 15, PW_ELF_RIP = 16, PW_ELF_RSP = 19, PW_ELF_FS_BASE = 21 };
+
+/* From the above to the order of elf_gregset_t, for a thread whose thread pointer is our own. */
+PW_INLINE void pw_arch_to_elf(const uint64_t registers[PW_REG_COUNT], uint64_t *elf)
+{
+    static const uint8_t place[PW_REG_COUNT] = {
+        10, 12, 11, 5, PW_ELF_RSI, PW_ELF_RDI, 4, PW_ELF_RSP, 9, 8, 7, 6, 3, 2, 1, 0, PW_ELF_RIP,
+    };
+    for (size_t i = 0; i < PW_REG_COUNT; i++)
+        elf[place[i]] = registers[i];
+    elf[PW_ELF_ORIG_RAX] = UINT64_MAX;
+    elf[17] = 0x33; /* cs and ss of user code */
+    elf[20] = 0x2b;
+    __asm__("mov %%fs:0, %0" : "=r"(elf[PW_ELF_FS_BASE]));
+}
+
+/* What /proc/PID/task/TID/syscall tells of a sleeping thread: call number, arguments, sp, ip. */
+PW_INLINE void pw_arch_from_syscall(const uint64_t words[9], uint64_t *elf)
+{
+    static const uint8_t place[9] = {PW_ELF_ORIG_RAX, PW_ELF_RDI, PW_ELF_RSI, 12, 7, 9, 8, PW_ELF_RSP, PW_ELF_RIP};
+    for (size_t i = 0; i < 9; i++)
+        elf[place[i]] = words[i];
+    elf[17] = 0x33;
+    elf[20] = 0x2b;
+}
+
 #else
 
 #define PW_ARCH_UNWINDS false
@@ -89,6 +117,13 @@ PW_INLINE void pw_arch_from_ucontext(const void *ucontext, uint64_t registers[PW
 #define PW_ARCH_LIBUNWIND_PREFIX "_ULriscv_"
 #else
 #define PW_ARCH_LIBUNWIND_PREFIX "_UL_"
+#endif
+#if defined(__aarch64__)
+#define PW_ARCH_ELF_MACHINE EM_AARCH64
+#elif defined(__riscv)
+#define PW_ARCH_ELF_MACHINE EM_RISCV
+#else
+#define PW_ARCH_ELF_MACHINE EM_NONE
 #endif
 enum { PW_REG_FP, PW_REG_SP, PW_REG_IP, PW_REG_COUNT };
 
@@ -123,6 +158,18 @@ PW_INLINE void pw_arch_from_ucontext(const void *ucontext, uint64_t registers[PW
 {
     (void)ucontext;
     pw_arch_registers(registers);
+}
+
+PW_INLINE void pw_arch_to_elf(const uint64_t registers[PW_REG_COUNT], uint64_t *elf)
+{
+    (void)registers;
+    (void)elf;
+}
+
+PW_INLINE void pw_arch_from_syscall(const uint64_t words[9], uint64_t *elf)
+{
+    (void)words;
+    (void)elf;
 }
 
 #endif

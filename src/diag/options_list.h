@@ -124,6 +124,15 @@
             "How long to wait for that program.")                                                  \
     STRING(strip_path_prefix, PW_OPTION_PATH_BYTES,                                                \
            "What to leave off the start of file names in reports.")                                \
+    GROUP("Snapshots")                                                                             \
+    INTEGER(dump_on_error, "snapshots", (0, 0, 0, 0), 0, 1000, LIVE,                               \
+            "Leave a snapshot of the process at each of the first N errors that are reported.")    \
+    STRING(dump_path, PW_OPTION_PATH_BYTES,                                                        \
+           "Where to: PATH.PID, or PATH with its %p, %e, %n; else pwheap.%e.%p.%n.core.")          \
+    STRING(dump_signal, 16,                                                                        \
+           "A signal that makes one, as USR2; the program's own handler is called as well.")       \
+    BOOL(dump_content, (1, 1, 1, 1), LIVE,                                                         \
+         "Write all memory; else the heap's tables only, and nothing of the program's data.")      \
     GROUP("Signals, randomness")                                                                   \
     BOOL(handle_segv, (0, 1, 1, 1), FIXED,                                                         \
          "Explain a SIGSEGV in heap memory or through freed memory, then let it pass.")            \

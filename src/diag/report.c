@@ -11,6 +11,7 @@
  */
 #include "diag/report_render.h"
 
+#include "diag/snapshot.h"
 #include "image/seal.h"
 #include "os/process.h"
 #include "os/signal_context.h"
@@ -113,6 +114,7 @@ struct pw_report_config pw_report_config_of(const struct pw_options *options)
         .strip_path_prefix = options->strip_path_prefix,
         .log_path = options->log_path,
         .max_allocation_bytes = options->max_allocation_size_mb << 20,
+        .dump_on_error = options->dump_on_error,
     };
 }
 
@@ -141,6 +143,12 @@ void pw_report_after_fork(void)
     is_unwritten = is_halting = false;
 }
 
+void pw_report_after_copy(uint32_t pid)
+{
+    pw_report_after_fork();
+    pw_sink_speak_for(pid);
+}
+
 /* -- The end */
 
 static _Noreturn void end_process(void)
@@ -159,7 +167,7 @@ static _Noreturn void end_process(void)
 static void line_begin(struct pw_text *text, const char *words)
 {
     pw_text_str(text, "==");
-    pw_text_dec(text, pw_os_process_id());
+    pw_text_dec(text, pw_sink_process_id());
     pw_text_str(text, words);
 }
 
@@ -306,6 +314,25 @@ static void print_locked(void)
         pw_sink_write(&config, raw, render.text.length);
 }
 
+/* The copy is made before the report is printed, which takes time, and is waited for after. */
+static void print_with_snapshot_locked(void)
+{
+    static struct pw_snapshot snapshot;
+    static char storage[PW_SNAPSHOT_PATH_BYTES + 128];
+    static uint32_t made;
+    if (made >= config.dump_on_error) {
+        print_locked();
+        return;
+    }
+    made++;
+    snapshot.path = NULL;
+    (void)pw_snapshot_start(&snapshot);
+    print_locked();
+    struct pw_text text = pw_text_over(storage, sizeof storage);
+    pw_snapshot_tell(&snapshot, pw_snapshot_finish(&snapshot), &text);
+    pw_report_line(storage);
+}
+
 /* True: the process is to end. */
 static bool report_locked(const struct pw_fault *fault)
 {
@@ -321,7 +348,7 @@ static bool report_locked(const struct pw_fault *fault)
         return false;
     }
     atomic_fetch_add_explicit(&report_count, 1, memory_order_relaxed);
-    print_locked();
+    print_with_snapshot_locked();
     return halts;
 }
 
@@ -351,7 +378,7 @@ void pw_report_line(const char *line)
     struct pw_text text = pw_text_over(storage, sizeof storage);
     pw_text_str(&note, line);
     if (config.format == PW_REPORT_JSON) {
-        pw_json_note_write(&text, pw_os_process_id(), pw_os_wall_time_ns(), cut);
+        pw_json_note_write(&text, pw_sink_process_id(), pw_os_wall_time_ns(), cut);
     } else {
         line_begin(&text, "== pwheap: ");
         pw_text_str(&text, cut);

@@ -35,6 +35,7 @@ struct pw_report_config {
     const char *strip_path_prefix;        /* NULL or "": none */
     const char *log_path;                 /* as pw_log_path_expand takes it; NULL: stderr */
     uint64_t max_allocation_bytes;        /* 0: PTRDIFF_MAX */
+    uint32_t dump_on_error;               /* how many reports leave a snapshot */
     const struct pw_thread_image *threads; /* for their names; may be NULL */
     const _Atomic uint32_t *thread_count;  /* how many of them there are */
 };
@@ -105,6 +106,8 @@ pwheap_error_callback pw_report_set_callback(pwheap_error_callback callback, voi
 
 /* In the child of fork(): another thread of the parent may have been reporting. */
 void pw_report_after_fork(void);
+/* In a copy of the process that was made for a snapshot: what it says, it says for process `pid`. */
+void pw_report_after_copy(uint32_t pid);
 
 /*
  * Equal for equal bugs, in any process: of the kind and the three innermost frames of the stacks that

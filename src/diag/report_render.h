@@ -122,6 +122,9 @@ bool pw_symbolize(const struct pw_report_config *config, const char *text, size_
 
 /* -- report_sink.c */
 void pw_sink_init(void);
+/* The process whose reports these are: this one, or the one that it is a copy of. */
+uint32_t pw_sink_process_id(void);
+void pw_sink_speak_for(uint32_t pid);
 /* To where the log goes, else to stderr; coloured and stripped as the configuration says. */
 void pw_sink_write(const struct pw_report_config *config, const char *text, size_t length);
 

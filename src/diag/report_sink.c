@@ -21,6 +21,18 @@ static char log_path[LOG_PATH_BYTES];
 static char stage[STAGE_BYTES];
 static bool stderr_was_closed;
 
+static uint32_t spoken_for; /* the process that this one is a copy of, or 0 */
+
+void pw_sink_speak_for(uint32_t pid)
+{
+    spoken_for = pid;
+}
+
+uint32_t pw_sink_process_id(void)
+{
+    return spoken_for != 0 ? spoken_for : pw_os_process_id();
+}
+
 void pw_sink_init(void)
 {
     stderr_was_closed = fcntl(STDERR_FILENO, F_GETFD) == -1;
@@ -84,7 +96,7 @@ static enum pw_log_target find_target(const struct pw_report_config *config)
         .log_path = config->log_path != NULL ? config->log_path : "",
         .log_exe_name = config->log_exe_name,
         .program = program,
-        .process_id = pw_os_process_id(),
+        .process_id = pw_sink_process_id(),
         .number = (uint32_t)pw_report_count(),
     };
     return pw_log_path_expand(&name, &text);
@@ -107,7 +119,7 @@ static void log_failure(const struct pw_report_config *config)
     if (config->format == PW_REPORT_JSON)
         return;
     pw_text_str(&text, "==");
-    pw_text_dec(&text, pw_os_process_id());
+    pw_text_dec(&text, pw_sink_process_id());
     pw_text_str(&text, "== pwheap: the log file can't be written: ");
     pw_text_bytes(&text, log_path, strnlen(log_path, 400));
     pw_text_str(&text, "\n");

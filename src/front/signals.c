@@ -1,6 +1,7 @@
 /*
  * signals.c - SIGSEGV, SIGBUS and SIGABRT: explain what concerns the heap, then let the signal have
- * the effect that it would have had.
+ * the effect that it would have had. And dump_signal, which makes a snapshot, and then calls the
+ * program's handler if it has one.
  *
  * Our handler stays installed; what the program asks for by sigaction and signal (which this file
  * provides) is noted and called by ours, with its mask, so that a fault after the program set up its
@@ -20,8 +21,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { WATCHED = 3, POISON_REACH = 4096 };
-static const int watched[WATCHED] = {SIGSEGV, SIGBUS, SIGABRT};
+enum { WATCHED = 4, DUMP = 3, POISON_REACH = 4096 };
+static int watched[WATCHED] = {SIGSEGV, SIGBUS, SIGABRT, 0 /* dump_signal */};
 
 /* What the program wants; index as in `watched`. Guarded by its own common sense, as sigaction is. */
 static struct sigaction wanted[WATCHED];
@@ -133,6 +134,8 @@ static void do_default(int number, const siginfo_t *info)
 static void pass_on(int number, siginfo_t *info, void *context)
 {
     struct sigaction *action = &wanted[index_of(number)];
+    if (number == watched[DUMP] && action->sa_handler == SIG_DFL)
+        return; /* it was sent for the snapshot, not to end the program */
     if (action->sa_handler == SIG_DFL || (action->sa_handler == SIG_IGN && info->si_code > 0)) {
         do_default(number, info);
         return;
@@ -155,7 +158,9 @@ static void pass_on(int number, siginfo_t *info, void *context)
 static void on_signal(int number, siginfo_t *info, void *context)
 {
     int saved_errno = errno;
-    if (number == SIGABRT)
+    if (number == watched[DUMP])
+        pw_snapshot_on_signal(context);
+    else if (number == SIGABRT)
         last_look(context);
     else
         explain(info, context);
@@ -184,6 +189,8 @@ static void find_real(void)
 static bool install(int i)
 {
     struct sigaction ours = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    if (i == DUMP && (wanted[i].sa_handler == SIG_DFL || (wanted[i].sa_flags & SA_RESTART) != 0))
+        ours.sa_flags |= SA_RESTART;
     return real_sigaction(watched[i], wanted[i].sa_handler == SIG_IGN ? &wanted[i] : &ours, NULL) == 0;
 }
 
@@ -191,7 +198,8 @@ void pw_signals_start(void)
 {
     const struct pw_options *options = pw_options();
     bool wants[WATCHED] = {options->handle_segv, options->handle_sigbus,
-                           options->handle_abort};
+                           options->handle_abort, pw_snapshot_signal() != 0};
+    watched[DUMP] = pw_snapshot_signal();
     find_real();
     for (int i = 0; real_sigaction != NULL && i < WATCHED; i++) {
         if (!wants[i] || real_sigaction(watched[i], NULL, &wanted[i]) != 0)
@@ -213,7 +221,7 @@ PW_PUBLIC int sigaction(int number, const struct sigaction *action, struct sigac
     struct sigaction before = wanted[i];
     if (action != NULL) {
         wanted[i] = *action;
-        if ((before.sa_handler == SIG_IGN) != (action->sa_handler == SIG_IGN))
+        if (i == DUMP || (before.sa_handler == SIG_IGN) != (action->sa_handler == SIG_IGN))
             (void)install(i);
     }
     if (old != NULL)

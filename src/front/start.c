@@ -203,6 +203,7 @@ __attribute__((constructor(101))) static void construct(void)
     tell_warnings();
     pw_threads_start();
     pw_fork_start();
+    pw_snapshot_start_up();
     if (pw_root.level >= PW_LEVEL_FULL || pw_guards_are_on)
         pw_unwind_init();
     pw_modules_refresh();

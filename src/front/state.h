@@ -165,9 +165,13 @@ bool pw_quarantine_empty(struct pw_cache *cache, const struct pw_call *call);
  */
 void pw_libc_configure(void) __attribute__((weak, visibility("hidden")));
 
-/* signals.c, fork.c ---------------------------------------------------------------------------- */
+/* signals.c, snapshot.c, fork.c --------------------------------------------------------------- */
 
 void pw_signals_start(void);
+/* snapshot.c: what snapshots need of the heap; the number of dump_signal, 0 for none; that it came. */
+void pw_snapshot_start_up(void);
+int pw_snapshot_signal(void);
+void pw_snapshot_on_signal(const void *context);
 void pw_fork_start(void);
 
 /* Requested bytes of a LIVE block whose header has been checked. */

@@ -35,15 +35,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef SYS_close_range /* Linux 5.9 */
-#define SYS_close_range 436
-#endif
-
 enum {
     KERNEL_SIGSET_BYTES = 8,
     SIGNALS = 64,
     STACK_BYTES = 65536, /* each */
-    CLOSE_FALLBACK = 1024,
     SCRATCH_BYTES = 4096,
     NO_FD = -1,
 };
@@ -64,14 +59,6 @@ struct job {
     bool exec_failed;
     bool succeeded;
 };
-
-static void close_from(unsigned first)
-{
-    if (syscall(SYS_close_range, first, ~0u, 0) == 0)
-        return;
-    for (unsigned fd = first; fd < CLOSE_FALLBACK; fd++)
-        (void)syscall(SYS_close, fd);
-}
 
 static void close_fd(int *fd)
 {
@@ -96,7 +83,7 @@ static int filter_main(void *context)
     (void)syscall(SYS_setpgid, 0, 0);
     (void)syscall(SYS_dup3, job->filter_stdin, STDIN_FILENO, 0);
     (void)syscall(SYS_dup3, job->filter_stdout, STDOUT_FILENO, 0);
-    close_from(STDERR_FILENO + 1);
+    pw_os_close_from(STDERR_FILENO + 1);
     for (int signal = 1; signal <= SIGNALS; signal++)
         reset_signal(signal);
     (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &no_signals, NULL, KERNEL_SIGSET_BYTES);
@@ -110,7 +97,7 @@ static int filter_main(void *context)
 /* 0, 1 and 2 to /dev/null, and nothing else open. */
 static void empty_descriptors(void)
 {
-    close_from(0);
+    pw_os_close_from(0);
     for (int fd = 0; fd <= STDERR_FILENO; fd++)
         if (syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR, 0) < 0)
             (void)syscall(SYS_eventfd2, 0, 0); /* in a chroot without: hold the place */

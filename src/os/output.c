@@ -12,7 +12,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FULL_PIPE_SECONDS = 5, KERNEL_SIGSET_BYTES = 8 };
+#ifndef SYS_close_range /* Linux 5.9 */
+#define SYS_close_range 436
+#endif
+
+enum { FULL_PIPE_SECONDS = 5, KERNEL_SIGSET_BYTES = 8, CLOSE_FALLBACK = 1024 };
 
 static const uint64_t sigpipe_mask = (uint64_t)1 << (SIGPIPE - 1);
 
@@ -101,4 +105,13 @@ int64_t pw_os_read_file(const char *path, char *buffer, size_t size)
     }
     errno = saved_errno;
     return length;
+}
+
+void pw_os_close_from(unsigned first)
+{
+    int saved_errno = errno;
+    if (syscall(SYS_close_range, first, ~0u, 0) != 0)
+        for (unsigned fd = first; fd < CLOSE_FALLBACK; fd++)
+            (void)syscall(SYS_close, fd);
+    errno = saved_errno;
 }

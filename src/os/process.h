@@ -15,6 +15,8 @@
 bool pw_os_write_all(int fd, const void *bytes, size_t length);
 /* Read a whole file into `buffer`, cut at `size`; bytes read, or -1. */
 int64_t pw_os_read_file(const char *path, char *buffer, size_t size);
+/* Close `first` and every descriptor above it: in a copy of the process, that is, before execve. */
+void pw_os_close_from(unsigned first);
 
 /*
  * The value of an environment variable as the process was started with, or NULL. Works before libc
