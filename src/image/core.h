@@ -27,9 +27,9 @@
 #define PW_CORE_TEXT_BYTES (32u << 20)
 #define PW_CORE_BOUNCE_PAGES 64u
 #define PW_CORE_AUXV_BYTES 1024u
-/* Our own note: name "PWHEAP", type 1, a struct pw_core_remark. */
+/* Our own note: name "PWHEAP", type PW_CORE_NOTE_REMARK, a struct pw_core_remark. */
 #define PW_CORE_NOTE_NAME "PWHEAP"
-#define PW_CORE_NOTE_REMARK 1u
+#define PW_CORE_NOTE_REMARK 0x50574801u
 
 /* What there is to know of how the file came to be. */
 struct pw_core_remark {

@@ -30,6 +30,7 @@ int find_command(int argc, char **argv);
 int leaks_command(int argc, char **argv);
 int refs_command(int argc, char **argv);
 int summary_command(int argc, char **argv);
+int snapshot_command(int argc, char **argv);
 int symbolize_command(int argc, char **argv);
 int walk_command(int argc, char **argv);
 
