@@ -39,6 +39,7 @@ begin() { # OPTIONS - the program, waiting; its process is $pid
     pid=$!
     exec 3<>to
     head -n 1 lines >out
+    until grep -q ') S ' "/proc/$pid/task/$pid/stat"; do :; done # it waits for its word
 }
 
 finish() {

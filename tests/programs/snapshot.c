@@ -14,8 +14,10 @@
 
 #include "pwheap/pwheap.h"
 
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
-#include <sys/mman.h>
+#include <sys/syscall.h>
 
 enum { BLOCKS = 3000, THREADS = 2 };
 
@@ -25,8 +27,12 @@ enum { BLOCKS = 3000, THREADS = 2 };
 static char secret_of_globals[32];
 static void *keep[BLOCKS];
 
+static _Atomic int sleepers[THREADS];
+static _Atomic int sleeper_count;
+
 static void *sleeper(void *context)
 {
+    sleepers[atomic_fetch_add(&sleeper_count, 1)] = (int)syscall(SYS_gettid);
     sigset_t all;
     CHECK(sigfillset(&all) == 0 && pthread_sigmask(SIG_SETMASK, &all, NULL) == 0);
     for (int i = 0; i < 50; i++)
@@ -35,6 +41,21 @@ static void *sleeper(void *context)
     for (;;)
         (void)pause();
     return NULL;
+}
+
+/* Until the kernel tells that it is in pause(): then it can tell where, too. */
+static void wait_until_it_sleeps(int thread)
+{
+    char path[64], line[8], expected[8];
+    (void)snprintf(path, sizeof path, "/proc/self/task/%d/syscall", thread);
+    int length = snprintf(expected, sizeof expected, "%d ", (int)SYS_pause);
+    do {
+        int fd = open(path, O_RDONLY);
+        CHECK(fd >= 0);
+        (void)!read(fd, line, sizeof line);
+        (void)close(fd);
+        (void)sched_yield();
+    } while (memcmp(line, expected, (size_t)length) != 0);
 }
 
 struct count {
@@ -67,6 +88,8 @@ static void make_blocks(void)
     strcpy(malloc(100), "secret-of-the-heap");
     strcpy(secret_of_globals, "secret-of-the-globals");
     CHECK(pthread_barrier_wait(&barrier) <= 0);
+    for (int i = 0; i < THREADS; i++)
+        wait_until_it_sleeps(sleepers[i]);
 }
 
 /* Printed without stdio, whose buffer would be a block more. */
