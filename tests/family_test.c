@@ -355,6 +355,28 @@ static void realloc_by_one_byte_at_a_time_keeps_the_contents(void **state)
     free(block);
 }
 
+/* Big ones, whose pages may be moved; two by turns, in each other's way. */
+static void buffers_that_grow_to_many_mib_keep_the_contents(void **state)
+{
+    uint32_t *buffers[2] = {NULL, NULL};
+    size_t words = 1 << 18, old_words = 0;
+    (void)state;
+    for (; words <= (size_t)24 << 20; old_words = words, words = words * 7 / 4) {
+        for (size_t b = 0; b < 2; b++) {
+            buffers[b] = realloc(buffers[b], words * sizeof(uint32_t));
+            assert_non_null(buffers[b]);
+            for (size_t i = 0; i < old_words; i += 509)
+                if (buffers[b][i] != (uint32_t)(i * 3 + b))
+                    fail_msg("buffer %zu, %zu words: word %zu is %u", b, words, i, buffers[b][i]);
+            for (size_t i = 0; i < words; i += 509)
+                buffers[b][i] = (uint32_t)(i * 3 + b);
+            buffers[b][words - 1] = 1;
+        }
+    }
+    free(buffers[0]);
+    free(buffers[1]);
+}
+
 static void realloc_to_the_same_size_keeps_the_pointer(void **state)
 {
     (void)state;
@@ -709,6 +731,7 @@ int main(void)
         cmocka_unit_test(realloc_keeps_the_contents_from_any_size_to_any_other),
         cmocka_unit_test(so_does_a_long_walk_of_reallocs_of_many_blocks),
         cmocka_unit_test(realloc_by_one_byte_at_a_time_keeps_the_contents),
+        cmocka_unit_test(buffers_that_grow_to_many_mib_keep_the_contents),
         cmocka_unit_test(realloc_to_the_same_size_keeps_the_pointer),
         cmocka_unit_test(realloc_of_null_is_malloc_and_to_0_is_free),
         cmocka_unit_test(aligned_blocks_are_aligned_at_every_power_of_two),

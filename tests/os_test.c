@@ -194,6 +194,41 @@ static void pages_that_cannot_be_moved_leave_their_target_mapped(void **state)
     pw_os_unmap(to, 4 * page());
 }
 
+/* The source is of two mappings, for half of it came by a move: nothing is lost, whatever the kernel says. */
+static void pages_of_several_mappings_arrive_whole(void **state)
+{
+    (void)state;
+    size_t bytes = MIB, half = bytes / 2, words = bytes / sizeof(unsigned);
+    unsigned *from = pw_os_map(bytes), *to = pw_os_map(bytes), *other = pw_os_map(bytes);
+    other[0] = 1;
+    (void)pw_os_move_pages(other, (char *)from + half, half);
+    for (unsigned i = 0; i < words; i++) {
+        from[i] = i % 5000 == 0 ? 0 : i;
+        to[i] = 77;
+    }
+    if (!pw_os_move_pages(from, to, bytes))
+        memcpy(to, from, bytes);
+    for (unsigned i = 0; i < words; i++)
+        assert_int_equal(to[i], i % 5000 == 0 ? 0 : i);
+    pw_os_unmap(from, bytes);
+    pw_os_unmap(to, bytes);
+    pw_os_unmap(other, bytes);
+}
+
+static void a_process_moves_pages_so_often_that_mappings_are_left_for_it(void **state)
+{
+    (void)state;
+    unsigned moves = 0;
+    char *memory[2] = {pw_os_map(page()), pw_os_map(page())};
+    memory[0][0] = 1;
+    while (moves < 100000 && pw_os_move_pages(memory[moves % 2], memory[(moves + 1) % 2], page()))
+        moves++;
+    assert_true(moves > 0 && moves < 100000);
+    assert_int_equal(memory[moves % 2][0], 1);
+    pw_os_unmap(memory[0], page());
+    pw_os_unmap(memory[1], page());
+}
+
 static void a_named_mapping_shows_its_name_where_the_kernel_can(void **state)
 {
     (void)state;
@@ -340,11 +375,13 @@ int main(void)
         cmocka_unit_test(parts_of_pages_are_declined_and_left_alone),
         cmocka_unit_test(moved_pages_arrive_and_leave_zeroes_behind),
         cmocka_unit_test(pages_that_cannot_be_moved_leave_their_target_mapped),
+        cmocka_unit_test(pages_of_several_mappings_arrive_whole),
         cmocka_unit_test(a_named_mapping_shows_its_name_where_the_kernel_can),
         cmocka_unit_test(only_what_can_be_read_to_its_last_byte_is_readable),
         cmocka_unit_test(it_is_known_also_where_process_vm_readv_is_forbidden),
         cmocka_unit_test(each_call_that_can_fail_fails_when_told_and_errno_stays),
         cmocka_unit_test(the_nth_call_fails_and_every_so_many_later_ones),
+        cmocka_unit_test(a_process_moves_pages_so_often_that_mappings_are_left_for_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

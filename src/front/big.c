@@ -7,7 +7,7 @@
 #include "front/hot.h"
 #include "os/memory.h"
 
-enum { TAKE_AWAY_BYTES = 128 * 1024, TAKEN_AWAY_WEIGHT = 4096 };
+enum { TAKE_AWAY_BYTES = 128 * 1024, TAKEN_AWAY_WEIGHT = 4096, MOVE_PAGES_BYTES = 4 << 20 };
 
 static void set_header(struct pw_block block, uint32_t state, uint32_t flags)
 {
@@ -170,4 +170,24 @@ bool pw_big_resize(struct pw_block block, size_t size)
     uint32_t flags = (fields.flags & ~PW_HEAP_GUARDED) | (flags_of(block) & PW_HEAP_GUARDED);
     set_header(block, PW_STATE_LIVE, flags);
     return fits;
+}
+
+/* Walkers skip the patterns of both meanwhile: their zones go with the pages, and are written again. */
+bool pw_big_move(struct pw_block from, struct pw_block to, size_t bytes)
+{
+    uint64_t from_address = pw_block_address(from), to_address = pw_block_address(to);
+    uint64_t from_size = pw_block_extension(from)->requested;
+    if (bytes < MOVE_PAGES_BYTES || (from_address | to_address) % PW_PAGE_BYTES != 0 ||
+        !zone_holds(from, from_size))
+        return false; /* the copy's free reports what is wrong with the zone */
+    uint32_t from_flags = flags_of(from), to_flags = flags_of(to);
+    set_header(from, PW_STATE_PENDING, from_flags);
+    set_header(to, PW_STATE_PENDING, to_flags);
+    bool is_moved = pw_os_move_pages((void *)from_address, (void *)to_address,
+                                     PW_ALIGN_UP(bytes, PW_PAGE_BYTES));
+    write_zone(from, from_size);
+    write_zone(to, pw_block_extension(to)->requested);
+    set_header(from, PW_STATE_LIVE, from_flags);
+    set_header(to, PW_STATE_LIVE, to_flags);
+    return is_moved;
 }

@@ -102,6 +102,17 @@ static bool resize_in_place(struct pw_handle *handle, struct pw_block block, siz
     return done;
 }
 
+/* From the block at `pointer` to a new one. */
+static void copy_content(struct pw_block from, const void *pointer, void *to, size_t bytes)
+{
+    uint64_t entry = pw_page_map_entry((uint64_t)to);
+    struct pw_block block = pw_block_at(entry, (uint64_t)to);
+    bool are_mapped = from.region->shift == PW_PAGE_SHIFT && block.region->shift == PW_PAGE_SHIFT &&
+                      !pw_is_guarded(from) && !pw_is_guarded(block);
+    if (!are_mapped || !pw_big_move(from, block, bytes))
+        __builtin_memcpy(to, pointer, bytes);
+}
+
 void *pw_reallocate(void *pointer, size_t size, const struct pw_call *call)
 {
     if (pointer == NULL)
@@ -128,8 +139,7 @@ void *pw_reallocate(void *pointer, size_t size, const struct pw_call *call)
     void *moved = pw_allocate(size, 1, false, call);
     if (moved == NULL)
         return NULL;
-    size_t kept = old_size < size ? old_size : size;
-    __builtin_memcpy(moved, pointer, kept);
+    copy_content(block, pointer, moved, old_size < size ? old_size : size);
     pw_give_back(pointer, call);
     return moved;
 }

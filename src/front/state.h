@@ -146,6 +146,11 @@ void pw_big_release(struct pw_cache *cache, struct pw_block block, uint64_t word
                     const struct pw_call *call);
 /* Try to make it `size` bytes where it is. */
 bool pw_big_resize(struct pw_block block, size_t size);
+/*
+ * Move the pages with the first `bytes` of one LIVE MAPPED block to another, if there are so many that it
+ * pays; false: copy them. What `from` holds then is nothing to rely on.
+ */
+bool pw_big_move(struct pw_block from, struct pw_block to, size_t bytes);
 /* A MAPPED block leaves the quarantine. */
 void pw_big_evict(struct pw_block block, const struct pw_call *call);
 

@@ -11,6 +11,7 @@
 #include "os/memory.h"
 
 #include "os/inject.h"
+#include "os/map_count.h"
 #include "os/process.h"
 
 #include <errno.h>
@@ -37,7 +38,7 @@ void pw_os_guard_mode(enum pw_os_guard_mode mode)
     atomic_store_explicit(&guard_mode, mode, memory_order_relaxed);
 }
 
-static uint32_t read_max_map_count(void)
+uint32_t pw_os_max_map_count(void)
 {
     char digits[16];
     int64_t length = pw_os_read_file("/proc/sys/vm/max_map_count", digits, sizeof digits);
@@ -55,7 +56,7 @@ static uint32_t protect_budget(void)
     static _Atomic uint32_t budget_plus_one; /* 0: not read yet */
     uint32_t known = atomic_load_explicit(&budget_plus_one, memory_order_relaxed);
     if (known == 0) {
-        known = read_max_map_count() / 4 / MAPPINGS_PER_GUARD + 1;
+        known = pw_os_max_map_count() / 4 / MAPPINGS_PER_GUARD + 1;
         atomic_store_explicit(&budget_plus_one, known, memory_order_relaxed);
     }
     return known - 1;

@@ -1,5 +1,5 @@
 /*
- * memory.c - address space: map, reserve, commit, give back, move, seal, name. See memory.h.
+ * memory.c - address space: map, reserve, commit, give back, seal, name. See memory.h.
  *
  * Every public function saves errno first and restores it last; the static ones below them don't.
  */
@@ -15,9 +15,6 @@
 
 #ifndef MAP_FIXED_NOREPLACE /* Linux 4.17; older kernels take it as a mere hint */
 #define MAP_FIXED_NOREPLACE 0x100000
-#endif
-#ifndef MREMAP_DONTUNMAP /* Linux 5.7 */
-#define MREMAP_DONTUNMAP 4
 #endif
 #ifndef PR_SET_VMA /* Linux 5.17 */
 #define PR_SET_VMA 0x53564d41
@@ -207,19 +204,6 @@ bool pw_os_purge(void *address, size_t bytes)
     bool done = madvise(address, bytes, MADV_DONTNEED) == 0;
     errno = saved_errno;
     return done;
-}
-
-bool pw_os_move_pages(void *from, void *to, size_t bytes)
-{
-    if (pw_os_call_fails())
-        return false;
-    int saved_errno = errno;
-    void *moved = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
-    /* MREMAP_FIXED may have unmapped `to` before it failed: close the hole, if there is one. */
-    if (moved == MAP_FAILED)
-        (void)map_exactly((uintptr_t)to, bytes);
-    errno = saved_errno;
-    return moved != MAP_FAILED;
 }
 
 bool pw_os_seal(void *address, size_t bytes)

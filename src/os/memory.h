@@ -67,9 +67,10 @@ void pw_os_guard_mode(enum pw_os_guard_mode mode);
 /* Give the memory back, keep the address space: the pages read as zero again (guards stay). */
 bool pw_os_purge(void *address, size_t bytes);
 /*
- * Move the pages at `from` to `to` (both mapped, the same length); `from` reads as zero afterwards.
- * False: nothing was moved (before Linux 5.7, or `from` is not one mapping), what `to` held may be
- * lost. `to` takes over the protection and the name of `from`, not its userfaultfd registration.
+ * Move the pages at `from` to `to` (both mapped, writable, the same length). Afterwards `from` holds
+ * zeroes or, of pages that had to be copied, what it held. False: nothing was moved (the process had its
+ * share of moves, or `from` can't be read), what `to` held may be lost. `to` takes over the protection
+ * and the name of `from`, not its userfaultfd registration.
  */
 bool pw_os_move_pages(void *from, void *to, size_t bytes);
 /* Make pages read-only: for structures that must not change after start-up. */
