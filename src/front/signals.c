@@ -38,15 +38,18 @@ static int index_of(int number)
     return -1;
 }
 
-static void fill_access(struct pw_fault *fault, void *context)
+/* SI_KERNEL is a general protection fault: at an address that is none. */
+static void fill_access(struct pw_fault *fault, const siginfo_t *info, void *context)
 {
     uint64_t registers[PW_OS_MAX_REGISTERS];
     (void)pw_os_context_registers(context, registers);
     fault->pc = registers[0];
     fault->operation = PW_OP_ACCESS;
-    fault->access = PW_ACCESS_NONE;
-    if (pw_os_context_knows_access())
-        fault->access = pw_os_context_is_write(context) ? PW_ACCESS_WRITE : PW_ACCESS_READ;
+    struct pw_os_access access = pw_os_context_access(context, info->si_code != SI_KERNEL);
+    fault->access = !access.is_known   ? PW_ACCESS_NONE
+                    : access.is_write ? PW_ACCESS_WRITE
+                                      : PW_ACCESS_READ;
+    fault->access_size = access.bytes;
     fault->thread = pw_self != NULL ? pw_self->thread : PW_MAX_THREADS;
     fault->frame_count = (uint32_t)pw_unwind_from_signal(
         fault->frames, pw_options()->malloc_context_size, context);
@@ -88,7 +91,7 @@ static void explain(const siginfo_t *info, void *context)
         fault.is_certain = false;
     }
     pw_modules_refresh();
-    fill_access(&fault, context);
+    fill_access(&fault, info, context);
     fault.is_passed_on = true;
     (void)pw_report(&fault);
 }

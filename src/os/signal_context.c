@@ -1,6 +1,9 @@
 /* signal_context.c - see signal_context.h */
 #include "os/signal_context.h"
 
+#include "os/instruction.h"
+#include "os/memory.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -28,15 +31,35 @@ size_t pw_os_context_registers(const void *ucontext, uint64_t values[PW_OS_MAX_R
     return PW_ARRAY_SIZE(order);
 }
 
-bool pw_os_context_is_write(const void *ucontext)
+enum { FAULT_IS_WRITE = 2, FAULT_IS_FETCH = 16 }; /* bits of a page fault's error code */
+
+/* The instruction's bytes that can be read, from its start on. */
+static size_t read_instruction(uint64_t pc, uint8_t code[PW_INSTRUCTION_MAX_BYTES])
 {
-    const ucontext_t *context = ucontext;
-    return (context->uc_mcontext.gregs[REG_ERR] & 2) != 0;
+    size_t count = 0;
+    while (count < PW_INSTRUCTION_MAX_BYTES &&
+           pw_os_is_readable((const void *)(pc + count), 1))
+        count++;
+    __builtin_memcpy(code, (const void *)pc, count);
+    return count;
 }
 
-bool pw_os_context_knows_access(void)
+struct pw_os_access pw_os_context_access(const void *ucontext, bool by_address)
 {
-    return true;
+    const ucontext_t *context = ucontext;
+    uint64_t error = (uint64_t)context->uc_mcontext.gregs[REG_ERR];
+    struct pw_os_access access = {.is_known = by_address, .is_write = by_address && (error & FAULT_IS_WRITE) != 0};
+    if (by_address && (error & FAULT_IS_FETCH) != 0)
+        return access;
+    uint8_t code[PW_INSTRUCTION_MAX_BYTES];
+    size_t length = read_instruction((uint64_t)context->uc_mcontext.gregs[REG_RIP], code);
+    struct pw_instruction_access told = pw_instruction_decode(code, length);
+    access.bytes = told.bytes;
+    if (by_address || !told.is_known)
+        return access;
+    access.is_known = true;
+    access.is_write = told.is_write;
+    return access;
 }
 #elif defined(__aarch64__)
 size_t pw_os_context_registers(const void *ucontext, uint64_t values[PW_OS_MAX_REGISTERS])
@@ -48,15 +71,11 @@ size_t pw_os_context_registers(const void *ucontext, uint64_t values[PW_OS_MAX_R
     return 32;
 }
 
-bool pw_os_context_is_write(const void *ucontext)
+struct pw_os_access pw_os_context_access(const void *ucontext, bool by_address)
 {
     (void)ucontext;
-    return false;
-}
-
-bool pw_os_context_knows_access(void)
-{
-    return false;
+    (void)by_address;
+    return (struct pw_os_access){.is_known = false};
 }
 #else
 #error "signal_context.c: this machine's registers are not known"

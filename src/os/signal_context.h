@@ -11,9 +11,16 @@ size_t pw_os_context_registers(const void *ucontext, uint64_t values[PW_OS_MAX_R
 /* Give a signal its default effect, past any sigaction() that the process has. */
 void pw_os_signal_default(int number);
 
-/* Was the faulting access a write? False where that is not known. */
-bool pw_os_context_is_write(const void *ucontext);
-/* Does *ucontext tell reads from writes on this machine? */
-bool pw_os_context_knows_access(void);
+/* The faulting access, as far as the processor and the instruction tell it. */
+struct pw_os_access {
+    bool is_known; /* read or write */
+    bool is_write;
+    uint32_t bytes; /* 0: not known */
+};
+/*
+ * `by_address`: it was a page fault, and the processor says what it was for; else (a general protection
+ * fault) only the instruction can tell. Reads the instruction, if it is readable.
+ */
+struct pw_os_access pw_os_context_access(const void *ucontext, bool by_address);
 
 #endif

@@ -1,0 +1,21 @@
+/* instruction.h - private to os: what an x86-64 instruction does with its memory operand. Pure: reads the bytes given. */
+#ifndef PW_OS_INSTRUCTION_H
+#define PW_OS_INSTRUCTION_H
+
+#include "base/base.h"
+
+enum { PW_INSTRUCTION_MAX_BYTES = 15 };
+
+struct pw_instruction_access {
+    bool is_known;  /* false: it has no memory operand, or is none that is known here */
+    bool is_write;  /* it writes the operand (and perhaps reads it too) */
+    uint32_t bytes; /* size of the operand; 0: not known */
+};
+
+/*
+ * The access of the instruction whose first `length` bytes are at `code`. Of string instructions that
+ * read and write (movs) the write is told. After the opcode maps of Intel's manual, volume 2, appendix A.
+ */
+struct pw_instruction_access pw_instruction_decode(const uint8_t *code, size_t length);
+
+#endif
