@@ -1,27 +1,14 @@
 #!/bin/sh
 # snapshot.sh HEAPDUMP LIBRARY PROGRAM - proves what snapshots are: takes them of PROGRAM
 # (tests/programs/snapshot.c) in every way there is, and opens them with heapdump, gdb and eu-readelf.
-set -u
+. "$(dirname "$0")/sentences.sh"
 heapdump=$(realpath "$1") && library=$(realpath "$2") && program=$(realpath "$3") || exit 2
-dir=$(mktemp -d) || exit 2
 pid=
-trap 'exec 3>&-; [ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
-cd "$dir" || exit 2
-passed=0
-failed=0
-
-holds() { # SENTENCE COMMAND…
-    sentence=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-        echo "ok   $sentence"
-    else
-        failed=$((failed + 1))
-        echo "FAIL $sentence ($*)"
-        head -c 2000 out err
-    fi
+clean_up() {
+    exec 3>&-
+    [ -z "$pid" ] || kill "$pid" 2>/dev/null
 }
+cd "$dir" || exit 2
 
 run() { # OPTIONS ARGUMENT… - the program at full, to its end
     options=$1
@@ -76,8 +63,6 @@ backtrace_has() { # FILE PATTERN…
 }
 mode_of() { stat -c %a "$1"; }
 no_file() { ! ls ./*.core ./*.part 2>/dev/null | grep -q .; }
-says() { grep -q -- "$2" "$1"; }
-lacks() { ! grep -q -- "$2" "$1"; }
 
 # ---- pwheap_dump
 
@@ -193,5 +178,4 @@ holds "of a core it makes none" [ $? = 2 ]
 finish
 holds "the program went on" [ $status = 0 ]
 
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+finish_test

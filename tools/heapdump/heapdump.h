@@ -12,6 +12,7 @@ enum heapdump_exit {
     HEAPDUMP_FOUND = 1,      /* heap damage or leaks */
     HEAPDUMP_USAGE = 2,      /* the command line is wrong */
     HEAPDUMP_UNREADABLE = 3, /* the target, the input or the output failed */
+    HEAPDUMP_NOT_RUN = 127,  /* run: there is no such program; else run's is the program's own */
 };
 
 struct command {
@@ -30,6 +31,7 @@ int find_command(int argc, char **argv);
 int leaks_command(int argc, char **argv);
 int refs_command(int argc, char **argv);
 int summary_command(int argc, char **argv);
+int run_command(int argc, char **argv);
 int snapshot_command(int argc, char **argv);
 int symbolize_command(int argc, char **argv);
 int walk_command(int argc, char **argv);

@@ -23,6 +23,7 @@ static const struct command commands[] = {
     {"find", "the blocks that hold bytes, a string or a pointer", find_command},
     {"leaks", "blocks that nothing leads to any more, by who allocated them", leaks_command},
     {"refs", "who points at a block, and by which chain it is reached", refs_command},
+    {"run", "run a program with its heap checked", run_command},
     {"snapshot", "a process as a core, for heapdump and gdb", snapshot_command},
     {"symbolize", "a filter: a report on stdin gets functions, files and lines", symbolize_command},
 };
@@ -102,7 +103,7 @@ static void unblock_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int run_command(const struct line *line, int argc, char **argv)
+static int hand_over(const struct line *line, int argc, char **argv)
 {
     char name[64];
     snprintf(name, sizeof name, "heapdump %s", line->command->name);
@@ -125,5 +126,5 @@ int main(int argc, char **argv)
     argp_program_version = "heapdump " PWHEAP_VERSION;
     argp_err_exit_status = HEAPDUMP_USAGE;
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &line);
-    return run_command(&line, argc, argv);
+    return hand_over(&line, argc, argv);
 }

@@ -1,0 +1,72 @@
+/*
+ * run.h - private to run*.c: `heapdump run`, a program preloaded with the library.
+ *
+ *   run.c          options, what is said at the end
+ *   run_program.c  which program and which library; can it be checked at all
+ *   run_child.c    one run: environment, start, wait, signals
+ *   run_log.c      the reports: shown as they come, and counted
+ */
+#ifndef PW_HEAPDUMP_RUN_H
+#define PW_HEAPDUMP_RUN_H
+
+#include "bytes.h"
+
+#include <sys/types.h>
+
+/* What is to be run, and how. */
+struct run {
+    char **arguments; /* of the program, its name first; NULL at the end */
+    const char *level;
+    struct bytes options;   /* of PWHEAP_CHECK, after the level: "key=value:…" */
+    const char *library;    /* --library; NULL: found */
+    const char *log;        /* --log; NULL: stderr */
+    bool has_color_option;
+};
+
+/* ---- run_program.c ---- */
+
+/* The path of the program as execvp finds it, allocated; NULL: said why not. */
+char *run_find_program(const char *name);
+/* The path of libpwheap.so, allocated; NULL: said why not. */
+char *run_find_library(const struct run *run);
+/* The path of this program. */
+char *run_own_path(void);
+/* False: the library would have no effect on it; said why. */
+bool run_can_check(const char *program);
+
+/* ---- run_log.c ---- */
+
+/* Reports found so far, and what is told of the last. */
+struct run_findings {
+    unsigned errors;
+    struct bytes summary;  /* "heap-buffer-overflow file.c:3 in main" */
+    struct bytes snapshot; /* path of the first one */
+    unsigned snapshots;
+};
+
+/* A folder for the reports of a run, that is watched. */
+struct run_log;
+struct run_log *run_log_open(void); /* NULL: said why not */
+/* To be polled for reading. */
+int run_log_descriptor(const struct run_log *log);
+/* log_path for the library. */
+const char *run_log_path(const struct run_log *log);
+/* Copy what is new to stderr, and to `findings`. */
+void run_log_read(struct run_log *log, struct run_findings *findings);
+/* The same, for the last time; the folder goes. */
+void run_log_close(struct run_log *log, struct run_findings *findings);
+/* A log that the library wrote elsewhere: count what is in it. */
+void run_log_count_file(const char *path, struct run_findings *findings);
+void run_findings_free(struct run_findings *findings);
+
+/* ---- run_child.c ---- */
+
+/* Add an option to those of PWHEAP_CHECK, in quotes where it needs them. False: it can't be written. */
+bool run_add_option(struct run *run, const char *name, const char *value);
+/*
+ * Run it once and wait: how it ended, as waitpid tells it. False: it could not be started; said why.
+ * `findings` tells what was reported; NULL where the log is the user's.
+ */
+bool run_once(struct run *run, const char *program, const char *library, struct run_findings *findings, int *status);
+
+#endif
