@@ -85,6 +85,8 @@
          "Right-align guarded blocks to the byte: exact, but malloc(5) is no multiple of 16 then.") \
     CHOICE(guard_pages, enum pw_os_guard_mode, "auto|mprotect|none", (0, 0, 0, 0), FIXED,          \
            "How guard pages are made; auto: by MADV_GUARD_INSTALL where there is, else mprotect.") \
+    STRING(watch, 64,                                                                              \
+           "[THREAD/]NUMBER[+OFFSET|-OFFSET]: report who writes that byte of that allocation, at full.") \
     GROUP("What happens on an error")                                                              \
     BOOL(halt_on_error, (1, 1, 1, 1), LIVE,                                                        \
          "End the program at the first error; else report each different one and go on.")          \

@@ -242,7 +242,7 @@ static void second_line(struct pw_render *render)
     } else if (fault->access != PW_ACCESS_NONE || fault->operation == PW_OP_ACCESS) {
         uint64_t least = pw_is_asan(render) ? 1 : 0; /* its tools want a size */
         access_line(render, access_name(fault->access), fault->access_size != 0 ? fault->access_size : least);
-        pw_say(render, "\n");
+        pw_say(render, fault->is_watched ? "\nwritten by:\n" : "\n");
     } else if (pw_fault_is_late(fault)) {
         if (pw_is_asan(render) && fault->kind != PW_KIND_HEADER)
             asan_late_line(render);

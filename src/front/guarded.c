@@ -12,6 +12,7 @@
 #include "check/poison.h"
 #include "check/zone.h"
 #include "diag/report.h"
+#include "front/watch.h"
 #include "guard/place.h"
 #include "os/memory.h"
 #include "os/process.h"
@@ -55,7 +56,7 @@ void pw_guarded_start(void)
     policy.key = pw_root.seal_key * 0x9E3779B97F4A7C15u;
     policy.max_blocks = options->guard_max_blocks;
     pw_guards_are_on = options->level >= PW_LEVEL_FAST &&
-                       (policy.guards_all || policy.sample_every != 0 ||
+                       (policy.guards_all || policy.sample_every != 0 || pw_watch_is_on ||
                         (policy.site_blocks != 0 && options->level >= PW_LEVEL_FULL));
     if (!pw_guards_are_on)
         return;
@@ -272,6 +273,10 @@ void *pw_guarded_acquire(struct pw_cache *cache, size_t size, size_t align, uint
     _Atomic uint32_t *site = pw_depot_site(stack);
     uint64_t serial = pw_guard_serial(cache->thread, cache->allocations + 1);
     enum pw_guard_wish wish = pw_guard_policy_wants(&policy, site, &turn, serial, size);
+    bool is_right = false;
+    bool is_watched = pw_unlikely(pw_watch_is_on) && pw_watch_wants_guard(cache, &is_right);
+    if (is_watched)
+        wish = PW_GUARD_RARE;
     if (pw_likely(wish == PW_GUARD_NOT))
         return NULL;
     uint32_t pages = pw_guard_pages(size);
@@ -281,7 +286,8 @@ void *pw_guarded_acquire(struct pw_cache *cache, size_t size, size_t align, uint
     }
     if (site != NULL)
         pw_guard_policy_count(site, size);
-    bool is_right = pw_guard_policy_is_right(&policy, wish, serial);
+    if (!is_watched)
+        is_right = pw_guard_policy_is_right(&policy, wish, serial);
     struct pw_guard_place place = pw_guard_place(size, alignment_of(align), is_right);
     uint32_t flags = PW_HEAP_MAPPED | PW_HEAP_GUARDED | (is_right && size != 0 ? PW_HEAP_RIGHT : 0) |
                      (align > 1 ? PW_HEAP_ALIGNED : 0) |

@@ -1,6 +1,7 @@
 /* levels.c - acquire and release at whatever level, and the slow halves of the fast ones. */
 #include "front/guarded.h"
 #include "front/hot.h"
+#include "front/watch.h"
 
 #include "trace/depot.h"
 #include "trace/unwind.h"
@@ -130,8 +131,8 @@ static void *guarded_acquire(struct pw_cache *cache, size_t size, size_t align, 
     return block;
 }
 
-void *pw_acquire(struct pw_cache *cache, size_t size, size_t align, bool zero,
-                 const struct pw_call *call)
+static void *acquire(struct pw_cache *cache, size_t size, size_t align, bool zero,
+                     const struct pw_call *call)
 {
     uint64_t most = pw_options()->max_allocation_size_mb;
     if (size > PTRDIFF_MAX || (most != 0 && size >> 20 >= most && size > most << 20))
@@ -159,6 +160,15 @@ void *pw_acquire(struct pw_cache *cache, size_t size, size_t align, bool zero,
         cache->live_bytes += (int64_t)size;
     if (!zero)
         fill_new(block, size);
+    return block;
+}
+
+void *pw_acquire(struct pw_cache *cache, size_t size, size_t align, bool zero,
+                 const struct pw_call *call)
+{
+    void *block = acquire(cache, size, align, zero, call);
+    if (pw_unlikely(pw_watch_is_on) && block != NULL)
+        pw_watch_acquired(cache, block, size);
     return block;
 }
 
@@ -217,7 +227,7 @@ static void full_release(struct pw_cache *cache, struct pw_handle *handle, struc
     pw_quarantine_block(cache, (void *)handle->address, handle->bytes, call);
 }
 
-void pw_release(struct pw_cache *cache, void *pointer, const struct pw_call *call)
+static void release(struct pw_cache *cache, void *pointer, const struct pw_call *call)
 {
     uint64_t entry;
     struct pw_handle handle = pw_gate(pointer, &entry);
@@ -236,4 +246,15 @@ void pw_release(struct pw_cache *cache, void *pointer, const struct pw_call *cal
         pw_small_release(cache, &handle, call, PW_LEVEL_FAST);
     else
         pw_small_release(cache, &handle, call, PW_LEVEL_OFF);
+}
+
+void pw_release(struct pw_cache *cache, void *pointer, const struct pw_call *call)
+{
+    if (pw_likely(!pw_watch_is_on)) {
+        release(cache, pointer, call);
+        return;
+    }
+    pw_watch_releasing(pointer);
+    release(cache, pointer, call);
+    pw_watch_released(pointer);
 }

@@ -1,7 +1,7 @@
 /*
  * signals.c - SIGSEGV, SIGBUS and SIGABRT: explain what concerns the heap, then let the signal have
  * the effect that it would have had. And dump_signal, which makes a snapshot, and then calls the
- * program's handler if it has one.
+ * program's handler if it has one. And SIGTRAP, when a byte is watched (watch.c).
  *
  * Our handler stays installed; what the program asks for by sigaction and signal (which this file
  * provides) is noted and called by ours, with its mask, so that a fault after the program set up its
@@ -9,6 +9,7 @@
  */
 #include "diag/report.h"
 #include "front/state.h"
+#include "front/watch.h"
 #include "os/process.h"
 #include "os/signal_context.h"
 #include "trace/modules.h"
@@ -21,8 +22,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { WATCHED = 4, DUMP = 3, POISON_REACH = 4096 };
-static int watched[WATCHED] = {SIGSEGV, SIGBUS, SIGABRT, 0 /* dump_signal */};
+enum { WATCHED = 5, DUMP = 3, POISON_REACH = 4096 };
+static int watched[WATCHED] = {SIGSEGV, SIGBUS, SIGABRT, 0 /* dump_signal */, SIGTRAP};
 
 /* What the program wants; index as in `watched`. Guarded by its own common sense, as sigaction is. */
 static struct sigaction wanted[WATCHED];
@@ -125,8 +126,8 @@ static void last_look(void *context)
 static void do_default(int number, const siginfo_t *info)
 {
     pw_os_signal_default(number);
-    if (info->si_code > 0)
-        return;
+    if (info->si_code > 0 && number != SIGTRAP)
+        return; /* the instruction faults again; after a trap it doesn't */
     sigset_t set;
     (void)sigemptyset(&set);
     (void)sigaddset(&set, number);
@@ -161,14 +162,18 @@ static void pass_on(int number, siginfo_t *info, void *context)
 static void on_signal(int number, siginfo_t *info, void *context)
 {
     int saved_errno = errno;
+    bool is_done = false;
     if (number == watched[DUMP])
         pw_snapshot_on_signal(context);
     else if (number == SIGABRT)
         last_look(context);
+    else if (number == SIGTRAP)
+        is_done = pw_watch_trapped(info, context);
     else
         explain(info, context);
     errno = saved_errno;
-    pass_on(number, info, context);
+    if (!is_done)
+        pass_on(number, info, context);
 }
 
 /* libc's own name for it: a static program has no next one. */
@@ -201,7 +206,7 @@ void pw_signals_start(void)
 {
     const struct pw_options *options = pw_options();
     bool wants[WATCHED] = {options->handle_segv, options->handle_sigbus,
-                           options->handle_abort, pw_snapshot_signal() != 0};
+                           options->handle_abort, pw_snapshot_signal() != 0, pw_watch_is_on};
     watched[DUMP] = pw_snapshot_signal();
     find_real();
     for (int i = 0; real_sigaction != NULL && i < WATCHED; i++) {

@@ -17,6 +17,7 @@
 #include "front/leaks.h"
 #include "front/state.h"
 #include "front/statistics.h"
+#include "front/watch.h"
 #include "os/memory.h"
 #include "os/process.h"
 #include "pwheap/pwheap.h"
@@ -114,6 +115,7 @@ static bool make_tables(void)
         !pw_cache_init((enum pw_level)pw_root.level, pw_os_map))
         return false;
     pw_heaps[pw_shared_heaps].blocks_signals = true; /* reentry.c's */
+    pw_watch_start();
     pw_guarded_start();
     if (pw_root.level >= PW_LEVEL_FULL || pw_guards_are_on)
         (void)pw_depot_init();
@@ -219,6 +221,7 @@ __attribute__((destructor(101))) static void destruct(void)
     /* Busy: exit() in a signal handler that interrupted the allocator, which keeps its locks for ever. */
     if (!atomic_load(&pw_is_ready) || (pw_self != NULL && pw_self->busy))
         return;
+    pw_watch_end();
     struct pw_call call = PW_CALL(PW_OP_EXIT, PW_FAMILY_MALLOC);
     if (pw_options()->check_at_exit)
         (void)pw_look_at_everything(PW_OP_EXIT, &call);

@@ -1,0 +1,177 @@
+/*
+ * watch.c - see watch.h. What is here is written by the thread that allocates the watched block and,
+ * later, by the one that frees it; the handler only reads.
+ */
+#include "front/watch.h"
+
+#include "diag/report.h"
+#include "os/breakpoint.h"
+#include "os/signal_context.h"
+#include "trace/modules.h"
+#include "trace/unwind.h"
+
+bool pw_watch_is_on;
+
+static struct {
+    uint32_t thread;
+    uint32_t number;
+    int64_t offset;
+    bool breaks;     /* breakpoints can be had */
+    uint64_t block;  /* its address once it came; 0: not yet */
+    uint64_t size;
+    uint64_t byte;   /* that is watched */
+} watch;
+
+/* A number at *at, which is moved behind it; false: there is none, or it is too large. */
+static bool read_number(const char **at, uint64_t most, uint64_t *number)
+{
+    const char *start = *at;
+    *number = 0;
+    for (; **at >= '0' && **at <= '9'; ++*at) {
+        *number = *number * 10 + (uint64_t)(**at - '0');
+        if (*number > most)
+            return false;
+    }
+    return *at != start;
+}
+
+static bool parse(const char *words)
+{
+    uint64_t number, offset = 0;
+    if (!read_number(&words, UINT32_MAX, &number))
+        return false;
+    if (*words == '/') {
+        words++;
+        watch.thread = (uint32_t)number;
+        if (!read_number(&words, UINT32_MAX, &number))
+            return false;
+    }
+    watch.number = (uint32_t)number;
+    char sign = *words;
+    if (sign == '+' || sign == '-') {
+        words++;
+        if (!read_number(&words, (uint64_t)1 << 40, &offset))
+            return false;
+    }
+    watch.offset = sign == '-' ? -(int64_t)offset : (int64_t)offset;
+    return *words == '\0' && watch.number != 0;
+}
+
+void pw_watch_start(void)
+{
+    static const char probe = 0;
+    if (pw_options()->watch[0] == '\0' || pw_root.level < PW_LEVEL_FULL)
+        return;
+    pw_watch_is_on = parse(pw_options()->watch);
+    watch.breaks = pw_watch_is_on && pw_os_break_on_write(&probe);
+    pw_os_break_end();
+}
+
+static bool is_the_one(const struct pw_cache *cache, uint32_t number)
+{
+    return cache->thread == watch.thread && number == watch.number && watch.block == 0;
+}
+
+bool pw_watch_wants_guard(const struct pw_cache *cache, bool *is_right)
+{
+    *is_right = watch.offset >= 0;
+    return !watch.breaks && is_the_one(cache, cache->allocations + 1);
+}
+
+static bool is_inside(void)
+{
+    return watch.offset >= 0 && (uint64_t)watch.offset < watch.size;
+}
+
+static void say(const char *words)
+{
+    char storage[256];
+    struct pw_text text = pw_text_over(storage, sizeof storage);
+    pw_text_str(&text, "watch: allocation ");
+    pw_text_dec(&text, watch.number);
+    pw_text_str(&text, " of thread T");
+    pw_text_dec(&text, watch.thread);
+    pw_text_str(&text, words);
+    if (watch.block != 0) {
+        pw_text_dec(&text, watch.size);
+        pw_text_str(&text, " bytes at ");
+        pw_text_hex(&text, watch.block, 0);
+        pw_text_str(&text, watch.breaks ? "; a hardware breakpoint is on "
+                                        : "; no hardware breakpoint is to be had, guard pages are around it, not on ");
+        pw_text_hex(&text, watch.byte, 0);
+    }
+    pw_text_char(&text, '\0');
+    pw_report_line(storage);
+}
+
+static void arm(void)
+{
+    if (watch.breaks)
+        (void)pw_os_break_on_write((const void *)watch.byte);
+}
+
+void pw_watch_acquired(const struct pw_cache *cache, void *block, size_t size)
+{
+    if (!is_the_one(cache, cache->allocations))
+        return;
+    watch.block = (uint64_t)block;
+    watch.size = size;
+    watch.byte = watch.block + (uint64_t)watch.offset;
+    say(" is here: ");
+    if (!is_inside())
+        arm();
+}
+
+void pw_watch_releasing(const void *block)
+{
+    if ((uint64_t)block == watch.block && watch.block != 0)
+        pw_os_break_end();
+}
+
+void pw_watch_released(const void *block)
+{
+    if ((uint64_t)block == watch.block && watch.block != 0 && is_inside())
+        arm();
+}
+
+/* Where the store is that the processor has just done: in the instruction before. */
+static void fill_store(struct pw_fault *fault, void *context)
+{
+    uint64_t registers[PW_OS_MAX_REGISTERS];
+    (void)pw_os_context_registers(context, registers);
+    fault->pc = registers[0] - 1;
+    fault->operation = PW_OP_ACCESS;
+    fault->access = PW_ACCESS_WRITE;
+    fault->is_watched = true;
+    fault->thread = pw_self != NULL ? pw_self->thread : PW_MAX_THREADS;
+    fault->frame_count = (uint32_t)pw_unwind_from_signal(
+        fault->frames, pw_options()->malloc_context_size, context);
+    if (fault->frame_count != 0)
+        fault->frames[0] = fault->pc;
+}
+
+bool pw_watch_trapped(const siginfo_t *info, void *context)
+{
+    if (!pw_watch_is_on || info->si_code != PW_OS_TRAP_PERF)
+        return false;
+    /* The library itself writes zones and fills, and hands the memory to others. */
+    if (pw_self != NULL && pw_self->busy)
+        return true;
+    struct pw_image image = pw_image_self();
+    struct pw_fault fault = {.kind = PW_KIND_NONE};
+    pw_diagnose_address(&image, watch.byte, &fault);
+    if (fault.kind == PW_KIND_NONE)
+        return true; /* the byte is another block's by now */
+    pw_os_break_end();
+    pw_modules_refresh();
+    fill_store(&fault, context);
+    if (pw_report(&fault))
+        pw_report_end(&fault);
+    return true;
+}
+
+void pw_watch_end(void)
+{
+    if (pw_watch_is_on && watch.block == 0)
+        say(" never came");
+}

@@ -1,0 +1,33 @@
+/*
+ * watch.h - the option watch=[THREAD/]NUMBER[+OFFSET|-OFFSET]: one byte in or around one block is
+ * watched, and whoever writes it while nobody may is reported with the store as the first stack.
+ *
+ * The block is allocation NUMBER of a thread (as reports tell it). A byte outside of it is watched while it is
+ * LIVE, one inside from its free on. By a hardware breakpoint; where there is none, the block gets guard
+ * pages, with the watched side next to one.
+ */
+#ifndef PW_FRONT_WATCH_H
+#define PW_FRONT_WATCH_H
+
+#include "front/state.h"
+
+#include <signal.h>
+
+/* True while the block that is to be watched may still come, or is there. */
+extern bool pw_watch_is_on __attribute__((visibility("hidden")));
+
+/* Read the option; at start-up, before the first block. */
+void pw_watch_start(void);
+/* Is this thread's next allocation the one, and is it to be guarded? `is_right`: which side is exact. */
+bool pw_watch_wants_guard(const struct pw_cache *cache, bool *is_right);
+/* A block has become LIVE; the thread is entered and holds no lock. */
+void pw_watch_acquired(const struct pw_cache *cache, void *block, size_t size);
+/* A block is about to lose its contents; and it was freed, what it holds is complete. */
+void pw_watch_releasing(const void *block);
+void pw_watch_released(const void *block);
+/* A SIGTRAP that is the breakpoint's; false: it is not. */
+bool pw_watch_trapped(const siginfo_t *info, void *context);
+/* At exit: say so when the block never came. */
+void pw_watch_end(void);
+
+#endif
