@@ -69,6 +69,8 @@ static bool parse_field(const char *path, struct spec *spec, const char *line)
         spec->status = parse_ending(path, words);
     else if ((words = after(line, "clean: ")) != NULL)
         spec->clean_status = parse_ending(path, words);
+    else if (after(line, "needs: breakpoint") != NULL)
+        spec->needs_breakpoint = true;
     else
         return false;
     return true;
@@ -142,6 +144,8 @@ void specs_write(const char *path, const struct specs *specs)
         write_ending(file, "ends", spec->status);
         if (spec->clean_status != 0)
             write_ending(file, "clean", spec->clean_status);
+        if (spec->needs_breakpoint)
+            (void)fputs("needs: breakpoint\n", file);
         (void)fputs(spec->expected, file);
     }
     (void)fclose(file);

@@ -5,6 +5,7 @@
  *   run: one_byte full               the bug and PWHEAP_CHECK; several such lines: all say the same
  *   ends: SIGABRT                    or SIGSEGV, or exit N
  *   clean: SIGABRT                   how the bug's clean twin ends; left out: exit 0
+ *   needs: breakpoint                the test is skipped where the machine gives no hardware breakpoints
  *   ==PID==ERROR: PWHeap: …          stderr, masked (mask.h), up to the next section
  */
 #ifndef PW_TESTS_DEATH_SPEC_H
@@ -27,6 +28,7 @@ struct spec {
     size_t run_count;
     int status; /* as struct outcome has it */
     int clean_status;
+    bool needs_breakpoint;
     char *expected;
 };
 
