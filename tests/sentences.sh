@@ -19,8 +19,8 @@ holds() { # SENTENCE COMMAND…
         head -c 2000 "$dir/out" "$dir/err"
     fi
 }
-says() { grep -q -- "$2" "$1"; }
-lacks() { ! grep -q -- "$2" "$1"; }
+says() { grep -aq -- "$2" "$1"; }
+lacks() { ! grep -aq -- "$2" "$1"; }
 
 finish_test() {
     echo "$passed passed, $failed failed"

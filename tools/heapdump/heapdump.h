@@ -31,6 +31,7 @@ int find_command(int argc, char **argv);
 int leaks_command(int argc, char **argv);
 int refs_command(int argc, char **argv);
 int summary_command(int argc, char **argv);
+int map_command(int argc, char **argv);
 int run_command(int argc, char **argv);
 int snapshot_command(int argc, char **argv);
 int symbolize_command(int argc, char **argv);

@@ -23,6 +23,7 @@ static const struct command commands[] = {
     {"find", "the blocks that hold bytes, a string or a pointer", find_command},
     {"leaks", "blocks that nothing leads to any more, by who allocated them", leaks_command},
     {"refs", "who points at a block, and by which chain it is reached", refs_command},
+    {"map", "the address space as a picture", map_command},
     {"run", "run a program with its heap checked", run_command},
     {"snapshot", "a process as a core, for heapdump and gdb", snapshot_command},
     {"symbolize", "a filter: a report on stdin gets functions, files and lines", symbolize_command},
