@@ -15,17 +15,36 @@ static void check_compare(const struct pw_site *site, const char *one, const cha
     pw_found_bad_access(site, room == room_of_one ? one : other, room + 1, PW_ACCESS_READ);
 }
 
-/* True when the string ends in its block, or there is no block. */
+/*
+ * True when the string ends in its block, or there is no block. Most end with it: then it need not be
+ * followed, which a caller that stops early could not afford.
+ */
 static bool ends_in_room(const char *text, uint64_t room)
 {
-    return room == PW_ROOM_ANY || pw_libc.strnlen(text, room) < room;
+    return room == PW_ROOM_ANY ||
+           (room > 0 && (text[room - 1] == '\0' || pw_libc.strnlen(text, room) < room));
+}
+
+/* True when the character or the end is within `room`. In steps, to look no further than need be. */
+static bool is_found(const char *text, int character, uint64_t room)
+{
+    size_t step = 64;
+    for (uint64_t at = 0; at < room; at += step, step *= 2) {
+        step = step < room - at ? step : room - at;
+        if (pw_libc.memchr(text + at, character, step) != NULL ||
+            pw_libc.memchr(text + at, '\0', step) != NULL)
+            return true;
+    }
+    return false;
 }
 
 /* Read up to that character, or to the end of the string. */
 static void check_search(const struct pw_site *site, const char *text, int character)
 {
     uint64_t room = pw_room(text);
-    if (pw_unlikely(!ends_in_room(text, room)) && pw_libc.memchr(text, character, room) == NULL)
+    if (pw_likely(room == PW_ROOM_ANY || (room > 0 && text[room - 1] == '\0')))
+        return;
+    if (!is_found(text, character, room))
         pw_found_bad_access(site, text, room + 1, PW_ACCESS_READ);
 }
 

@@ -89,7 +89,15 @@ static bool resize_small(struct pw_handle *handle, struct pw_block block, size_t
     return true;
 }
 
-static bool resize_in_place(struct pw_handle *handle, struct pw_block block, size_t size)
+/* Who gave it its size is who a report names. */
+static void note_resizer(struct pw_cache *cache, struct pw_block block, const struct pw_call *call)
+{
+    if (cache->level >= PW_LEVEL_FULL)
+        pw_region_evidence(block.region, block.granule)->alloc_stack = pw_stack_of(cache, call);
+}
+
+static bool resize_in_place(struct pw_handle *handle, struct pw_block block, size_t size,
+                            const struct pw_call *call)
 {
     struct pw_cache *cache = pw_self;
     bool is_mapped = block.region->shift == PW_PAGE_SHIFT;
@@ -98,6 +106,8 @@ static bool resize_in_place(struct pw_handle *handle, struct pw_block block, siz
     bool done = is_mapped && pw_is_guarded(block) ? pw_guarded_resize(block, size)
                 : is_mapped                       ? pw_big_resize(block, size)
                                                   : resize_small(handle, block, size);
+    if (done)
+        note_resizer(cache, block, call);
     pw_leave(cache);
     return done;
 }
@@ -134,7 +144,7 @@ void *pw_reallocate(void *pointer, size_t size, const struct pw_call *call)
     }
     struct pw_block block = pw_block_at(entry, handle.address);
     size_t old_size = pw_block_requested(block, handle.word);
-    if (size <= PTRDIFF_MAX && resize_in_place(&handle, block, size))
+    if (size <= PTRDIFF_MAX && resize_in_place(&handle, block, size, call))
         return pointer;
     void *moved = pw_allocate(size, 1, false, call);
     if (moved == NULL)
