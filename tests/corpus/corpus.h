@@ -4,12 +4,13 @@
  *
  * What is to be found stands before each, for people and for `run`:
  *
- *   //@ kind=… relation=… offset=… size=… [access=…] n=1,2,3 d=1,2,3 [late] [open=…] [options=…]
+ *   //@ kind=… relation=… offset=… [upto=…] size=… [access=…] n=1,2 d=1,2 [late] [open=…] [options=…]
  *
  * offset and size are Python's, over n and d (size of a leak: all bytes of it). In the code up to the
  * next such line, the comments ALLOC, FREE and ACCESS name the lines that the report is to name. late:
- * a store that is found some time after, so that its own line can't be told. open=WHY: not found yet at
- * full, or not all of it (guards: what only a page guard sees). options: more of PWHEAP_CHECK.
+ * a store that may be found some time after, and then its own line can't be told; when a guard finds it
+ * in the act, the line must be there, and the offset may be any of the loop's: less than upto.
+ * open=WHY: not found yet at full. options: more of PWHEAP_CHECK.
  *
  * The clean twin has wrong false and d 0.
  */

@@ -9,7 +9,7 @@ CASE(freed_store)
     char *block = malloc(n); // ALLOC
     if (wrong)
         free(block); // FREE
-    block[n / 2] = 1;
+    block[n / 2] = 1; // ACCESS
     if (!wrong)
         free(block);
 }
@@ -20,20 +20,20 @@ CASE(freed_store_then_others)
     char *block = malloc(n); // ALLOC
     if (wrong)
         free(block); // FREE
-    block[n / 2] = 1;
+    block[n / 2] = 1; // ACCESS
     churn(1000, 64);
     if (!wrong)
         free(block);
 }
 
-//@ kind=heap-use-after-free relation=inside offset=n//2 size=n n=16,100 d=0 late open=quarantine
+//@ kind=heap-use-after-free relation=inside offset=n//2 size=n n=16,100 d=0 late
 CASE(freed_store_far)
 {
     char *block = malloc(n); // ALLOC
     if (wrong)
         free(block); // FREE
     churn(100000, n);
-    block[n / 2] = 1;
+    block[n / 2] = 1; // ACCESS
     if (!wrong)
         free(block);
 }
@@ -49,14 +49,14 @@ CASE(freed_store_member)
     struct node *node = malloc(sizeof *node); // ALLOC
     if (wrong)
         free(node); // FREE
-    node->number = 1;
+    node->number = 1; // ACCESS
     if (!wrong)
         free(node);
 }
 
 static void *store_body(void *argument)
 {
-    *(char *)argument = 1;
+    *(char *)argument = 1; // ACCESS
     return NULL;
 }
 
@@ -83,7 +83,7 @@ CASE(freed_in_thread)
     char *block = malloc(n); // ALLOC
     if (wrong)
         in_thread(free_body, block);
-    block[0] = 1;
+    block[0] = 1; // ACCESS
     if (!wrong)
         free(block);
 }
@@ -93,7 +93,7 @@ CASE(moved_store)
 {
     char *block = malloc(n); // ALLOC
     char *moved = realloc(block, 5000); // FREE
-    (wrong ? block : moved)[1] = 1;
+    (wrong ? block : moved)[1] = 1; // ACCESS
     free(moved);
 }
 
@@ -127,7 +127,7 @@ CASE(twice_with_others_between)
         free(block); // ACCESS
 }
 
-//@ kind=double-free relation=inside offset=0 size=n n=10,100 d=0 open=quarantine
+//@ kind=double-free relation=inside offset=0 size=n n=10,100 d=0
 CASE(twice_far)
 {
     char *block = malloc(n); // ALLOC

@@ -1,7 +1,7 @@
 /* loads.c - loads beside a block, and from a freed one: only a page guard sees those. */
 #include "corpus.h"
 
-//@ kind=heap-buffer-overflow relation=after offset=0 size=n access=read n=16,64,1024 d=1,8,64 open=guards
+//@ kind=heap-buffer-overflow relation=after offset=0 size=n access=read n=16,64,1024 d=1,8,64
 CASE(load_loop)
 {
     char *block = calloc(n, 1); // ALLOC
@@ -10,7 +10,7 @@ CASE(load_loop)
     free(block);
 }
 
-//@ kind=heap-buffer-overflow relation=after offset=d-1 size=n access=read n=16,64 d=1,8,16 open=guards
+//@ kind=heap-buffer-overflow relation=after offset=d-1 size=n access=read n=16,64 d=1,8,16
 CASE(load_at)
 {
     char *block = calloc(n, 1); // ALLOC
@@ -18,7 +18,7 @@ CASE(load_at)
     free(block);
 }
 
-//@ kind=heap-buffer-overflow relation=after offset=4*(d-1) size=4*n access=read n=4,32 d=1,2 open=guards
+//@ kind=heap-buffer-overflow relation=after offset=4*(d-1) size=4*n access=read n=4,32 d=1,2
 CASE(load_ints)
 {
     int *block = calloc(n, sizeof *block); // ALLOC
@@ -31,7 +31,7 @@ struct record {
     char name[12];
 };
 
-//@ kind=heap-buffer-overflow relation=after offset=16*(d-1) size=16*n access=read n=1,8 d=1,2 open=guards
+//@ kind=heap-buffer-overflow relation=after offset=16*(d-1) size=16*n access=read n=1,8 d=1,2
 CASE(load_structs)
 {
     struct record *block = calloc(n, sizeof *block); // ALLOC
@@ -39,7 +39,7 @@ CASE(load_structs)
     free(block);
 }
 
-//@ kind=heap-buffer-overflow relation=after offset=0 size=4*n access=read n=4,8 d=1 open=guards
+//@ kind=heap-buffer-overflow relation=after offset=0 size=4*n access=read n=4,8 d=1
 CASE(load_wide)
 {
     wchar_t *block = calloc(n, sizeof *block); // ALLOC
@@ -48,8 +48,16 @@ CASE(load_wide)
     free(block);
 }
 
-//@ kind=heap-buffer-underflow relation=before offset=d size=n access=read n=16,4096 d=1,8,16 open=guards
+//@ kind=heap-buffer-underflow relation=before offset=d size=n access=read n=16 d=1,8,16 open=thorough
 CASE(load_before)
+{
+    char *block = calloc(n, 1); // ALLOC
+    sink += (size_t)block[0 - d]; // ACCESS
+    free(block);
+}
+
+//@ kind=heap-buffer-underflow relation=before offset=d size=n access=read n=4096 d=1,8,16
+CASE(load_before_page)
 {
     char *block = calloc(n, 1); // ALLOC
     sink += (size_t)block[0 - d]; // ACCESS
@@ -64,7 +72,7 @@ CASE(load_before_mapped)
     free(block);
 }
 
-//@ kind=heap-use-after-free relation=inside offset=0 size=n access=read n=16,100,4096 d=0 open=guards
+//@ kind=heap-use-after-free relation=inside offset=0 size=n access=read n=16,100,4096 d=0
 CASE(load_freed)
 {
     char *block = calloc(n, 1); // ALLOC
@@ -75,7 +83,7 @@ CASE(load_freed)
         free(block);
 }
 
-//@ kind=heap-use-after-free relation=inside offset=0 size=n access=read n=16,100 d=0 open=guards
+//@ kind=heap-use-after-free relation=inside offset=0 size=n access=read n=16,100 d=0
 CASE(load_freed_far)
 {
     char *block = calloc(n, 1); // ALLOC
@@ -103,7 +111,18 @@ struct node {
     int number;
 };
 
-//@ kind=poison-dereference relation=None offset=0 size=0 access=read n=16 d=0 options=check_libc_calls=0
+//@ kind=heap-use-after-free relation=inside offset=0 size=16 access=read n=16 d=0
+CASE(load_member_of_freed)
+{
+    struct node *first = calloc(1, sizeof *first); // ALLOC
+    if (wrong)
+        free(first); // FREE
+    sink += (size_t)first->next; // ACCESS
+    if (!wrong)
+        free(first);
+}
+
+//@ kind=poison-dereference relation=None offset=0 size=0 access=read n=16 d=0 options=guard_site_blocks=0
 CASE(load_through_freed)
 {
     struct node *last = calloc(1, sizeof *last);
