@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+int fuzz_output = STDERR_FILENO;
+
 void fuzz_fail(const char *format, ...)
 {
     char line[512];
@@ -16,7 +18,7 @@ void fuzz_fail(const char *format, ...)
     if (length > (int)sizeof line - 2)
         length = (int)sizeof line - 2;
     line[length] = '\n';
-    (void)!write(STDERR_FILENO, "fuzz: ", 6);
-    (void)!write(STDERR_FILENO, line, (size_t)length + 1);
+    (void)!write(fuzz_output, "fuzz: ", 6);
+    (void)!write(fuzz_output, line, (size_t)length + 1);
     abort();
 }

@@ -45,7 +45,9 @@ static inline uint16_t fuzz_word(struct fuzz_input *input)
     return (uint16_t)(low | fuzz_byte(input) << 8);
 }
 
-/* Say on stderr what is wrong and abort. Doesn't allocate. */
+/* Where fuzz_fail writes; stderr. */
+extern int fuzz_output;
+/* Say there what is wrong and abort. Doesn't allocate. */
 __attribute__((noreturn, format(printf, 1, 2))) void fuzz_fail(const char *format, ...);
 
 #define FUZZ_CHECK(condition, ...)                                                                 \

@@ -1,0 +1,122 @@
+/*
+ * options.c - harness: strings of options.
+ *
+ * Input: a byte that says which of the three sources are there, then their strings, each up to a NUL.
+ *
+ * A crash is: a crash; a warning that is no line of printable ASCII; a value that the parser gives out and
+ * doesn't take back as the same; help that lacks an option or shows another value than is set; a set at run
+ * time that changes what it refuses.
+ */
+#include "diag/options.h"
+#include "harness.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MOST_WARNINGS = 17, STRING_BYTES = 2048, HELP_BYTES = 65536 };
+
+static struct pw_options options, again;
+static unsigned warnings;
+
+static const char *const names[] = {
+#define NAME_GROUP(heading)
+#define NAME(name, ...) #name,
+    PW_OPTION_LIST(NAME_GROUP, NAME, NAME, NAME, NAME, NAME, NAME)};
+
+static void check_warning(void *context, const char *line)
+{
+    (void)context;
+    FUZZ_CHECK(++warnings <= MOST_WARNINGS, "more than %d warnings", MOST_WARNINGS);
+    for (const char *c = line; *c != '\0'; c++)
+        FUZZ_CHECK(*c >= ' ' && *c <= '~', "a warning has the byte %d", *c);
+}
+
+/* The next string of the input, NUL-terminated. */
+static const char *take_string(struct fuzz_input *input, char *storage)
+{
+    size_t length = 0;
+    for (uint8_t byte; !fuzz_ended(input) && (byte = fuzz_byte(input)) != 0;)
+        if (length < STRING_BYTES - 1)
+            storage[length++] = (char)byte;
+    storage[length] = '\0';
+    return storage;
+}
+
+/* What is given out is taken back, and is the same then. */
+static void check_round_trip(void)
+{
+    static char value[PW_OPTION_PATH_BYTES + 1], back[PW_OPTION_PATH_BYTES + 1];
+    static char text[PW_OPTION_PATH_BYTES + 64];
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        long length = pw_options_get(&options, names[i], value, sizeof value);
+        FUZZ_CHECK(length >= 0 && (size_t)length == strlen(value), "the value of %s has no length", names[i]);
+        /* A value with both kinds of quotes can't be written in one word. */
+        char quote = strchr(value, '"') == NULL ? '"' : '\'';
+        if (strchr(value, quote) != NULL)
+            continue;
+        snprintf(text, sizeof text, "%s=%c%s%c", names[i], quote, value, quote);
+        struct pw_options_sources sources = {.options_env = text};
+        pw_options_parse(&again, &sources, check_warning, NULL);
+        (void)pw_options_get(&again, names[i], back, sizeof back);
+        FUZZ_CHECK(strcmp(value, back) == 0, "%s is %s, and taken back it is %s", text, value, back);
+    }
+}
+
+/* Every option is in the help, with its value unless that is too long to be shown. */
+static void check_help(void)
+{
+    static char help[HELP_BYTES], value[PW_OPTION_PATH_BYTES + 1], wanted[128], quoted[128];
+    struct pw_text text = pw_text_over(help, sizeof help);
+    pw_options_help(&options, &text);
+    FUZZ_CHECK(!text.truncated, "the help is too long");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        long length = pw_options_get(&options, names[i], value, sizeof value);
+        bool is_plain = length > 0 && length < 20; /* shown as it is */
+        for (const char *c = value; *c != '\0'; c++)
+            is_plain = is_plain && *c > ' ' && *c <= '~' && *c != '"' && *c != '\'';
+        snprintf(wanted, sizeof wanted, is_plain ? "%s=%s" : "%s=", names[i], value);
+        snprintf(quoted, sizeof quoted, "%s=\"%s\"", names[i], value); /* as strings are shown */
+        FUZZ_CHECK(strstr(help, wanted) != NULL || strstr(help, quoted) != NULL, "the help lacks %s:\n%s",
+                   wanted, help);
+    }
+}
+
+/* pwheap_option_set of the last string, cut at its first '='. */
+static void check_set(char *string)
+{
+    static char before[PW_OPTION_PATH_BYTES + 1], after[PW_OPTION_PATH_BYTES + 1];
+    char *equals = strchr(string, '=');
+    if (equals == NULL)
+        return;
+    *equals = '\0';
+    before[0] = after[0] = '\0';
+    (void)pw_options_get(&options, string, before, sizeof before);
+    enum pw_option_status status = pw_options_set(&options, string, equals + 1);
+    long known = pw_options_get(&options, string, after, sizeof after);
+    FUZZ_CHECK((status == PW_OPTION_NO_SUCH) == (known < 0), "%s is known, or it is not", string);
+    FUZZ_CHECK(status == PW_OPTION_OK || strcmp(before, after) == 0, "a refused value of %s was set", string);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static char strings[3][STRING_BYTES];
+    struct fuzz_input input = {.at = data, .left = size};
+    uint8_t which = fuzz_byte(&input);
+    struct pw_options_sources sources = {.program = NULL};
+    const char **places[] = {&sources.program, &sources.options_env, &sources.check_env};
+    char *last = NULL;
+    for (unsigned i = 0; i < 3; i++)
+        if ((which >> i & 1) != 0)
+            *places[i] = take_string(&input, last = strings[i]);
+    warnings = 0;
+    pw_options_parse(&options, &sources, check_warning, NULL);
+    warnings = 0;
+    /* The expensive half: for one input of four. */
+    if (which % 64 / 8 % 4 == 0) {
+        check_round_trip();
+        check_help();
+    }
+    if (last != NULL)
+        check_set(last);
+    return 0;
+}
