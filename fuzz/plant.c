@@ -25,18 +25,32 @@ static void expect_place(struct plant *plant, enum pwheap_relation relation, siz
     plant->offset = offset;
 }
 
+static sigjmp_buf after_fault;
+
+static void leave_fault(int number)
+{
+    (void)number;
+    siglongjmp(after_fault, 1);
+}
+
+/* What is at `at` is about to be damaged; where that is a guard page, the fault is the report. */
 static void damage(struct plant *plant, unsigned char *at)
 {
-    plant->damaged = at;
-    plant->before = *at;
-    *at ^= (unsigned char)(plant->place | 1);
+    struct sigaction action = {.sa_handler = leave_fault}, old;
+    sigaction(SIGSEGV, &action, &old);
+    if (sigsetjmp(after_fault, 1) == 0) {
+        plant->before = *(volatile unsigned char *)at;
+        *(volatile unsigned char *)at = (unsigned char)(plant->before ^ (plant->place | 1));
+        plant->damaged = at;
+    }
+    sigaction(SIGSEGV, &old, NULL);
 }
 
 static void overflow(struct plant *plant, struct model_slot *slot)
 {
     size_t offset = plant->place >> 7;
     damage(plant, slot->block + slot->size + offset);
-    expect(plant, "heap-buffer-overflow", plant->damaged, slot->block);
+    expect(plant, "heap-buffer-overflow", slot->block + slot->size + offset, slot->block);
     expect_place(plant, PWHEAP_RELATION_AFTER, offset);
 }
 
@@ -46,7 +60,7 @@ static void underflow(struct plant *plant, struct model_slot *slot)
     if (slot->size > 8192 || slot->align > 1024)
         return;
     damage(plant, slot->block - 1);
-    expect(plant, "heap-buffer-underflow", plant->damaged, slot->block);
+    expect(plant, "heap-buffer-underflow", slot->block - 1, slot->block);
     expect_place(plant, PWHEAP_RELATION_BEFORE, 1);
 }
 
@@ -59,7 +73,7 @@ static void after_free(struct plant *plant, struct model_slot *slot)
     program_free(plant->slot, 0);
     size_t offset = plant->place % reach;
     damage(plant, old.block + offset);
-    expect(plant, "heap-use-after-free", plant->damaged, old.block);
+    expect(plant, "heap-use-after-free", old.block + offset, old.block);
     expect_place(plant, PWHEAP_RELATION_INSIDE, offset);
 }
 
@@ -174,26 +188,22 @@ static void impossible(struct plant *plant)
     FUZZ_CHECK(block == NULL, "an impossible request gives %p", block);
 }
 
-static sigjmp_buf after_fault;
-
-static void leave_fault(int number)
-{
-    (void)number;
-    siglongjmp(after_fault, 1);
-}
-
 static void poison(struct plant *plant, struct model_slot *slot)
 {
     unsigned char *volatile *freed = (void *)slot->block;
+    unsigned char *volatile pointer = NULL;
     struct sigaction action = {.sa_handler = leave_fault}, old;
     if (slot->size < sizeof *freed || slot->size > 4096 || slot->family == PWHEAP_FAMILY_INSTANCE)
         return;
     program_free(plant->slot, 0);
-    plant->kind = "poison-dereference";
     sigaction(SIGSEGV, &action, &old);
-    if (sigsetjmp(after_fault, 1) == 0)
-        fuzz_fail("memory at %p, the fill of freed memory, can be read: %d", (void *)*freed, **freed);
+    if (sigsetjmp(after_fault, 1) == 0) {
+        pointer = *freed;
+        fuzz_fail("memory at %p, the fill of freed memory, can be read: %d", (void *)pointer, *pointer);
+    }
     sigaction(SIGSEGV, &old, NULL);
+    /* A freed block that had guards faults by itself. */
+    plant->kind = pointer == NULL ? "heap-use-after-free" : "poison-dereference";
 }
 
 void plant_misuse(struct plant *plant)
