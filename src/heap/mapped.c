@@ -63,6 +63,7 @@ static struct pw_block cut_front(struct pw_heap *heap, struct pw_block run, uint
         return run;
     pw_runs_cut(heap, run, (uint32_t)front, true);
     struct pw_block aligned = pw_block_next(run);
+    ENSURE(aligned.region != NULL); /* what was just cut off */
     pw_runs_add(heap, run);
     pw_runs_remove(heap, aligned);
     return aligned;

@@ -61,9 +61,7 @@ static bool write_parts(int fd, const char *bytes, size_t length)
         if (written > 0) {
             bytes += written;
             length -= (size_t)written;
-        } else if (written == 0 || (errno != EINTR && errno != EAGAIN)) {
-            return false;
-        } else if (errno == EAGAIN && !wait_for_reader(fd)) {
+        } else if (written == 0 || (errno != EINTR && (errno != EAGAIN || !wait_for_reader(fd)))) {
             return false;
         }
     }
