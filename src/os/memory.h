@@ -80,7 +80,7 @@ void pw_os_name(void *address, size_t bytes, const char *name);
 
 /*
  * True when the `bytes` at `address`, any address and count, can be read; asked without touching
- * them (process_vm_readv on itself; where that is forbidden, a system call that only reads them).
+ * them, a system call a page (rt_sigprocmask, which no sandbox forbids).
  */
 bool pw_os_is_readable(const void *address, size_t bytes);
 

@@ -18,31 +18,31 @@
 
 enum { FULL_PIPE_SECONDS = 5, KERNEL_SIGSET_BYTES = 8, CLOSE_FALLBACK = 1024 };
 
-static const uint64_t sigpipe_mask = (uint64_t)1 << (SIGPIPE - 1);
+/* The signals that a write may cause: nobody reads the pipe, the file is over the limit of sizes. */
+static const uint64_t write_signals = (uint64_t)1 << (SIGPIPE - 1) | (uint64_t)1 << (SIGXFSZ - 1);
 
-/* What the calling thread's signals were before sigpipe_hold. */
-struct sigpipe {
+/* What the calling thread's signals were before they were held. */
+struct held_signals {
     uint64_t old_mask;
-    bool was_pending;
+    uint64_t pending;
 };
 
-/* From here on a write into a pipe that nobody reads is an error, not the end of the program. */
-static struct sigpipe sigpipe_hold(void)
+/* From here on a write that fails is an error, not the end of the program. */
+static struct held_signals write_signals_hold(void)
 {
-    uint64_t pending = 0;
-    struct sigpipe held = {.old_mask = 0};
-    (void)syscall(SYS_rt_sigprocmask, SIG_BLOCK, &sigpipe_mask, &held.old_mask, KERNEL_SIGSET_BYTES);
-    (void)syscall(SYS_rt_sigpending, &pending, KERNEL_SIGSET_BYTES);
-    held.was_pending = (pending & sigpipe_mask) != 0;
+    struct held_signals held = {.old_mask = 0};
+    (void)syscall(SYS_rt_sigprocmask, SIG_BLOCK, &write_signals, &held.old_mask, KERNEL_SIGSET_BYTES);
+    (void)syscall(SYS_rt_sigpending, &held.pending, KERNEL_SIGSET_BYTES);
     return held;
 }
 
-/* Take the SIGPIPE that we caused, leave one that was there before. */
-static void sigpipe_release(struct sigpipe held)
+/* Take those that we caused, leave those that were there before. */
+static void write_signals_release(struct held_signals held)
 {
     struct timespec now = {0, 0};
-    if (!held.was_pending)
-        (void)syscall(SYS_rt_sigtimedwait, &sigpipe_mask, NULL, &now, KERNEL_SIGSET_BYTES);
+    uint64_t caused = write_signals & ~held.pending;
+    while (caused != 0 && syscall(SYS_rt_sigtimedwait, &caused, NULL, &now, KERNEL_SIGSET_BYTES) > 0)
+        ;
     (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &held.old_mask, NULL, KERNEL_SIGSET_BYTES);
 }
 
@@ -71,9 +71,9 @@ static bool write_parts(int fd, const char *bytes, size_t length)
 bool pw_os_write_all(int fd, const void *bytes, size_t length)
 {
     int saved_errno = errno;
-    struct sigpipe held = sigpipe_hold();
+    struct held_signals held = write_signals_hold();
     bool done = write_parts(fd, bytes, length);
-    sigpipe_release(held);
+    write_signals_release(held);
     errno = saved_errno;
     return done;
 }

@@ -10,7 +10,8 @@
 
 /*
  * Write it all, also when interrupted, taken in parts or not taken at once (a full non-blocking
- * pipe is waited for, some seconds). False: an error came first. No SIGPIPE comes of it.
+ * pipe is waited for, some seconds). False: an error came first. Neither SIGPIPE nor
+ * SIGXFSZ comes of it.
  */
 bool pw_os_write_all(int fd, const void *bytes, size_t length);
 /* Read a whole file into `buffer`, cut at `size`; bytes read, or -1. */
