@@ -27,9 +27,11 @@ struct command {
 
 int block_command(int argc, char **argv);
 int check_command(int argc, char **argv);
+int diff_command(int argc, char **argv);
 int find_command(int argc, char **argv);
 int leaks_command(int argc, char **argv);
 int refs_command(int argc, char **argv);
+int sites_command(int argc, char **argv);
 int summary_command(int argc, char **argv);
 int map_command(int argc, char **argv);
 int run_command(int argc, char **argv);

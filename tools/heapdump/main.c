@@ -26,6 +26,8 @@ static const struct command commands[] = {
     {"map", "the address space as a picture", map_command},
     {"run", "run a program with its heap checked", run_command},
     {"snapshot", "a process as a core, for heapdump and gdb", snapshot_command},
+    {"sites", "bytes and blocks by allocation stack; for pprof, speedscope, flame graphs", sites_command},
+    {"diff", "what grew between two targets, by allocation stack and by size", diff_command},
     {"symbolize", "a filter: a report on stdin gets functions, files and lines", symbolize_command},
 };
 
