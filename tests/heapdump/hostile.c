@@ -1,9 +1,10 @@
 /*
- * hostile.c SCENE LIBRARY - proves that no image makes heapdump crash, hang or grow, however damaged: run
+ * hostile.c SCENE LIBRARY [STEP] - proves that no image makes heapdump crash, hang or grow, however damaged: run
  * under AddressSanitizer and UBSan, all commands, in this process.
  *
  * The image is a core of SCENE, made here from the live process and kept small: pages that are all
- * zero are left out. It is damaged bit by bit and cut at every page, and put right again.
+ * zero are left out. It is damaged bit by bit and cut at every page, and put right again; with STEP, at
+ * every STEP-th only.
  */
 #include "bytes.h"
 #include "heapdump.h"
@@ -19,11 +20,11 @@
 #include <sys/procfs.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { PAGE = 4096, SECONDS_A_RUN = 30, MOST_RESIDENT_KIB = 2 << 20, SEED = 20261125 };
 static const char core_path[] = "hostile.core";
+static uint64_t step = 1;
 
 static void fail(const char *what)
 {
@@ -207,7 +208,8 @@ static void find_places(const struct maker *maker, struct places_of_core *places
     const struct pw_image *image = target_image(maker->target);
     struct pw_region region;
     places->root = (struct place){file_offset(maker, target_root_address(maker->target)), sizeof(struct pw_root)};
-    places->regions = (struct place){file_offset(maker, image->root->regions), 4 * sizeof region};
+    /* Entry 0 is no region. */
+    places->regions = (struct place){file_offset(maker, image->root->regions + sizeof region), 2 * sizeof region};
     for (uint32_t i = 1; i < image->root->region_count; i++) {
         if (!pw_image_region(image, i, &region))
             continue;
@@ -255,10 +257,12 @@ static void report_hang(int signal)
 
 static int run(int (*command)(int, char **), const char *name, const char *option, const char *more)
 {
-    char *argv[] = {(char *)(uintptr_t)name, (char *)(uintptr_t)core_path, (char *)(uintptr_t)option,
-                    (char *)(uintptr_t)more, NULL};
+    /* Debug information that lies elsewhere is no part of it, and takes long. */
+    static char no_debuginfo[] = "--debuginfo-path=/nowhere";
+    char *argv[] = {(char *)(uintptr_t)name, (char *)(uintptr_t)core_path, no_debuginfo,
+                    (char *)(uintptr_t)option, (char *)(uintptr_t)more, NULL};
     alarm(SECONDS_A_RUN);
-    int status = command(option == NULL ? 2 : more == NULL ? 3 : 4, argv);
+    int status = command(option == NULL ? 3 : more == NULL ? 4 : 5, argv);
     alarm(0);
     if (status < HEAPDUMP_FINE || status > HEAPDUMP_UNREADABLE) {
         dprintf(STDERR_FILENO, "hostile: %s returned %d with %s %llu\n", name, status, current,
@@ -287,7 +291,7 @@ static void run_some(uint64_t number)
         run(check_command, "check", "--most=50", "--json");
         break;
     case 4:
-        run(find_command, "find", "--string=needle", "--state=all");
+        run(find_command, "find", "--string=needle", "--state=live");
         break;
     default:
         run(sites_command, "sites", "--pprof", NULL);
@@ -316,10 +320,17 @@ static void flip(int core, uint64_t bit)
         fail("write the core");
 }
 
+static void begin(const char *what)
+{
+    if (strcmp(current, what) != 0)
+        dprintf(STDERR_FILENO, "%s\n", what);
+    current = what;
+}
+
 static void flip_every_bit(int core, const char *what, struct place place)
 {
-    current = what;
-    for (uint64_t bit = place.offset * 8; bit < (place.offset + place.bytes) * 8; bit++) {
+    begin(what);
+    for (uint64_t bit = place.offset * 8; bit < (place.offset + place.bytes) * 8; bit += step) {
         flip(core, bit);
         run_some(bit);
         flip(core, bit);
@@ -329,8 +340,8 @@ static void flip_every_bit(int core, const char *what, struct place place)
 /* `count` times some bits of a place at once. */
 static void flip_some(int core, const char *what, struct place place, unsigned count)
 {
-    current = what;
-    for (unsigned i = 0; i < count && place.bytes != 0; i++) {
+    begin(what);
+    for (unsigned i = 0; i < count && place.bytes != 0; i += (unsigned)step) {
         uint64_t bits[4];
         size_t flips = 1 + i % PW_ARRAY_SIZE(bits);
         for (size_t k = 0; k < flips; k++)
@@ -344,10 +355,10 @@ static void flip_some(int core, const char *what, struct place place, unsigned c
 static void cut_at_every_page(const struct places_of_core *places)
 {
     char whole[] = "hostile.whole";
-    current = "a cut at page";
+    begin("a cut at page");
     if (rename(core_path, whole) != 0)
         fail(whole);
-    for (uint64_t bytes = 0; bytes < places->file_bytes; bytes += PAGE) {
+    for (uint64_t bytes = 0; bytes < places->file_bytes; bytes += PAGE * step) {
         int from = open(whole, O_RDONLY | O_CLOEXEC), to = open(core_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         off_t offset = 0;
         for (uint64_t left = bytes; left > 0;) {
@@ -385,9 +396,10 @@ int main(int argc, char **argv)
 {
     struct places_of_core places = {0};
     char folder[] = "/tmp/hostile.XXXXXX";
-    if (argc != 3 || mkdtemp(folder) == NULL || chdir(folder) != 0)
+    if (argc < 3 || mkdtemp(folder) == NULL || chdir(folder) != 0)
         return 2;
-    printf("seed %d\n", SEED);
+    step = argc > 3 ? strtoull(argv[3], NULL, 10) : 1;
+    printf("seed %d, step %llu\n", SEED, (unsigned long long)step);
     pid_t pid = start_scene(argv);
     make_core(pid, &places);
     kill(pid, SIGKILL);
@@ -405,9 +417,9 @@ int main(int argc, char **argv)
     flip_every_bit(core, "a bit of the root", places.root);
     flip_every_bit(core, "a bit of the regions", places.regions);
     for (size_t i = 0; i < places.table_count; i++)
-        flip_some(core, "bits of the tables", places.tables[i], 40);
-    flip_some(core, "bits of the headers", places.heads, 600);
-    flip_some(core, "bits of anything", (struct place){0, places.file_bytes}, 300);
+        flip_some(core, "bits of the tables", places.tables[i], 12);
+    flip_some(core, "bits of the headers", places.heads, 400);
+    flip_some(core, "bits of anything", (struct place){0, places.file_bytes}, 200);
     close(core);
     cut_at_every_page(&places);
     check_memory();

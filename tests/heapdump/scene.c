@@ -9,7 +9,6 @@
  */
 #include "pwheap/pwheap.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -17,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#pragma weak pwheap_walk
 
 enum { STATES = 8, THREADS = 3, THREAD_BLOCKS = 100 };
 
@@ -89,11 +90,9 @@ static void tell(void)
 {
     static const char *const names[STATES] = {"none", "free",        "cached", "pending",
                                               "live", "quarantined", "retired"};
-    size_t (*walk)(bool (*)(void *, const struct pwheap_block *), void *) =
-        (size_t(*)(bool (*)(void *, const struct pwheap_block *), void *))dlsym(RTLD_DEFAULT, "pwheap_walk");
-    if (walk == NULL)
+    if (pwheap_walk == NULL) /* neither preloaded nor linked */
         _exit(97);
-    walk(add, NULL);
+    pwheap_walk(add, NULL);
     for (size_t i = 1; i <= PWHEAP_STATE_RETIRED; i++)
         say("%s %zu %zu %zu\n", names[i], counts[i].blocks, counts[i].bytes, counts[i].taken);
 }

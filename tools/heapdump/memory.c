@@ -40,7 +40,7 @@ struct memory {
     uint64_t pages[SETS][WAYS];
     bool is_hole[SETS][WAYS];
     uint8_t next[SETS]; /* the way that is replaced next */
-    uint8_t *frames;    /* SETS * WAYS pages */
+    uint8_t *frames[SETS]; /* WAYS pages each; NULL: no page of it was asked for yet */
     uint8_t *run;       /* READ_AHEAD pages */
     struct extent *extents;
     size_t extent_count;
@@ -62,7 +62,6 @@ struct memory *memory_open(memory_source *source, void *context)
 {
     struct memory *memory = heapdump_grow(NULL, 1, sizeof *memory);
     *memory = (struct memory){.source = source, .context = context};
-    memory->frames = heapdump_grow(NULL, (size_t)SETS * WAYS, MEMORY_PAGE_BYTES);
     memory->run = heapdump_grow(NULL, READ_AHEAD, MEMORY_PAGE_BYTES);
     forget_all(memory);
     return memory;
@@ -75,7 +74,8 @@ void memory_close(struct memory *memory)
     for (size_t i = 0; i < memory->extent_count; i++)
         free(memory->extents[i].data);
     free(memory->extents);
-    free(memory->frames);
+    for (size_t set = 0; set < SETS; set++)
+        free(memory->frames[set]);
     free(memory->run);
     free(memory);
 }
@@ -114,8 +114,10 @@ static void insert(struct memory *memory, uint64_t page, const uint8_t *data)
     }
     memory->pages[set][way] = page;
     memory->is_hole[set][way] = data == NULL;
+    if (memory->frames[set] == NULL)
+        memory->frames[set] = heapdump_grow(NULL, WAYS, MEMORY_PAGE_BYTES);
     if (data != NULL)
-        memcpy(memory->frames + (set * WAYS + way) * MEMORY_PAGE_BYTES, data, MEMORY_PAGE_BYTES);
+        memcpy(memory->frames[set] + way * MEMORY_PAGE_BYTES, data, MEMORY_PAGE_BYTES);
 }
 
 static void fetch(struct memory *memory, uint64_t page)
@@ -160,7 +162,7 @@ static const uint8_t *page_data(struct memory *memory, uint64_t page)
     quick->page = page; /* fetching may have taken it from another */
     quick->data = way == WAYS || memory->is_hole[set][way]
                       ? NULL
-                      : memory->frames + (set * WAYS + way) * MEMORY_PAGE_BYTES;
+                      : memory->frames[set] + way * MEMORY_PAGE_BYTES;
     return quick->data;
 }
 

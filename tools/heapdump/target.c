@@ -143,6 +143,10 @@ struct target *target_open(const char *name, const struct target_options *option
     target->program = heapdump_copy("");
     if (options != NULL)
         target->options = *options;
+    if (target->options.executable != NULL) /* frames name it by an absolute path */
+        target->options.executable = target->executable = realpath(options->executable, NULL);
+    if (options != NULL && options->executable != NULL && target->executable == NULL)
+        message("can't open %s: %s", options->executable, strerror(errno));
     if (open_kind(target) && (target_root_find(target) || target->options.needs_no_heap))
         return target;
     target_close(target);
@@ -165,6 +169,7 @@ void target_close(struct target *target)
     free(target->segments);
     free(target->threads);
     free(target->program);
+    free(target->executable);
     free(target);
 }
 

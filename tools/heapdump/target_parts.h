@@ -37,6 +37,7 @@ struct target {
     uint32_t pid;
     uint16_t machine;
     char *program; /* never NULL */
+    char *executable; /* what options.executable points to, or NULL */
     struct target_segment *segments; /* paths are owned */
     size_t segment_count;
     size_t segment_capacity;

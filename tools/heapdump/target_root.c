@@ -207,6 +207,8 @@ static void note_blanks(struct target *target)
 static bool accept(struct target *target)
 {
     target->image = (struct pw_image){.root = &target->root, .view = view, .context = target};
+    if (target->pid == 0)
+        target->pid = target->root.pid;
     if (target->core != NULL)
         note_blanks(target);
     return true;
