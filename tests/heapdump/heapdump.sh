@@ -227,6 +227,17 @@ else
     skip "gcore's core: gdb could not make one"
 fi
 stop
+start $unguarded "$scene" damage
+gives "a snapshot without contents is written" 0 "$heapdump" snapshot --no-content -o bare "$pid"
+agrees "the walk of a snapshot without contents agrees" bare
+gives "what is left out is not taken for sound" 3 "$heapdump" check bare
+warns "it says what is left out" 'lacks the contents of .* regions'
+gives "a snapshot is written" 0 "$heapdump" snapshot -o snapshot "$pid"
+agrees "the walk of a snapshot agrees" snapshot
+gives "damage is found in a snapshot" 1 "$heapdump" check snapshot
+gives "a process is compared with its snapshot" 0 "$heapdump" diff --json snapshot "$pid"
+holds "nothing grew" jq -es 'map(select(.what == "site")) == []' got
+stop
 # The kernel's, where it writes them into the current directory.
 if [ "$(cat /proc/sys/kernel/core_pattern)" = core ] && (ulimit -c unlimited) 2>/dev/null; then
     (ulimit -c unlimited; LD_PRELOAD=$library PWHEAP_CHECK=$unguarded:handle_abort=0 exec "$scene" damage abort >told) 2>/dev/null

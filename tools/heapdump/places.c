@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK_BYTES = 1 << 16, FIRST_CAPACITY = 1024 };
+enum { CHUNK_BYTES = 1 << 16, FIRST_CAPACITY = 1024, SITE_FRAMES = 4 };
 
 struct chunk {
     struct chunk *next;
@@ -176,6 +176,26 @@ static void append_hex(struct bytes *text, uint64_t value)
     bytes_str(text, digits);
 }
 
+static void append_place(struct bytes *text, const struct spot *spot, bool with_line)
+{
+    const struct place *place = &spot->places[0];
+    if (place->function != NULL)
+        bytes_str(text, place->function);
+    if (place->file != NULL && with_line) {
+        bytes_str(text, place->function != NULL ? " " : "");
+        bytes_str(text, basename_of(place->file));
+        bytes_char(text, ':');
+        bytes_unsigned(text, place->line);
+    } else if (place->function == NULL && spot->module != NULL) {
+        bytes_str(text, basename_of(spot->module->path));
+        bytes_char(text, '+');
+        append_hex(text, spot->pc - spot->module->bias);
+    } else if (place->function == NULL) {
+        append_hex(text, spot->pc);
+    }
+}
+
+/* Callers too: many programs allocate through a function of their own, which alone says nothing. */
 const char *places_site_text(struct places *places, uint32_t stack)
 {
     uint64_t frames[PW_MAX_FRAMES];
@@ -184,22 +204,13 @@ const char *places_site_text(struct places *places, uint32_t stack)
     bytes_clear(text);
     if (count == 0)
         return "?";
-    const struct spot *spot = places_call(places, frames[places_site(places, frames, count)]);
-    const struct place *place = &spot->places[0];
-    bytes_str(text, place->function != NULL ? place->function : "");
-    if (place->file != NULL) {
-        bytes_char(text, ' ');
-        bytes_str(text, basename_of(place->file));
-        bytes_char(text, ':');
-        bytes_unsigned(text, place->line);
-    } else if (spot->module != NULL) {
-        bytes_str(text, text->length != 0 ? " (" : "(");
-        bytes_str(text, basename_of(spot->module->path));
-        bytes_char(text, '+');
-        append_hex(text, spot->pc - spot->module->bias);
-        bytes_char(text, ')');
-    } else if (text->length == 0) {
-        append_hex(text, spot->pc);
+    size_t site = places_site(places, frames, count);
+    for (size_t i = site; i < count && i < site + SITE_FRAMES; i++) {
+        const struct spot *spot = places_call(places, frames[i]);
+        if (i > site && spot->is_runtime)
+            break;
+        bytes_str(text, i > site ? " < " : "");
+        append_place(text, spot, i == site);
     }
     return text->data;
 }

@@ -39,8 +39,8 @@ const struct spot *places_call(struct places *places, uint64_t return_address);
 /* The index of the innermost frame that is not the runtime's, 0 where there is none. */
 size_t places_site(struct places *places, const uint64_t *frames, size_t count);
 /*
- * The stack in a few words: "function file.c:12", of its site. "?" where nothing is known. Lives until
- * the next call.
+ * The stack in a few words: "function file.c:12 < caller < its caller", from its site on. "?" where nothing
+ * is known. Lives until the next call.
  */
 const char *places_site_text(struct places *places, uint32_t stack);
 

@@ -178,7 +178,7 @@ static void write_groups(const struct summary *summary)
         printf("%-12s %14s %12s %12s\n", group_names[i], count_text(count, group->blocks),
                bytes_text(bytes, group->bytes), bytes_text(block_bytes, group->block_bytes));
         if (i == GROUP_LIVE && summary->mapped.blocks != 0)
-            printf("%-12s %14s %12s %12s\n", "  mapped", count_text(count, summary->mapped.blocks),
+            printf("%-12s %14s %12s %12s\n", "  own pages", count_text(count, summary->mapped.blocks),
                    bytes_text(bytes, summary->mapped.bytes), bytes_text(block_bytes, summary->mapped.block_bytes));
     }
     printf("overhead %.1f%% of what was asked for (zones, rounding), fragmentation of small free memory %.1f%%\n\n",

@@ -150,7 +150,10 @@ static uint64_t zone_of(const struct pw_block_info *block)
     return (block->flags & PW_HEAP_MAPPED) != 0 ? 0 : block->address + block->block_size - PW_TAIL_BYTES;
 }
 
-/* The zone pattern is never all zero: where it reads so, the data is not in the core. */
+/*
+ * The zone pattern is never all zero: where it reads so, or can't be read (but behind a guarded block is a
+ * guard), the data is not in the core.
+ */
 static bool has_blank_data(const struct target *target, uint32_t index, const struct pw_region *region)
 {
     static const uint8_t zeros[PW_TAIL_BYTES];
@@ -164,8 +167,8 @@ static bool has_blank_data(const struct target *target, uint32_t index, const st
         uint64_t zone = zone_of(&block);
         if (zone == 0)
             continue;
-        if (!memory_read(target->memory, zone, tail, sizeof tail) ||
-            memcmp(tail, zeros, sizeof tail) != 0)
+        if (memory_read(target->memory, zone, tail, sizeof tail) ? memcmp(tail, zeros, sizeof tail) != 0
+                                                                  : region->kind != PW_REGION_SMALL)
             return false;
         seen++;
     }
@@ -200,8 +203,9 @@ static void note_blanks(struct target *target)
     }
     target->is_partial |= blank != 0;
     if (blank != 0)
-        message("%s lacks the contents of %u of %u regions of the heap (gdb's gcore can't read around guard pages); "
-                "take a kernel core, or `heapdump snapshot'", target->name, blank, regions);
+        message("%s lacks the contents of %u of %u regions of the heap: what is in blocks, zones and poison can't be "
+                "seen (a kernel core or `heapdump snapshot' has them, gdb's gcore does not)", target->name, blank,
+                regions);
 }
 
 static bool accept(struct target *target)
