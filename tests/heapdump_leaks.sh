@@ -60,7 +60,7 @@ stop() {
 
 reached_by() { # NAME TARGET
     look refs "$2" "$(address "$1")"
-    sed -n '/^reached by:/,$p' got | tail -n +2 | sed -E 's/, [a-z_]+ [a-z]+\.c:[0-9]+$//' >lines
+    sed -n '/^reached by:/,$p' got | tail -n +2 | sed -E 's/, [a-z_]+ [a-z]+\.c:[0-9]+( < [a-z_]+)*$//' >lines
     mv lines got
 }
 
@@ -105,7 +105,7 @@ END
 
 lost_refs() { # TARGET WORDS
     look refs "$1" "$(address indirect)"
-    sed -i -E 's/, [a-z_]+ [a-z]+\.c:[0-9]+$//' got
+    sed -i -E 's/, [a-z_]+ [a-z]+\.c:[0-9]+( < [a-z_]+)*$//' got
     same "a lost block is told with the one that it is lost with ($2)" <<'END'
 block ADDRESS of 202 bytes, live
 
