@@ -196,6 +196,24 @@ static void no_more_groups_than_max_leaks_are_printed_and_all_are_counted(void *
            "SUMMARY: PWHeap: 3194656 byte(s) leaked in 28 allocation(s).\n");
 }
 
+/* ---- growth ---- */
+
+static void what_was_allocated_since_a_checkpoint_and_stays_is_told_by_stack(void **state)
+{
+    (void)state;
+    expect("growth grow", NULL, 0,
+           "0\n"
+           "4000 bytes in 40 blocks, with a stack\n600 bytes in 2 blocks, with a stack\n42\n"
+           "42 when the threads are gone\n0 since then\n",
+           "");
+    expect_at("guard", "growth grow", NULL, 0,
+              "0\n"
+              "4000 bytes in 40 blocks, with a stack\n600 bytes in 2 blocks, with a stack\n42\n"
+              "42 when the threads are gone\n0 since then\n",
+              "", NULL, NULL);
+    expect_at("fast", "growth refused", NULL, 0, "1 1\n", "", NULL, NULL);
+}
+
 /* ---- the words ---- */
 
 static char *run_text(const char *command, const char *options)
@@ -370,6 +388,7 @@ int main(void)
         cmocka_unit_test(exit_from_inside_main_leaves_what_its_stack_holds),
         cmocka_unit_test(the_status_is_exitcode_and_with_0_the_programs_own),
         cmocka_unit_test(no_more_groups_than_max_leaks_are_printed_and_all_are_counted),
+        cmocka_unit_test(what_was_allocated_since_a_checkpoint_and_stays_is_told_by_stack),
         cmocka_unit_test(frames_have_functions_files_and_lines),
         cmocka_unit_test(in_asans_words_it_is_leak_sanitizers),
         cmocka_unit_test(in_json_each_group_is_an_object),

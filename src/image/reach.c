@@ -58,26 +58,34 @@ static uint64_t reach_of(const struct pw_reach_block *block)
 }
 
 /*
- * RETIRED blocks may be in use still, and an instance's go with it: they are searched, never lost.
- * So is what is neither the program's nor free for sure.
+ * What is not LIVE for sure but may be in use is searched, and never lost: RETIRED and PENDING blocks,
+ * those whose header is damaged, and those of a heap instance, which go with it.
  */
 static bool is_searched(const struct pw_block_info *info)
 {
-    return info->sealed && (info->state == PW_STATE_LIVE || info->state == PW_STATE_RETIRED);
+    return !info->sealed || info->state == PW_STATE_LIVE || info->state == PW_STATE_RETIRED ||
+           info->state == PW_STATE_PENDING;
 }
 
-static bool add(struct pw_reach *reach, const struct pw_block_info *info)
+static bool can_be_lost(const struct pw_block_info *info)
 {
-    if (info->address < reach->high || info->address >> PW_ADDRESS_BITS != 0 ||
+    return info->sealed && info->state == PW_STATE_LIVE && info->family != PW_FAMILY_INSTANCE;
+}
+
+static void reached(struct pw_reach *reach, uint32_t index, uint64_t place);
+
+bool pw_reach_add(struct pw_reach *reach, const struct pw_block_info *info)
+{
+    if (!is_searched(info) || info->address < reach->high || info->address >> PW_ADDRESS_BITS != 0 ||
         info->size > info->block_size || info->block_size >> PW_ADDRESS_BITS != 0)
-        return true; /* a damaged image: not in order */
+        return true; /* not the program's; or a damaged image, not in order */
     if (!grow(reach))
         return false;
     struct pw_reach_block *block = pw_reach_block(reach, reach->count);
     *block = (struct pw_reach_block){.address = info->address & (((uint64_t)1 << PW_REACH_ADDRESS_BITS) - 1),
                                      .size = info->size,
-                                     .stack = info->has_evidence ? info->alloc_stack : 0};
-    block->is_owned = info->state == PW_STATE_LIVE && info->family != PW_FAMILY_INSTANCE;
+                                     .stack = can_be_lost(info) && info->has_evidence ? info->alloc_stack : 0};
+    block->is_owned = can_be_lost(info);
     uint64_t end = info->address + reach_of(block);
     if (!note_pages(reach, info->address, end, reach->count))
         return false;
@@ -85,20 +93,19 @@ static bool add(struct pw_reach *reach, const struct pw_block_info *info)
         reach->low = info->address;
     reach->high = end;
     reach->count++;
+    if (!block->is_owned)
+        reached(reach, reach->count - 1, 0);
     return true;
 }
 
 static bool add_visited(void *context, const struct pw_block_info *info)
 {
     struct pw_reach *reach = context;
-    if (is_searched(info) && !add(reach, info))
-        reach->is_full = true;
+    reach->is_full = !pw_reach_add(reach, info);
     return !reach->is_full;
 }
 
-static void reached(struct pw_reach *reach, uint32_t index, uint64_t place);
-
-bool pw_reach_start(struct pw_reach *reach)
+bool pw_reach_begin(struct pw_reach *reach)
 {
     reach->count = reach->first = reach->last = 0;
     reach->low = reach->high = 0;
@@ -106,12 +113,14 @@ bool pw_reach_start(struct pw_reach *reach)
     reach->slots = reach->map(PW_SLOT_COUNT * sizeof *reach->slots);
     reach->scratch = reach->map(PW_VIEW_MAX);
     reach->is_full = reach->chunks == NULL || reach->slots == NULL || reach->scratch == NULL;
-    if (reach->is_full)
+    return !reach->is_full;
+}
+
+bool pw_reach_start(struct pw_reach *reach)
+{
+    if (!pw_reach_begin(reach))
         return false;
     (void)pw_image_walk(reach->image, add_visited, reach);
-    for (uint32_t i = 0; !reach->is_full && i < reach->count; i++)
-        if (!pw_reach_block(reach, i)->is_owned)
-            reached(reach, i, 0);
     return !reach->is_full;
 }
 

@@ -70,6 +70,9 @@ struct pw_reach {
 
 /* Put every block into the table; the first members are set. False: no memory. */
 bool pw_reach_start(struct pw_reach *reach);
+/* The two halves of it, for who has the blocks from elsewhere: an empty table; a block, in address order. */
+bool pw_reach_begin(struct pw_reach *reach);
+bool pw_reach_add(struct pw_reach *reach, const struct pw_block_info *info);
 
 /* The block with this index, below `count`. */
 PW_INLINE struct pw_reach_block *pw_reach_block(const struct pw_reach *reach, uint32_t index)
