@@ -22,20 +22,30 @@
 /* ---- memory for what is tested ---- */
 
 enum { MOST_TAKEN = 4096, MOST_BLOCKS = 64, ARENA_BYTES = 1 << 20 };
-static void *taken[MOST_TAKEN];
+static struct {
+    void *address;
+    size_t bytes;
+} taken[MOST_TAKEN];
 static size_t taken_count;
 
+/* Mapped, for most of it is never touched. */
 static void *take(size_t bytes)
 {
-    if (taken_count == MOST_TAKEN)
+    void *address = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (taken_count == MOST_TAKEN || address == MAP_FAILED)
         return NULL;
-    return taken[taken_count++] = calloc(1, bytes);
+    (void)madvise(address, bytes, MADV_NOHUGEPAGE); /* to be zeroed for the one word that is used */
+    taken[taken_count].address = address;
+    taken[taken_count++].bytes = bytes;
+    return address;
 }
 
 static void give_back(void)
 {
-    while (taken_count > 0)
-        free(taken[--taken_count]);
+    while (taken_count > 0) {
+        taken_count--;
+        (void)munmap(taken[taken_count].address, taken[taken_count].bytes);
+    }
 }
 
 static uint64_t next_random(uint64_t *state)

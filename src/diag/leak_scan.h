@@ -1,6 +1,6 @@
 /*
  * leak_scan.h - look for lost blocks in this process as it stands: the caller has all other threads
- * stopped, or is a copy of it (os/stop.h). Needs /proc for the memory map.
+ * stopped, or is a copy of it (os/snapshot.h). Needs /proc for the memory map.
  *
  * Memory is asked of the kernel before it is read, once for every 256 KiB; a page that can't be read
  * is passed over. Nothing here allocates from the heap or takes a lock.

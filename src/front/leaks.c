@@ -20,6 +20,7 @@
 #include "image/reach.h"
 #include "os/memory.h"
 #include "os/process.h"
+#include "os/snapshot.h"
 #include "pwheap/pwheap.h"
 #include "trace/file.h"
 #include "trace/modules.h"
@@ -121,19 +122,22 @@ static const char *freeze(struct pw_leak_question *question)
     return "leaks were not looked for: the heap was never at rest";
 }
 
+static int scan(void *context)
+{
+    struct view *view = context;
+    pw_leak_scan(&view->question, view->answer);
+    return 0;
+}
+
 static const char *look_frozen(struct view *view)
 {
-    int64_t copy = pw_os_copy_process();
-    if (copy == 0) {
-        pw_leak_scan(&view->question, view->answer);
-        _exit(0);
-    }
+    int status, copy = pw_os_copy_start(scan, view, false);
     if (copy < 0)
-        pw_leak_scan(&view->question, view->answer);
+        (void)scan(view);
     pw_heap_release_all();
     pw_os_let_go();
-    if (copy > 0 && !pw_os_wait_for_copy(copy, COPY_MS) && view->answer->is_complete == 0)
-        return "leaks were not looked for: the copy of the process that looks came to an early end";
+    if (copy > 0 && !pw_os_copy_has_ended(copy, COPY_MS, &status))
+        return "leaks were not looked for: it took longer than two minutes";
     return view->answer->is_complete != 0
                ? NULL
                : "leaks were not looked for: there is no memory for it, or no /proc";

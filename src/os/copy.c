@@ -1,10 +1,17 @@
-/* copy.c - a copy of the process, to look at in peace: see stop.h */
-#include "os/stop.h"
-
+/*
+ * copy.c - a copy of the process: see snapshot.h.
+ *
+ * The copy is made by a bare clone without an exit signal: so no atfork handler runs, no SIGCHLD is sent,
+ * and only a wait() that asks for clones (__WALL) sees it. An orphan is made by a helper that shares our
+ * memory, and whose end we wait for (CLONE_VFORK: our stack is never used by two at once).
+ */
 #include "os/process.h"
+#include "os/snapshot.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -12,50 +19,104 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef SYS_close_range /* Linux 5.9 */
-#define SYS_close_range 436
-#endif
+enum { STACK_BYTES = 65536 };
 
-static void become_copy(void)
+struct copy {
+    int (*child)(void *context);
+    void *context;
+    bool is_orphan;
+    int id;
+};
+
+/* A fault ends it, for all signals are blocked: without a core, which would be taken for the program's. */
+static void settle_in(const struct copy *copy)
 {
     struct rlimit nothing = {0, 0};
-    (void)syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     (void)syscall(SYS_prlimit64, 0, RLIMIT_CORE, &nothing, NULL);
-    pw_os_signal_default(SIGSEGV);
-    pw_os_signal_default(SIGBUS);
-    pw_os_signal_default(SIGABRT);
-    (void)syscall(SYS_close_range, 0, ~0u, 0);
+    if (!copy->is_orphan)
+        (void)syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }
 
-int64_t pw_os_copy_process(void)
+static void clone_self(struct copy *copy)
+{
+    long id = syscall(SYS_clone, 0, 0, 0, 0, 0);
+    if (id == 0) {
+        settle_in(copy);
+        pw_os_close_from(STDERR_FILENO + 1);
+        (void)syscall(SYS_exit_group, copy->child(copy->context));
+        __builtin_unreachable();
+    }
+    copy->id = id > 0 ? (int)id : -errno;
+}
+
+static int helper_main(void *context)
+{
+    clone_self(context);
+    return 0;
+}
+
+static void clone_orphan(struct copy *copy)
+{
+    char *stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    copy->id = -ENOMEM;
+    if (stack == MAP_FAILED)
+        return;
+    long helper = clone(helper_main, stack + STACK_BYTES, CLONE_VM | CLONE_VFORK, copy);
+    if (helper > 0)
+        (void)syscall(SYS_wait4, helper, NULL, __WALL, NULL);
+    else
+        copy->id = -errno;
+    copy->id = copy->id > 0 ? 1 : copy->id;
+    (void)munmap(stack, STACK_BYTES);
+}
+
+int pw_os_copy_start(int (*child)(void *context), void *context, bool is_orphan)
 {
     int saved_errno = errno;
-    long pid = syscall(SYS_clone, 0, NULL, NULL, NULL, NULL); /* no flags, and no signal at its end */
-    if (pid == 0)
-        become_copy();
+    struct copy copy = {.child = child, .context = context, .is_orphan = is_orphan};
+    uint64_t mask = pw_os_block_signals();
+    if (is_orphan)
+        clone_orphan(&copy);
+    else
+        clone_self(&copy);
+    pw_os_restore_signals(mask);
     errno = saved_errno;
-    return pid;
+    return copy.id;
 }
 
-bool pw_os_wait_for_copy(int64_t pid, uint32_t timeout_ms)
+int pw_os_copy_wait(int id)
+{
+    int saved_errno = errno;
+    int status = -1;
+    long ended;
+    do
+        ended = syscall(SYS_wait4, id, &status, __WALL, NULL);
+    while (ended < 0 && errno == EINTR);
+    errno = saved_errno;
+    return ended == id && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+bool pw_os_copy_has_ended(int id, uint32_t timeout_ms, int *status)
 {
     enum { SHORTEST_NAP_NS = 200000, LONGEST_NAP_NS = 10000000 };
-    int saved_errno = errno;
+    int saved_errno = errno, ended_as = -1;
     uint64_t deadline_ns = pw_os_time_ns() + (uint64_t)timeout_ms * 1000000u;
     struct timespec moment = {.tv_nsec = SHORTEST_NAP_NS};
-    int status = -1;
+    bool in_time = true;
     long got;
-    while ((got = syscall(SYS_wait4, (pid_t)pid, &status, WNOHANG | __WALL, NULL)) == 0 ||
-           (got < 0 && errno == EINTR)) {
-        if (pw_os_time_ns() > deadline_ns) {
-            (void)syscall(SYS_kill, (pid_t)pid, SIGKILL);
-            (void)syscall(SYS_wait4, (pid_t)pid, NULL, __WALL, NULL);
-            break;
-        }
+    while (((got = syscall(SYS_wait4, id, &ended_as, WNOHANG | __WALL, NULL)) == 0 ||
+            (got < 0 && errno == EINTR)) &&
+           (in_time = pw_os_time_ns() < deadline_ns)) {
         (void)syscall(SYS_nanosleep, &moment, NULL);
         if (moment.tv_nsec < LONGEST_NAP_NS)
             moment.tv_nsec += moment.tv_nsec / 2;
     }
+    if (!in_time) {
+        (void)syscall(SYS_kill, id, SIGKILL);
+        (void)syscall(SYS_wait4, id, NULL, __WALL, NULL);
+    }
+    *status = got == id && WIFEXITED(ended_as) ? WEXITSTATUS(ended_as) : -1;
     errno = saved_errno;
-    return got == (long)pid && status == 0;
+    return in_time;
 }

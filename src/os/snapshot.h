@@ -11,7 +11,7 @@
 
 /*
  * Copy the process, as fork() does, but without atfork handlers, and without the program's wait() or
- * SIGCHLD knowing of it. In the copy, which has one thread, every signal blocked and no descriptors
+ * SIGCHLD knowing of it. It leaves no core, and unless it is an orphan goes when the caller's thread does. In the copy, which has one thread, every signal blocked and no descriptors
  * but 0, 1 and 2, `child` is run, and what it returns (0 to 255) is the exit status. The copy's id,
  * for pw_os_copy_wait; or minus the errno.
  * An orphan is nobody's to wait for: the answer is 1.
@@ -19,6 +19,8 @@
 int pw_os_copy_start(int (*child)(void *context), void *context, bool is_orphan);
 /* Sleep until it has ended: its exit status, or -1 (killed, or waited for by somebody else). */
 int pw_os_copy_wait(int id);
+/* The same for at most `timeout_ms`; false: it took longer, and was killed. */
+bool pw_os_copy_has_ended(int id, uint32_t timeout_ms, int *status);
 
 /* Copy `bytes` at `address` of this process; how many came before the first that can't be read. */
 size_t pw_os_read_self(uint64_t address, void *buffer, size_t bytes);

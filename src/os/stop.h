@@ -46,13 +46,4 @@ void pw_os_let_go(void);
 /* In the child of fork(): nobody is stopped. */
 void pw_os_stop_after_fork(void);
 
-/*
- * A copy of this process, with the calling thread alone: 0 in it, its id in the caller; negative: no.
- * No handler runs, the program's wait() does not see it, it has no descriptors, leaves no core, and
- * goes when the caller's thread does. It must use nothing that another thread might have locked.
- */
-int64_t pw_os_copy_process(void);
-/* Wait until it is gone; at most `timeout_ms`, then it is killed. True: it ended by itself with 0. */
-bool pw_os_wait_for_copy(int64_t pid, uint32_t timeout_ms);
-
 #endif

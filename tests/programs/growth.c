@@ -85,7 +85,8 @@ static void grow(void)
 static void refused(void)
 {
     errno = 0;
-    (void)printf("%d %d\n", checkpoint() == NULL, errno == ENOTSUP);
+    struct pwheap_checkpoint *none = checkpoint();
+    (void)printf("%d %d\n", none == NULL, errno == ENOTSUP);
 }
 
 int main(int argc, char **argv)
