@@ -42,7 +42,7 @@ void outcome_free(struct outcome *outcome);
 /* How many times `what` is in `text`. */
 int count_of(const char *text, const char *what);
 
-extern const char *const all_levels[]; /* off, fast, full, guard, NULL */
+extern const char *all_levels[]; /* off, fast, full, NULL; or what PROGRAM_LEVEL says, twice */
 
 /*
  * The next run `base` (its level is not looked at) at every level, and expect it to end with `status`,

@@ -98,7 +98,7 @@ static void every_lost_block_is_told_and_whether_another_leads_to_it(void **stat
 static void every_level_finds_the_same_blocks(void **state)
 {
     (void)state;
-    for (const char *const *level = all_levels; *level != NULL; level++) {
+    for (const char **level = all_levels; *level != NULL; level++) {
         struct program program = {.command = "leaks all", .level = *level, .options = LOOKS};
         struct outcome outcome = program_run(&program);
         if (outcome.status != 1 ||
@@ -117,7 +117,7 @@ static void the_clean_twins_lose_nothing_at_any_level(void **state)
                  {"leaks ended clean", ""},
                  {"leaks rings clean", ""}};
     (void)state;
-    for (const char *const *level = all_levels; *level != NULL; level++)
+    for (const char **level = all_levels; *level != NULL; level++)
         for (size_t i = 0; i < sizeof twins / sizeof *twins; i++)
             expect_at(*level, twins[i].command, LOOKS, 0, twins[i].out, "", NULL, NULL);
 }
@@ -125,14 +125,14 @@ static void the_clean_twins_lose_nothing_at_any_level(void **state)
 static void what_tls_libraries_mappings_results_and_registers_hold_is_not_lost(void **state)
 {
     (void)state;
-    for (const char *const *level = all_levels; *level != NULL; level++)
+    for (const char **level = all_levels; *level != NULL; level++)
         expect_at(*level, "leaks nothing", LOOKS, 0, "0\n0\n", "", NULL, NULL);
 }
 
 static void nobody_looks_unless_asked(void **state)
 {
     (void)state;
-    for (const char *const *level = all_levels; *level != NULL; level++)
+    for (const char **level = all_levels; *level != NULL; level++)
         expect_at(*level, "leaks all", NULL, 0, "all of it\n", "", NULL, NULL);
 }
 

@@ -88,7 +88,7 @@ static void give_all(const char *function)
         /* One may ask for the size of a block of one's own heap. */
         if (strcmp(sources[i].name, "instance") == 0 && strcmp(function, "usable_size") == 0)
             continue;
-        for (const char *const *level = all_levels; *level != NULL; level++)
+        for (const char **level = all_levels; *level != NULL; level++)
             give(&sources[i], function, *level);
     }
 }
@@ -99,7 +99,7 @@ static void heap_memory_that_nobody_ever_had_is_no_double_free(void **state)
     static const struct source never_had[] = {{"plus_16k", "bad-free"}, {"guard", "bad-free"}};
     (void)state;
     for (size_t i = 0; i < 2; i++)
-        for (const char *const *level = all_levels; *level != NULL; level++)
+        for (const char **level = all_levels; *level != NULL; level++)
             give(&never_had[i], "free", *level);
 }
 
@@ -143,7 +143,7 @@ REPORTS(a_bug_in_a_destructor_of_thread_specific_data_is_reported, "trouble in_t
 /* Overflows are no business of level off. */
 static void assert_reports_from_fast_on(const char *command, const char *kind)
 {
-    for (const char *const *level = all_levels + 1; *level != NULL; level++) {
+    for (const char **level = all_levels + 1; *level != NULL; level++) {
         struct program program = {.command = command, .level = *level, .options = "symbolize=0"};
         struct outcome outcome = program_run(&program);
         if (outcome.status != -SIGABRT)
@@ -188,7 +188,7 @@ static void a_report_of_a_child_bears_the_child_s_number(void **state)
     char expected[64];
     int child;
     (void)state;
-    for (const char *const *level = all_levels; *level != NULL; level++) {
+    for (const char **level = all_levels; *level != NULL; level++) {
         struct program program = {.command = "trouble in_child", .level = *level, .options = "symbolize=0"};
         struct outcome outcome = program_run(&program);
         assert_int_equal(outcome.status, 0);
@@ -228,7 +228,7 @@ static void two_bugs_at_once_give_two_whole_reports(void **state)
 {
     (void)state;
     for (int round = 0; round < 20; round++) {
-        for (const char *const *level = all_levels + 1; *level != NULL; level++) {
+        for (const char **level = all_levels + 1; *level != NULL; level++) {
             char first[64] = "", second[64] = "";
             struct program program = {
                 .command = "trouble two_threads", .level = *level, .options = "halt_on_error=0:symbolize=0"};
@@ -346,7 +346,7 @@ static void the_status_is_the_same_when_the_report_can_go_nowhere(void **state)
     char *const paths[] = {full, NULL};
     (void)state;
     for (size_t i = 0; i < 2; i++) {
-        for (const char *const *level = all_levels; *level != NULL; level++) {
+        for (const char **level = all_levels; *level != NULL; level++) {
             struct program program = {.command = "trouble in_handler", .level = *level, .prepare = spoil_stderr, .context = paths[i]};
             struct outcome outcome = program_run(&program);
             assert_int_equal(outcome.status, -SIGABRT);
@@ -396,7 +396,7 @@ static void set_limit(void *context)
 static void a_report_needs_no_descriptor_and_no_process(void **state)
 {
     (void)state;
-    for (const char *const *level = all_levels; *level != NULL; level++) {
+    for (const char **level = all_levels; *level != NULL; level++) {
         struct program program = {.command = "trouble in_straits", .level = *level};
         struct outcome outcome = program_run(&program);
         if (outcome.status != -SIGABRT)
@@ -433,7 +433,7 @@ static void a_report_needs_no_proc_and_no_other_files(void **state)
         print_message("only root may chroot\n");
         skip();
     }
-    for (const char *const *level = all_levels; *level != NULL; level++) {
+    for (const char **level = all_levels; *level != NULL; level++) {
         struct program program = {.command = "trouble in_chroot", .level = *level};
         struct outcome outcome = program_run(&program);
         if (outcome.status != -SIGABRT)

@@ -265,31 +265,48 @@ static void *acquire(struct pw_cache *cache, struct pw_guard_place place, size_t
     return (void *)pw_block_start(block);
 }
 
+/* How a block is to be guarded. */
+struct plan {
+    enum pw_guard_wish wish;
+    bool is_right;
+    uint64_t align;
+};
+
+static struct plan plan_block(const struct pw_cache *cache, size_t size, size_t align,
+                              const _Atomic uint32_t *site)
+{
+    uint64_t serial = pw_guard_serial(cache->thread, cache->allocations + 1);
+    struct plan plan = {.wish = pw_guard_policy_wants(&policy, site, &turn, serial, size)};
+    if (pw_unlikely(pw_watch_is_on) && pw_watch_wants_guard(cache, &plan.is_right)) {
+        /* As close to its guard as what it can hold allows. */
+        uint64_t natural = size & (0 - size);
+        plan.wish = PW_GUARD_RARE;
+        plan.align = natural < PW_GUARD_MALLOC_ALIGNMENT && align < natural ? natural : alignment_of(align);
+    } else if (plan.wish != PW_GUARD_NOT) {
+        plan.is_right = pw_guard_policy_is_right(&policy, plan.wish, serial);
+        plan.align = alignment_of(align);
+    }
+    return plan;
+}
+
 void *pw_guarded_acquire(struct pw_cache *cache, size_t size, size_t align, uint32_t stack,
                          const struct pw_call *call)
 {
     if (size > PW_HEAP_LARGE_ALLOC_THRESHOLD || align > PW_PAGE_BYTES)
         return NULL;
     _Atomic uint32_t *site = pw_depot_site(stack);
-    uint64_t serial = pw_guard_serial(cache->thread, cache->allocations + 1);
-    enum pw_guard_wish wish = pw_guard_policy_wants(&policy, site, &turn, serial, size);
-    bool is_right = false;
-    bool is_watched = pw_unlikely(pw_watch_is_on) && pw_watch_wants_guard(cache, &is_right);
-    if (is_watched)
-        wish = PW_GUARD_RARE;
-    if (pw_likely(wish == PW_GUARD_NOT))
+    struct plan plan = plan_block(cache, size, align, site);
+    if (pw_likely(plan.wish == PW_GUARD_NOT))
         return NULL;
     uint32_t pages = pw_guard_pages(size);
-    if (!pw_guard_policy_take(&policy, wish, &turn, pages)) {
+    if (!pw_guard_policy_take(&policy, plan.wish, &turn, pages)) {
         tell_shortage();
         return NULL;
     }
     if (site != NULL)
         pw_guard_policy_count(site, size);
-    if (!is_watched)
-        is_right = pw_guard_policy_is_right(&policy, wish, serial);
-    struct pw_guard_place place = pw_guard_place(size, alignment_of(align), is_right);
-    uint32_t flags = PW_HEAP_MAPPED | PW_HEAP_GUARDED | (is_right && size != 0 ? PW_HEAP_RIGHT : 0) |
+    struct pw_guard_place place = pw_guard_place(size, plan.align, plan.is_right);
+    uint32_t flags = PW_HEAP_MAPPED | PW_HEAP_GUARDED | (plan.is_right && size != 0 ? PW_HEAP_RIGHT : 0) |
                      (align > 1 ? PW_HEAP_ALIGNED : 0) |
                      (uint32_t)call->family << PW_HEAP_FAMILY_SHIFT;
     struct pw_evidence evidence = {.alloc_stack = stack_of(cache, stack, call),

@@ -16,7 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { KEY_LEVEL = 256, KEY_LIBRARY, KEY_LOG, KEY_HALT, KEY_CONTINUE, KEY_JSON, KEY_DUMP, KEY_NO_DUMP, KEY_NO_CONTENT };
+enum { KEY_LEVEL = 256, KEY_LIBRARY, KEY_LOG, KEY_HALT, KEY_CONTINUE, KEY_JSON, KEY_DUMP, KEY_NO_DUMP, KEY_NO_CONTENT,
+       KEY_PINPOINT, KEY_THOROUGH };
 
 static const struct argp_option options[] = {
     {"level", KEY_LEVEL, "LEVEL", 0, "off, fast, full (default) or guard", 1},
@@ -28,6 +29,8 @@ static const struct argp_option options[] = {
     {"dump", KEY_DUMP, "PATH", 0, "Where the snapshot of the first error goes (pwheap.%e.%p.%n.core)", 2},
     {"no-dump", KEY_NO_DUMP, NULL, 0, "No snapshot", 2},
     {"no-content", KEY_NO_CONTENT, NULL, 0, "Leave the program's data out of the snapshot", 2},
+    {"pinpoint", KEY_PINPOINT, NULL, 0, "Damage found late: run again, and stop at the store that did it", 1},
+    {"thorough", KEY_THOROUGH, NULL, 0, "Run four times: overruns, underruns, to the byte, nothing used again", 1},
     {"library", KEY_LIBRARY, "FILE", 0, "libpwheap.so, where it is not beside heapdump", 3},
     {0},
 };
@@ -36,6 +39,9 @@ static const struct argp_option options[] = {
 struct line {
     struct run run;
     bool makes_no_dump;
+    bool pinpoints;
+    bool is_thorough;
+    bool is_json;
 };
 
 static void add(struct line *line, struct argp_state *state, const char *name, const char *value)
@@ -82,7 +88,14 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case KEY_CONTINUE:
         add(line, state, "halt_on_error", key == KEY_HALT ? "1" : "0");
         return 0;
+    case KEY_PINPOINT:
+        line->pinpoints = true;
+        return 0;
+    case KEY_THOROUGH:
+        line->is_thorough = true;
+        return 0;
     case KEY_JSON:
+        line->is_json = true;
         add(line, state, "report_format", "json");
         return 0;
     case KEY_DUMP:
@@ -103,6 +116,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case ARGP_KEY_NO_ARGS:
         argp_error(state, "which program?");
+        return 0;
+    case ARGP_KEY_END:
+        if (line->pinpoints && line->is_thorough)
+            argp_error(state, "--pinpoint and --thorough are two different things");
+        if ((line->pinpoints || line->is_thorough) && (line->is_json || line->run.log != NULL))
+            argp_error(state, "--pinpoint and --thorough read the reports: as text, and on stderr");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -149,7 +168,9 @@ static int run_and_tell(struct line *line)
     if (own[0] != '\0')
         (void)run_add_option(run, "external_symbolizer_path", own);
     (void)run_add_option(run, "dump_on_error", line->makes_no_dump ? "0" : "1");
-    bool has_run = library != NULL && run_once(run, program, library, &findings, &status);
+    bool (*how)(struct run *, const char *, const char *, struct run_findings *, int *) =
+        line->pinpoints ? run_pinpoint : line->is_thorough ? run_thoroughly : run_once;
+    bool has_run = library != NULL && how(run, program, library, &findings, &status);
     if (has_run)
         tell(run, &findings);
     else if (program == NULL)

@@ -5,6 +5,8 @@
  *   run_program.c  which program and which library; can it be checked at all
  *   run_child.c    one run: environment, start, wait, signals
  *   run_log.c      the reports: shown as they come, and counted
+ *   run_damage.c   what a report says of its block, read off its text
+ *   run_again.c    --pinpoint and --thorough: more than one run
  */
 #ifndef PW_HEAPDUMP_RUN_H
 #define PW_HEAPDUMP_RUN_H
@@ -21,6 +23,7 @@ struct run {
     const char *library;    /* --library; NULL: found */
     const char *log;        /* --log; NULL: stderr */
     bool has_color_option;
+    bool is_fixed; /* no random addresses: a second run is to be like the first */
 };
 
 /* ---- run_program.c ---- */
@@ -36,8 +39,25 @@ bool run_can_check(const char *program);
 
 /* ---- run_log.c ---- */
 
+/* What the first report of a run says of its block; see run_damage.c. */
+struct run_damage {
+    bool is_late;       /* "damage found by": the store itself was not seen */
+    bool has_offset;    /* thread, number and offset are known */
+    bool has_block;
+    bool has_writer;    /* "written by:" */
+    bool never_came;    /* the watched block */
+    uint32_t thread;    /* that allocated the block */
+    uint64_t number;    /* of the allocation in its thread */
+    int64_t offset;     /* of the damaged byte, from the block's start */
+    struct bytes place; /* the innermost frame of the allocation, without its address */
+    bool place_is_next; /* the next line is it */
+};
+
 /* Reports found so far, and what is told of the last. */
 struct run_findings {
+    struct run_damage damage;
+    bool keeps_text; /* the reports go to `text` instead of stderr */
+    struct bytes text;
     unsigned errors;
     struct bytes summary;  /* "heap-buffer-overflow file.c:3 in main" */
     struct bytes snapshot; /* path of the first one */
@@ -58,6 +78,20 @@ void run_log_close(struct run_log *log, struct run_findings *findings);
 /* A log that the library wrote elsewhere: count what is in it. */
 void run_log_count_file(const char *path, struct run_findings *findings);
 void run_findings_free(struct run_findings *findings);
+
+/* ---- run_damage.c ---- */
+
+/* Take in a line, without colours, of a report in text. */
+void run_damage_read(struct run_damage *damage, unsigned errors, const char *line);
+
+/* ---- run_again.c ---- */
+
+/*
+ * Run it, and if damage was found late, run it again, watching the damaged byte; say what came of it. As run_once.
+ */
+bool run_pinpoint(struct run *run, const char *program, const char *library, struct run_findings *findings, int *status);
+/* Run it with blocks right-aligned, left-aligned, and none used again; one verdict. As run_once. */
+bool run_thoroughly(struct run *run, const char *program, const char *library, struct run_findings *findings, int *status);
 
 /* ---- run_child.c ---- */
 

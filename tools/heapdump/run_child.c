@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -70,6 +71,8 @@ static _Noreturn void become(const struct run *run, const char *program, const c
     (void)signal(SIGINT, SIG_DFL);
     (void)signal(SIGQUIT, SIG_DFL);
     set_variables(run, library, log_path);
+    if (run->is_fixed)
+        (void)personality(ADDR_NO_RANDOMIZE);
     (void)execv(program, run->arguments);
     message("can't run %s: %s", program, strerror(errno));
     _exit(HEAPDUMP_NOT_RUN);

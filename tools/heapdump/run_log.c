@@ -121,6 +121,8 @@ static void read_line(struct run_findings *findings, struct bytes *line)
     struct span summary = text_after(text, "SUMMARY: ", "");
     if (summary.length > 0 && !is_json)
         set(&findings->summary, span_after(summary, strcspn(summary.at, " ") + (strchr(summary.at, ' ') != NULL)));
+    if (!is_json)
+        run_damage_read(&findings->damage, findings->errors, text);
     note_snapshot(findings, text_after(text, is_json ? "\"snapshot: " : "pwheap: snapshot: ", "\n\""));
 }
 
@@ -155,7 +157,9 @@ static void read_new(const char *path, struct log_file *file, struct run_finding
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t got;
     while (fd >= 0 && (got = pread(fd, chunk, sizeof chunk, file->read)) > 0) {
-        if (is_shown)
+        if (is_shown && findings->keeps_text)
+            bytes_append(&findings->text, chunk, (size_t)got);
+        else if (is_shown)
             write_stderr(chunk, (size_t)got);
         take(file, findings, chunk, (size_t)got);
         file->read += got;
@@ -221,5 +225,7 @@ void run_log_count_file(const char *path, struct run_findings *findings)
 void run_findings_free(struct run_findings *findings)
 {
     bytes_free(&findings->summary);
+    bytes_free(&findings->text);
+    bytes_free(&findings->damage.place);
     bytes_free(&findings->snapshot);
 }

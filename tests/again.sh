@@ -1,0 +1,69 @@
+#!/bin/sh
+# again.sh HEAPDUMP PROGRAM - proves what `heapdump run --pinpoint` and `--thorough` do with the bugs of
+# tests/programs/again.c. Where the machine gives no hardware breakpoints, guard pages do their work.
+. "$(dirname "$0")/sentences.sh"
+heapdump=$(realpath "$1") && program=$(realpath "$2") || exit 2
+cd "$dir" || exit 2
+ulimit -c 0
+unset LD_PRELOAD PWHEAP_CHECK PWHEAP_OPTIONS
+
+run() { # ARGUMENT… - of heapdump run
+    timeout 120 "$heapdump" run --no-dump "$@" >out 2>err </dev/null
+    status=$?
+}
+ends_with() { [ $status = "$1" ]; }
+kinds() { grep -c '^==[0-9]*==ERROR: PWHeap: ' err; }
+has_breakpoints() { ! grep -q 'no hardware breakpoint is to be had' err; }
+
+for bug in overflow:+48:overflow underflow:-1:underflow after_free:+5:use-after-free; do
+    name=${bug%%:*}
+    offset=${bug#*:}
+    offset=${offset%:*}
+    run --pinpoint "$program" "$name"
+    holds "$name: the damage is found late, then its byte is watched" \
+        says err "^heapdump: run again, watching byte $offset of allocation [0-9]* of thread T0$"
+    holds "$name: the second run stops at the store" \
+        says err "^heapdump: pinpointed: the .* is the first stack of the last report: heap-.*${bug##*:} .*/again.c:[0-9:]* in store$"
+    holds "$name: there are two reports" [ "$(kinds)" = 2 ]
+    if has_breakpoints; then
+        holds "$name: the last one says who wrote it" says err '^written by:$'
+    fi
+done
+
+run --pinpoint "$program" kernel
+if has_breakpoints; then
+    holds "what the kernel wrote is told as that" says err '^heapdump: the same damage again, but no store of the program'
+fi
+
+run --pinpoint "$program" once
+holds "where the second run is another one, it says so" says err '^heapdump: the runs differ: nothing was found in the second one$'
+holds "and ends as that did" ends_with 0
+
+run --pinpoint "$program" nothing
+holds "a program without a bug is run once" [ "$(grep -c '^heapdump: ' err)" = 1 ]
+holds "and that is said" says err '^heapdump: nothing was found: there is nothing to pinpoint$'
+
+run --pinpoint --level guard -O guard_side=right "$program" over_read
+holds "an access that was seen at once needs no second run" says err 'is the access itself: there is nothing to pinpoint$'
+
+run --thorough "$program" under_read
+holds "--thorough finds a read before a block" says err '^heapdump:   underruns  *heap-buffer-underflow .*/again.c:'
+holds "which no other run sees" [ "$(grep -c '^heapdump:   .* nothing$' err)" = 3 ]
+holds "its report is shown" [ "$(kinds)" = 1 ]
+holds "and it ends as that run did" ends_with 139
+
+run --thorough "$program" over_read
+holds "it finds a read past a block" says err '^heapdump:   overruns  *heap-buffer-overflow .*/again.c:'
+holds "and shows what two runs say the same but once" [ "$(kinds)" = 1 ]
+
+run --thorough "$program" nothing
+holds "it finds nothing where there is nothing" [ "$(grep -c '^heapdump:   .* nothing$' err)" = 4 ]
+holds "and says nothing else" [ "$(kinds)" = 0 ]
+holds "the program's status is its own" ends_with 0
+
+run --thorough --pinpoint true
+holds "the two don't go together" ends_with 2
+run --pinpoint --json true
+holds "nor --pinpoint and --json" ends_with 2
+
+finish_test

@@ -1,0 +1,65 @@
+/*
+ * run_damage.c - what the first report of a run says of its block: which allocation, and how far from its
+ * start the damaged byte is. Read off the lines of the report that people read: their shape is fixed, and
+ * proved by the library's own tests.
+ */
+#include "run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* "0x… is located 3 bytes after 24-byte block [" */
+static void read_location(struct run_damage *damage, const char *line)
+{
+    const char *at = strstr(line, " is located ");
+    unsigned long long distance, size;
+    char relation[8];
+    if (at == NULL || damage->has_offset)
+        return;
+    bool is_inside = sscanf(at, " is located %llu bytes inside of %llu-byte block", &distance, &size) == 2;
+    if (!is_inside && sscanf(at, " is located %llu bytes %7s %llu-byte block", &distance, relation, &size) != 3)
+        return;
+    damage->offset = (int64_t)distance;
+    if (!is_inside && strcmp(relation, "after") == 0)
+        damage->offset += (int64_t)size;
+    else if (!is_inside)
+        damage->offset = -damage->offset;
+    damage->has_offset = true;
+}
+
+/* "block: live, 24 bytes of 64, malloc, allocation number 17 of thread T0 (demo), …" */
+static void read_block(struct run_damage *damage, const char *line)
+{
+    unsigned long long number;
+    unsigned thread;
+    const char *at = strstr(line, "allocation number ");
+    if (damage->has_block || strncmp(line, "block: ", 7) != 0 || at == NULL ||
+        sscanf(at, "allocation number %llu of thread T%u", &number, &thread) != 2)
+        return;
+    damage->number = number;
+    damage->thread = thread;
+    damage->has_block = true;
+}
+
+/* "    #0 0x55… in make_table demo.c:12:3": from " in " on. */
+static void read_place(struct run_damage *damage, const char *line)
+{
+    const char *at = strstr(line, " in ");
+    if (damage->place_is_next && damage->place.length == 0)
+        bytes_str(&damage->place, at != NULL ? at + 4 : line);
+    damage->place_is_next = strstr(line, "allocated by thread ") != NULL;
+}
+
+void run_damage_read(struct run_damage *damage, unsigned errors, const char *line)
+{
+    if (strstr(line, "== pwheap: watch: ") != NULL && strstr(line, " never came") != NULL)
+        damage->never_came = true;
+    if (errors != 1)
+        return;
+    damage->is_late = damage->is_late || strncmp(line, "damage found by ", 16) == 0;
+    damage->has_writer = damage->has_writer || strcmp(line, "written by:") == 0;
+    read_location(damage, line);
+    read_block(damage, line);
+    read_place(damage, line);
+}
