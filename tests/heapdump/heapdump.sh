@@ -6,6 +6,7 @@ set -u
 heapdump=$(realpath "$1") && scene=$(realpath "$2") && library=$(realpath "$3") || exit 2
 shift 3
 linked=$(realpath "$@") || exit 2
+completion=$(realpath "$(dirname "$0")/../../tools/heapdump/completion.bash") || exit 2
 dir=$(mktemp -d) || exit 2
 pids=
 finish() { for pid in $pids; do kill -9 "$pid" 2>/dev/null; done; rm -rf "$dir"; }
@@ -272,6 +273,20 @@ gives "no target" 2 "$heapdump" summary
 gives "no such command" 2 "$heapdump" nonsense
 gives "a range that is none" 2 "$heapdump" walk --size=9-1 1
 gives "an expression that is none" 2 "$heapdump" walk --site='(' 1
+if command -v bash >/dev/null; then
+    complete() { # WORD… - what bash would offer for the last one
+        PATH=$(dirname "$heapdump"):$PATH bash -c '. "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _heapdump; printf "%s\n" "${COMPREPLY[@]}"' \
+            "$completion" "$@" >got 2>messages
+    }
+    complete heapdump su
+    holds "bash completes a command" [ "$(cat got)" = summary ]
+    complete heapdump walk --sta
+    holds "bash completes a command's options" [ "$(tr '\n' ' ' <got)" = "--stacks --state= " ]
+    start full "$scene"
+    complete heapdump summary "$pid"
+    says "bash completes a process" "^$pid\$"
+    stop
+fi
 for command in summary walk check block find sites diff; do
     gives "$command has help" 0 "$heapdump" $command --help
 done

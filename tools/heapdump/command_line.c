@@ -168,10 +168,20 @@ int finish_output(int status)
     return HEAPDUMP_UNREADABLE;
 }
 
+static struct winsize terminal_size(void)
+{
+    struct winsize size = {0};
+    if (isatty(STDOUT_FILENO) && (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0))
+        size = (struct winsize){.ws_col = 80, .ws_row = 24};
+    return size;
+}
+
 unsigned terminal_columns(void)
 {
-    struct winsize size;
-    if (!isatty(STDOUT_FILENO))
-        return 0;
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+    return terminal_size().ws_col;
+}
+
+unsigned terminal_lines(void)
+{
+    return terminal_size().ws_row;
 }

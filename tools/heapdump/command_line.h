@@ -48,7 +48,8 @@ const char *count_text(char text[2 * BYTES_TEXT], uint64_t count);
 
 /* Flush stdout: `status`, or HEAPDUMP_UNREADABLE with a message when it can't be written. */
 int finish_output(int status);
-/* Columns of the terminal that stdout is, 0: it is none. */
+/* Of the terminal that stdout is, 0: it is none. */
 unsigned terminal_columns(void);
+unsigned terminal_lines(void);
 
 #endif

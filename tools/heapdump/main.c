@@ -19,15 +19,15 @@ static const struct command commands[] = {
     {"summary", "what a heap holds, on one screen", summary_command},
     {"walk", "every block in address order, filtered and sorted", walk_command},
     {"check", "validate all of a heap, and list its damage", check_command},
-    {"block", "which block an address is in or near, and all that is known of it", block_command},
+    {"block", "which block an address is in or near, and whose it is", block_command},
     {"find", "the blocks that hold bytes, a string or a pointer", find_command},
     {"leaks", "blocks that nothing leads to any more, by who allocated them", leaks_command},
     {"refs", "who points at a block, and by which chain it is reached", refs_command},
     {"map", "the address space as a picture", map_command},
     {"run", "run a program with its heap checked", run_command},
     {"snapshot", "a process as a core, for heapdump and gdb", snapshot_command},
-    {"sites", "bytes and blocks by allocation stack; for pprof, speedscope, flame graphs", sites_command},
-    {"diff", "what grew between two targets, by allocation stack and by size", diff_command},
+    {"sites", "who allocated what: table, tree, pprof, flame graph", sites_command},
+    {"diff", "what grew from one target to another", diff_command},
     {"symbolize", "a filter: a report on stdin gets functions, files and lines", symbolize_command},
 };
 

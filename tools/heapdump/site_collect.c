@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SITE_COLUMN = 33 };
+
 struct collect {
     struct sites *sites;
     struct target *target;
@@ -66,13 +68,16 @@ void sites_write_table(const struct site_output *output)
 {
     char count[2 * BYTES_TEXT], bytes[BYTES_TEXT];
     const struct sites *sites = output->sites;
+    unsigned columns = terminal_columns();
+    int width = columns > 60 ? (int)columns - SITE_COLUMN : INT16_MAX;
     printf("%5s %11s %13s  %s\n", "", "bytes", "blocks", "allocated from");
     for (size_t i = 0; i < sites->count && i < output->limit; i++) {
         const struct site *site = &sites->table[i];
         double share = output->by_blocks ? percent(site->blocks, sites->blocks) : percent(site->bytes, sites->bytes);
-        printf("%4.1f%% %11s %13s  %s\n", share, bytes_text(bytes, site->bytes), count_text(count, site->blocks),
-               site->stack != 0 ? places_site_text(output->places, site->stack) : "not known");
-        places_write_stack(output->places, stdout, site->stack, PW_MAX_FRAMES);
+        printf("%4.1f%% %11s %13s  %.*s\n", share, bytes_text(bytes, site->bytes), count_text(count, site->blocks),
+               width, site->stack != 0 ? places_site_text(output->places, site->stack) : "not known");
+        if (output->has_stacks)
+            places_write_stack(output->places, stdout, site->stack, PW_MAX_FRAMES);
     }
     if (output->limit < sites->count)
         printf("and %zu more sites (--limit)\n", sites->count - (size_t)output->limit);

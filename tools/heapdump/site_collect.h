@@ -19,6 +19,7 @@ struct site_output {
     struct target *target;
     struct places *places;
     const struct sites *sites;
+    bool has_stacks; /* the table shows them whole */
     bool by_blocks; /* the weight is blocks, not bytes */
     uint64_t limit; /* of sites shown */
 };

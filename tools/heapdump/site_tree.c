@@ -97,13 +97,19 @@ static void write_node(const struct node *node, const struct node *root, bool by
     puts(node->name);
 }
 
-/* A single child that has all of its parent is on the same level: there was no fork. */
+/* 99 of 100 are all: the rest would only push the picture to the right. */
+static bool is_nearly_all(uint64_t part, uint64_t all)
+{
+    return part >= all - all / 100;
+}
+
+/* A child that has nearly all of its parent is on the same level: there was no fork. */
 static void write_below(struct node *node, const struct node *root, bool by_blocks, unsigned depth)
 {
     uint64_t least_weight = (by_blocks ? root->blocks : root->bytes) / 200; /* half a percent */
     struct node *child;
     while ((child = take_heaviest(node, by_blocks, least_weight)) != NULL) {
-        bool is_chain = child->blocks == node->blocks && child->bytes == node->bytes;
+        bool is_chain = is_nearly_all(by_blocks ? child->blocks : child->bytes, by_blocks ? node->blocks : node->bytes);
         unsigned child_depth = is_chain ? depth : depth + 1;
         if (!is_chain || strcmp(child->name, itself) != 0)
             write_node(child, root, by_blocks, child_depth);

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { KEY_TREE = COMMAND_KEY_FIRST, KEY_FOLDED, KEY_PPROF, KEY_SPEEDSCOPE, KEY_BLOCKS, KEY_LIMIT };
+enum { KEY_TREE = COMMAND_KEY_FIRST, KEY_FOLDED, KEY_PPROF, KEY_SPEEDSCOPE, KEY_BLOCKS, KEY_LIMIT, KEY_STACKS };
 enum { TABLE_SITES = 20 };
 
 enum form { FORM_TABLE, FORM_TREE, FORM_FOLDED, FORM_PPROF, FORM_SPEEDSCOPE };
@@ -23,6 +23,7 @@ struct arguments {
     enum form form;
     const char *output; /* NULL: stdout */
     bool by_blocks;
+    bool has_stacks;
     uint64_t limit; /* 0: not given */
 };
 
@@ -40,6 +41,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case KEY_SPEEDSCOPE:
         arguments->form = (enum form)(key - KEY_TREE + FORM_TREE);
         return 0;
+    case KEY_STACKS:
+        arguments->has_stacks = true;
+        return 0;
     case KEY_BLOCKS:
         arguments->by_blocks = true;
         return 0;
@@ -56,6 +60,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option options[] = {
+    {"stacks", KEY_STACKS, NULL, 0, "The table with the whole stack of each site", 1},
     {"tree", KEY_TREE, NULL, 0, "A tree of calls, outermost first", 1},
     {"folded", KEY_FOLDED, NULL, 0, "A line a stack, for flame graphs", 1},
     {"pprof", KEY_PPROF, NULL, 0, "A profile for pprof", 1},
@@ -117,6 +122,7 @@ static int sum_up(struct arguments *arguments, struct target *target)
     sites_sort(&sites, arguments->by_blocks);
     bool is_table = arguments->form == FORM_TABLE && !arguments->line.is_json;
     struct site_output output = {.target = target, .places = places, .sites = &sites, .by_blocks = arguments->by_blocks,
+                                 .has_stacks = arguments->has_stacks,
                                  .limit = arguments->limit != 0 ? arguments->limit : is_table ? TABLE_SITES : UINT64_MAX};
     int status = write_sites(arguments, &output);
     if (damaged != 0) {

@@ -10,9 +10,8 @@
 #include "sites.h"
 
 #include <inttypes.h>
-#include <string.h>
 
-enum { SIZE_CLASSES = 48, TOP_SITES = 5, BAR_CELLS = 24 };
+enum { SIZE_CLASSES = 48, TOP_SITES = 5, BAR_CELLS = 24, TIGHT_LINES = 30 };
 
 enum group { GROUP_LIVE, GROUP_CACHED, GROUP_QUARANTINED, GROUP_FREE, GROUP_RETIRED, GROUP_PENDING, GROUPS };
 static const char *const group_names[GROUPS] = {"live", "cached", "quarantined", "free", "retired", "pending"};
@@ -27,7 +26,7 @@ struct summary {
     struct target *target;
     struct tally groups[GROUPS];
     struct tally mapped;               /* live blocks with pages of their own */
-    struct tally sizes[SIZE_CLASSES];  /* live blocks by the power of two that holds them */
+    struct tally sizes[SIZE_CLASSES];  /* live blocks by the power of two that holds them, from 16 */
     uint64_t largest_free;             /* of small regions */
     uint64_t small_free;               /* bytes FREE in small regions */
     uint64_t damaged;                  /* headers */
@@ -149,22 +148,35 @@ static const char *level_name(uint32_t level)
 
 /* ---- as text ---- */
 
+static bool is_tight(void)
+{
+    unsigned lines = terminal_lines();
+    return lines != 0 && lines <= TIGHT_LINES;
+}
+
+/* An empty line, where there is room for it. */
+static void write_gap(void)
+{
+    if (!is_tight())
+        putchar('\n');
+}
+
 static void write_head(const struct summary *summary)
 {
     struct target *target = summary->target;
     char bytes[BYTES_TEXT], tables[BYTES_TEXT];
     const struct target_thread *threads;
-    if (target_is_live(target))
-        printf("process %u  %s\n", target_pid(target), target_program(target));
-    else
-        printf("core of process %u  %s\n", target_pid(target), target_program(target));
-    printf("level %s, %u heap%s, %u regions of %s, tables of %s, %zu threads", level_name(target_image(target)->root->level),
-           count_heaps(summary), count_heaps(summary) == 1 ? "" : "s", summary->regions,
-           bytes_text(bytes, summary->region_bytes), bytes_text(tables, summary->table_bytes),
-           target_threads(target, &threads));
+    size_t thread_count = target_threads(target, &threads);
+    unsigned heaps = count_heaps(summary);
+    printf("%sprocess %u  %s", target_is_live(target) ? "" : "core of ", target_pid(target), target_program(target));
     if (target_stopped_ns(target) != 0)
-        printf(", stopped for %.1f ms", (double)target_stopped_ns(target) / 1e6);
-    puts("\n");
+        printf(" (stopped for %.1f ms)", (double)target_stopped_ns(target) / 1e6);
+    putchar('\n');
+    printf("level %s, %u heap%s, %u region%s of %s, tables of %s, %zu thread%s",
+           level_name(target_image(target)->root->level), heaps, heaps == 1 ? "" : "s", summary->regions,
+           summary->regions == 1 ? "" : "s", bytes_text(bytes, summary->region_bytes),
+           bytes_text(tables, summary->table_bytes), thread_count, thread_count == 1 ? "" : "s");
+    putchar('\n');
 }
 
 static void write_groups(const struct summary *summary)
@@ -181,41 +193,50 @@ static void write_groups(const struct summary *summary)
             printf("%-12s %14s %12s %12s\n", "  own pages", count_text(count, summary->mapped.blocks),
                    bytes_text(bytes, summary->mapped.bytes), bytes_text(block_bytes, summary->mapped.block_bytes));
     }
-    printf("overhead %.1f%% of what was asked for (zones, rounding), fragmentation of small free memory %.1f%%\n\n",
+    printf("overhead %.1f%% (zones, rounding), free memory fragmented %.1f%%\n",
            overhead(summary) * 100, fragmentation(summary) * 100);
+}
+
+/* On a screen two powers of two share a row. */
+static struct tally size_row(const struct summary *summary, size_t row)
+{
+    struct tally sum = summary->sizes[2 * row];
+    sum.blocks += summary->sizes[2 * row + 1].blocks;
+    sum.bytes += summary->sizes[2 * row + 1].bytes;
+    return sum;
 }
 
 static void write_sizes(const struct summary *summary)
 {
     char count[2 * BYTES_TEXT], bytes[BYTES_TEXT], limit[BYTES_TEXT];
     uint64_t most = 1;
-    for (size_t i = 0; i < SIZE_CLASSES; i++)
-        most = summary->sizes[i].bytes > most ? summary->sizes[i].bytes : most;
     if (summary->groups[GROUP_LIVE].blocks == 0)
         return;
-    printf("live, size up to\n");
-    for (size_t i = 0; i < SIZE_CLASSES; i++) {
-        const struct tally *size = &summary->sizes[i];
-        if (size->blocks == 0)
+    for (size_t row = 0; row < SIZE_CLASSES / 2; row++)
+        most = size_row(summary, row).bytes > most ? size_row(summary, row).bytes : most;
+    puts("live, size up to");
+    for (size_t row = 0; row < SIZE_CLASSES / 2; row++) {
+        struct tally size = size_row(summary, row);
+        if (size.blocks == 0)
             continue;
-        int cells = (int)((double)size->bytes * BAR_CELLS / (double)most + 0.5);
-        printf("%12s %14s %12s  %.*s\n", bytes_text(limit, (uint64_t)16 << i), count_text(count, size->blocks),
-               bytes_text(bytes, size->bytes), cells, "########################");
+        int cells = (int)((double)size.bytes * BAR_CELLS / (double)most + 0.5);
+        printf("%12s %14s %12s  %.*s\n", bytes_text(limit, (uint64_t)32 << 2 * row), count_text(count, size.blocks),
+               bytes_text(bytes, size.bytes), cells, "########################");
     }
-    putchar('\n');
 }
 
 static void write_sites(struct summary *summary, struct places *places)
 {
     char count[2 * BYTES_TEXT], bytes[BYTES_TEXT];
     unsigned columns = terminal_columns();
-    int width = columns >= 60 ? (int)columns - 36 : 200;
+    int width = columns >= 60 ? (int)columns - 35 : INT16_MAX;
     if (target_image(summary->target)->root->level < PW_LEVEL_FULL) {
         puts("sites: who allocated what is kept at PWHEAP_CHECK=full");
         return;
     }
     printf("top sites of %zu\n", summary->sites.count);
-    for (size_t i = 0; i < TOP_SITES && i < summary->sites.count; i++) {
+    size_t shown = is_tight() ? TOP_SITES - 1 : TOP_SITES;
+    for (size_t i = 0; i < shown && i < summary->sites.count; i++) {
         const struct site *site = &summary->sites.table[i];
         printf("%3.0f%% %12s %14s  %.*s\n", (double)site->bytes * 100 / (double)(summary->sites.bytes + !summary->sites.bytes),
                bytes_text(bytes, site->bytes), count_text(count, site->blocks), width,
@@ -227,11 +248,11 @@ static void write_health(const struct summary *summary)
 {
     uint64_t retired = summary->groups[GROUP_RETIRED].blocks;
     if (summary->unreadable_regions != 0)
-        printf("\nthe tables of %u regions can't be read: their blocks are missing above\n", summary->unreadable_regions);
+        printf("the tables of %u regions can't be read: their blocks are missing above\n", summary->unreadable_regions);
     if (is_healthy(summary))
-        puts("\nhealth: every header is sealed (`heapdump check' looks at zones, poison and links too)");
+        puts("health: every header is sealed; `heapdump check' looks at the rest");
     else
-        printf("\nhealth: DAMAGED: %" PRIu64 " headers damaged, %" PRIu64 " blocks retired; see `heapdump check'\n",
+        printf("health: DAMAGED: %" PRIu64 " headers damaged, %" PRIu64 " blocks retired; see `heapdump check'\n",
                summary->damaged, retired);
 }
 
@@ -310,9 +331,13 @@ static void write_json(const struct summary *summary, struct places *places)
 static void write_text(struct summary *summary, struct places *places)
 {
     write_head(summary);
+    write_gap();
     write_groups(summary);
+    write_gap();
     write_sizes(summary);
+    write_gap();
     write_sites(summary, places);
+    write_gap();
     write_health(summary);
 }
 

@@ -14,7 +14,8 @@
 #include <string.h>
 
 enum { KEY_CSV = COMMAND_KEY_FIRST, KEY_SORT, KEY_LIMIT, KEY_STACKS, KEY_REVERSE };
-enum { SITE_COLUMN = 80, LEAST_SITE_WIDTH = 20 };
+/* On a narrow terminal some columns are left out, so that the site fits. */
+enum { SITE_COLUMN = 79, NARROW_SITE_COLUMN = 44, NARROW_COLUMNS = 120, LEAST_SITE_WIDTH = 20 };
 
 enum sort { SORT_ADDRESS, SORT_SIZE, SORT_TAKEN, SORT_NUMBER, SORT_STATE, SORT_SITE };
 static const char *const sort_names[] = {"addr", "size", "block_size", "seq", "state", "site"};
@@ -43,6 +44,7 @@ struct walk {
     struct places *places;
     struct json json;
     int site_width;
+    bool is_narrow;
     uint64_t printed;
     uint64_t bytes;
     uint64_t damaged;
@@ -110,8 +112,11 @@ static void write_row(struct walk *walk, const struct pw_block_info *block)
         snprintf(thread, sizeof thread, "T%u", block->alloc_thread);
         snprintf(number, sizeof number, "%u", block->number);
     }
-    printf("%14" PRIx64 " %10" PRIu64 " %10" PRIu64 " %-11s %-8s %3u %5s %9s ", block->address, block->size,
-           block->block_size, block_state_text(block), block_family_text(block), block->heap, thread, number);
+    if (walk->is_narrow)
+        printf("%14" PRIx64 " %10" PRIu64 " %-11s %5s ", block->address, block->size, block_state_text(block), thread);
+    else
+        printf("%14" PRIx64 " %10" PRIu64 " %10" PRIu64 " %-11s %-8s %3u %5s %9s ", block->address, block->size,
+               block->block_size, block_state_text(block), block_family_text(block), block->heap, thread, number);
     if (alloc_stack(block) != 0)
         printf("%.*s", walk->site_width, places_site_text(walk->places, alloc_stack(block)));
     putchar('\n');
@@ -140,6 +145,8 @@ static void write_head(const struct walk *walk)
         return;
     if (walk->arguments->is_csv)
         puts("addr,size,block_size,state,family,heap,region,thread,seq,stack_id,site");
+    else if (walk->is_narrow)
+        printf("%14s %10s %-11s %5s %s\n", "address", "size", "state", "T", "site");
     else
         printf("%14s %10s %10s %-11s %-8s %3s %5s %9s %s\n", "address", "size", "taken", "state", "family", "hp",
                "T", "seq", "site");
@@ -279,12 +286,17 @@ static const struct argp_option options[] = {
     {0},
 };
 
+static void choose_columns(struct walk *walk)
+{
+    int columns = (int)terminal_columns();
+    walk->is_narrow = columns != 0 && columns < NARROW_COLUMNS;
+    int left = columns - (walk->is_narrow ? NARROW_SITE_COLUMN : SITE_COLUMN);
+    walk->site_width = columns == 0 ? INT16_MAX : left > LEAST_SITE_WIDTH ? left : LEAST_SITE_WIDTH;
+}
+
 static int walk_target(struct walk *walk, const struct arguments *arguments)
 {
-    unsigned columns = terminal_columns();
-    walk->site_width = columns == 0 ? INT16_MAX
-                       : columns > SITE_COLUMN + LEAST_SITE_WIDTH ? (int)columns - SITE_COLUMN
-                                                                  : LEAST_SITE_WIDTH;
+    choose_columns(walk);
     target_freeze(walk->target);
     block_filter_bind(walk->filter, walk->target);
     walk->places = places_open(walk->target, &arguments->line.style);
