@@ -64,6 +64,12 @@ PW_INLINE bool pw_arch_is_control_block(const uint64_t words[PW_ARCH_CONTROL_WOR
     return words[0] == address && words[2] == address;
 }
 
+/* A clock that every processor has and that is cheap to read; its unit is the machine's own. Never 0. */
+PW_INLINE uint64_t pw_arch_ticks(void)
+{
+    return __builtin_ia32_rdtsc() | 1;
+}
+
 /* All registers at a signal. */
 PW_INLINE void pw_arch_from_ucontext(const void *ucontext, uint64_t registers[PW_REG_COUNT])
 {
@@ -143,6 +149,21 @@ PW_INLINE bool pw_arch_is_control_block(const uint64_t words[PW_ARCH_CONTROL_WOR
     (void)address;
     return false;
 }
+
+#if defined(__aarch64__)
+PW_INLINE uint64_t pw_arch_ticks(void)
+{
+    uint64_t ticks;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks | 1;
+}
+#else
+/* Not in the order of time, then: each thread's own are, by the order of the ring. */
+PW_INLINE uint64_t pw_arch_ticks(void)
+{
+    return 1;
+}
+#endif
 
 /* As above; of the machines that have none, libc's calls go unchecked. */
 #if defined(__aarch64__)

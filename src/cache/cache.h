@@ -20,6 +20,8 @@ enum { PW_CACHE_CLASSES = PW_HEAP_NUM_BINS };
 /* Which short cut of front/quick.h a thread may take: by its level, if no option stands against it. */
 enum pw_quick { PW_QUICK_NONE, PW_QUICK_OFF, PW_QUICK_FAST };
 
+struct pw_history;
+
 struct pw_ring {
     uint32_t head;  /* place of the oldest */
     uint32_t count;
@@ -47,6 +49,7 @@ struct pw_cache {
     uint8_t exit_rounds;  /* times that its thread's end has been put off */
     /* The quarantine's batch that the thread is filling (front/quarantine.c); NULL: none yet. */
     struct pw_quarantine_batch *batch;
+    struct pw_history *history; /* diag/history.h: the ring that its threads use; NULL: none */
     struct pw_cache *next;   /* list of all caches, newest first */
     bool in_use;             /* by a thread that lives; under the cache lock */
     struct pw_ring rings[PW_CACHE_CLASSES];

@@ -124,6 +124,8 @@
            "The program that finds files and lines; else heapdump beside the library or in PATH.") \
     INTEGER(symbolize_timeout_ms, "ms", (10000, 10000, 10000, 10000), 1, 3600000, LIVE,            \
             "How long to wait for that program.")                                                  \
+    INTEGER(history, "operations", (0, 0, 256, 256), 0, 65536, FIXED,                              \
+            "What each thread did last with its blocks, kept for reports, at full; 0: nothing.")   \
     STRING(strip_path_prefix, PW_OPTION_PATH_BYTES,                                                \
            "What to leave off the start of file names in reports.")                                \
     GROUP("Snapshots")                                                                             \

@@ -321,6 +321,38 @@ static void fault_members(struct pw_render *render)
         thread_member(render, "thread", fault->thread);
 }
 
+static void past_list_member(struct pw_render *render, const char *name, const struct pw_past *list,
+                             uint32_t count)
+{
+    struct pw_text *text = &render->text;
+    name_write(text, name);
+    pw_text_char(text, '[');
+    for (uint32_t i = 0; i < count && i < PW_PAST_SHOWN; i++) {
+        name_write(text, NULL);
+        pw_text_char(text, '{');
+        string_member(text, "operation", pw_operation_name((enum pw_operation)list[i].operation));
+        address_member(text, "addr", list[i].address);
+        number_member(text, "size", list[i].size);
+        thread_member(render, "thread", list[i].thread);
+        depot_member(render, "stack", list[i].stack);
+        pw_text_char(text, '}');
+    }
+    pw_text_char(text, ']');
+}
+
+/* Only where there is one. */
+static void history_member(struct pw_render *render)
+{
+    const struct pw_fault *fault = render->fault;
+    if (fault->past_here_count == 0 && fault->past_thread_count == 0)
+        return;
+    name_write(&render->text, "history");
+    pw_text_char(&render->text, '{');
+    past_list_member(render, "here", fault->past_here, fault->past_here_count);
+    past_list_member(render, "thread", fault->past_thread, fault->past_thread_count);
+    pw_text_char(&render->text, '}');
+}
+
 static void neighbours_member(struct pw_render *render)
 {
     name_write(&render->text, "neighbours");
@@ -358,6 +390,7 @@ static void object_write(struct pw_render *render)
     stack_member(render, "stack", &trace);
     damage_members(text, &render->fault->damage);
     neighbours_member(render);
+    history_member(render);
     name_write(text, "fingerprint");
     pw_text_char(text, '"');
     pw_text_hex_digits(text, render->fingerprint, 16);

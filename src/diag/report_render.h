@@ -110,6 +110,9 @@ void pw_json_report_write(struct pw_render *render);
 void pw_json_leak_write(struct pw_render *render, const struct pw_leak *leak);
 void pw_json_note_write(struct pw_text *text, uint32_t pid, uint64_t time_ns, const char *note);
 
+/* -- report_past.c: the history, where there is one */
+void pw_past_write(struct pw_render *render);
+
 /* -- report_style.c: the finished text as it is shown: coloured, prefixes stripped. */
 bool pw_style_is_needed(const struct pw_report_config *config, bool colored);
 void pw_style_write(struct pw_text *out, const struct pw_report_config *config, bool colored,

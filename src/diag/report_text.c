@@ -231,6 +231,7 @@ void pw_text_report_write(struct pw_render *render)
     history_write(render);
     pw_damage_write(&render->text, render->fault);
     surroundings_write(render);
+    pw_past_write(render);
     advice_write(render);
     render->text.capacity = capacity;
     if (render->text.truncated)

@@ -63,6 +63,18 @@ void pw_retire(struct pw_block block)
                     pw_start_offset(flags, fields.slack), size);
 }
 
+static void add_history(struct pw_fault *fault)
+{
+    uint64_t address = fault->block.known ? fault->block.address : fault->address;
+    uint64_t bytes = fault->block.known && fault->block.size != 0 ? fault->block.size : 1;
+    for (struct pw_cache *cache = pw_cache_first(); cache != NULL; cache = cache->next)
+        if (cache->history != NULL)
+            pw_history_collect(cache->history, address, bytes, fault->past_here,
+                               &fault->past_here_count);
+    if (pw_self != NULL && pw_self->history != NULL)
+        pw_history_collect(pw_self->history, 0, 0, fault->past_thread, &fault->past_thread_count);
+}
+
 void pw_found(struct pw_fault *fault, const struct pw_call *call)
 {
     fault->operation = call->operation;
@@ -74,6 +86,7 @@ void pw_found(struct pw_fault *fault, const struct pw_call *call)
         call->signal_context != NULL
             ? pw_unwind_from_signal(fault->frames, most, call->signal_context)
             : pw_unwind_capture(fault->frames, most, call->pc, call->frame));
+    add_history(fault);
     pw_threads_refresh_names();
     bool ends = pw_report(fault);
     if (pw_options()->print_stats && call->signal_context == NULL)

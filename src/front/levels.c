@@ -131,13 +131,12 @@ static void *guarded_acquire(struct pw_cache *cache, size_t size, size_t align, 
     return block;
 }
 
-static void *acquire(struct pw_cache *cache, size_t size, size_t align, bool zero,
+static void *acquire(struct pw_cache *cache, size_t size, size_t align, bool zero, uint32_t stack,
                      const struct pw_call *call)
 {
     uint64_t most = pw_options()->max_allocation_size_mb;
     if (size > PTRDIFF_MAX || (most != 0 && size >> 20 >= most && size > most << 20))
         return NULL;
-    uint32_t stack = pw_stack_of(cache, call);
     if (pw_guards_are_on) {
         void *guarded = guarded_acquire(cache, size, align, zero, stack, call);
         if (guarded != NULL)
@@ -166,7 +165,10 @@ static void *acquire(struct pw_cache *cache, size_t size, size_t align, bool zer
 void *pw_acquire(struct pw_cache *cache, size_t size, size_t align, bool zero,
                  const struct pw_call *call)
 {
-    void *block = acquire(cache, size, align, zero, call);
+    uint32_t stack = pw_stack_of(cache, call);
+    void *block = acquire(cache, size, align, zero, stack, call);
+    if (block != NULL)
+        pw_note(cache, (uint64_t)block, size, stack, call);
     if (pw_unlikely(pw_watch_is_on) && block != NULL)
         pw_watch_acquired(cache, block, size);
     return block;
@@ -219,6 +221,7 @@ static void full_release(struct pw_cache *cache, struct pw_handle *handle, struc
     struct pw_evidence *evidence = pw_region_evidence(block.region, block.granule);
     evidence->free_stack = stack;
     evidence->free_thread = cache->thread;
+    pw_note(cache, handle->address, handle->bytes - pw_word_fields(handle->word).slack, stack, call);
     pw_poison_write(handle->address, pw_poison_bytes(handle->bytes));
     cache->live_bytes -= (int64_t)handle->bytes;
     cache->frees++;

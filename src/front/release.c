@@ -90,10 +90,14 @@ static bool resize_small(struct pw_handle *handle, struct pw_block block, size_t
 }
 
 /* Who gave it its size is who a report names. */
-static void note_resizer(struct pw_cache *cache, struct pw_block block, const struct pw_call *call)
+static void note_resizer(struct pw_cache *cache, struct pw_block block, size_t size,
+                         const struct pw_call *call)
 {
-    if (cache->level >= PW_LEVEL_FULL)
-        pw_region_evidence(block.region, block.granule)->alloc_stack = pw_stack_of(cache, call);
+    if (cache->level < PW_LEVEL_FULL)
+        return;
+    uint32_t stack = pw_stack_of(cache, call);
+    pw_region_evidence(block.region, block.granule)->alloc_stack = stack;
+    pw_note(cache, pw_block_start(block), size, stack, call);
 }
 
 static bool resize_in_place(struct pw_handle *handle, struct pw_block block, size_t size,
@@ -107,7 +111,7 @@ static bool resize_in_place(struct pw_handle *handle, struct pw_block block, siz
                 : is_mapped                       ? pw_big_resize(block, size)
                                                   : resize_small(handle, block, size);
     if (done)
-        note_resizer(cache, block, call);
+        note_resizer(cache, block, size, call);
     pw_leave(cache);
     return done;
 }

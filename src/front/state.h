@@ -6,6 +6,7 @@
 #define PW_FRONT_STATE_H
 
 #include "cache/cache.h"
+#include "diag/history.h"
 #include "diag/options.h"
 #include "heap/mapped.h"
 #include "image/image.h"
@@ -105,6 +106,19 @@ uint64_t pw_look_at_everything(enum pw_operation operation, const struct pw_call
 struct pw_image pw_image_locked(void);
 /* Take a damaged block that is nobody's out of service. */
 void pw_retire(struct pw_block block);
+
+/* Put an operation on a block into the history of the thread, where one is kept. */
+PW_INLINE void pw_note(struct pw_cache *cache, uint64_t address, uint64_t size, uint32_t stack,
+                       const struct pw_call *call)
+{
+    if (pw_likely(cache->history == NULL))
+        return;
+    pw_history_note(cache->history, &(struct pw_past){.address = address,
+                                                      .size = size,
+                                                      .stack = stack,
+                                                      .thread = cache->thread,
+                                                      .operation = (uint8_t)call->operation});
+}
 
 /* levels.c ------------------------------------------------------------------------------------- */
 

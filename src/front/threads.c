@@ -8,8 +8,8 @@
 #include "check/quarantine.h"
 #include "front/guarded.h"
 #include "front/state.h"
+#include "os/memory.h"
 #include "os/process.h"
-#include "trace/unwind.h"
 #include "trace/unwind.h"
 
 #include <errno.h>
@@ -82,6 +82,13 @@ uint8_t pw_quick_of(enum pw_level level)
     return level == PW_LEVEL_FAST && is_plain ? PW_QUICK_FAST : PW_QUICK_NONE;
 }
 
+static void open_history(struct pw_cache *cache)
+{
+    uint32_t length = pw_options()->history;
+    if (length != 0 && cache->level >= PW_LEVEL_FULL && cache->history == NULL)
+        cache->history = pw_history_open(length, pw_os_map);
+}
+
 struct pw_cache *pw_thread_open_slow(void)
 {
     if (has_no_cache || !pw_start())
@@ -95,6 +102,7 @@ struct pw_cache *pw_thread_open_slow(void)
         cache->exit_rounds = 0;
         cache->quick = pw_quick_of((enum pw_level)cache->level);
         pw_chores_plan(cache);
+        open_history(cache);
         if (has_key)
             (void)pthread_setspecific(key, cache);
         pw_self = cache;

@@ -102,6 +102,17 @@ enum pw_operation {
 /* "malloc()", "operator delete", "heap patrol", "exit" and so on. */
 const char *pw_operation_name(enum pw_operation operation);
 
+/* What a thread did with a block, as its history has it (diag/history.h). */
+#define PW_PAST_SHOWN 6u
+struct pw_past {
+    uint64_t time; /* in ticks of the machine's own; 0 in none */
+    uint64_t address;
+    uint64_t size;
+    uint32_t stack; /* depot id */
+    uint16_t thread;
+    uint8_t operation; /* enum pw_operation */
+};
+
 struct pw_fault {
     enum pw_kind kind;
     enum pw_operation operation;
@@ -130,6 +141,10 @@ struct pw_fault {
     uint32_t thread; /* ordinal */
     uint32_t frame_count;
     uint64_t frames[PW_MAX_FRAMES];
+    /* newest first: what was done with the memory there, by anybody; and by the thread, with any */
+    uint32_t past_here_count, past_thread_count;
+    struct pw_past past_here[PW_PAST_SHOWN];
+    struct pw_past past_thread[PW_PAST_SHOWN];
 };
 
 #endif

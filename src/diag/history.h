@@ -1,0 +1,55 @@
+/*
+ * history.h - what each thread did last with its blocks: a ring a thread, written by it alone and read
+ * for reports by any. At full; option history is the ring's length.
+ *
+ * An entry is written without a lock. Its time is stored last, and is 0 while the rest changes: a reader
+ * takes an entry only if it had the same time before and after.
+ */
+#ifndef PW_DIAG_HISTORY_H
+#define PW_DIAG_HISTORY_H
+
+#include "base/arch.h"
+#include "image/fault.h"
+
+struct pw_history_entry {
+    _Atomic uint64_t time;
+    uint64_t address;
+    uint64_t size;
+    uint32_t stack;
+    uint16_t thread;
+    uint8_t operation;
+};
+_Static_assert(sizeof(struct pw_history_entry) == 32, "two a cache line");
+
+struct pw_history {
+    uint32_t length; /* entries in the ring; at least 1 */
+    uint32_t next;   /* the one to write next */
+    struct pw_history_entry entries[];
+};
+
+/* A ring; NULL: no memory. `map` gives zeroed pages (pw_os_map). Rings are kept for good. */
+struct pw_history *pw_history_open(uint32_t length, void *(*map)(size_t bytes));
+
+/* Note an operation of the calling thread, whose ring it is. */
+PW_INLINE void pw_history_note(struct pw_history *history, const struct pw_past *past)
+{
+    struct pw_history_entry *entry = &history->entries[history->next];
+    atomic_store_explicit(&entry->time, 0, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    entry->address = past->address;
+    entry->size = past->size;
+    entry->stack = past->stack;
+    entry->thread = past->thread;
+    entry->operation = past->operation;
+    atomic_store_explicit(&entry->time, pw_arch_ticks(), memory_order_release);
+    history->next = history->next + 1 == history->length ? 0 : history->next + 1;
+}
+
+/*
+ * Add to `list` (newest first, *count of them, at most PW_PAST_SHOWN) what the ring has on
+ * [address, address + bytes); bytes 0: everything.
+ */
+void pw_history_collect(const struct pw_history *history, uint64_t address, uint64_t bytes,
+                        struct pw_past list[PW_PAST_SHOWN], uint32_t *count);
+
+#endif

@@ -1,0 +1,41 @@
+/* report_past.c - what was done last to the memory that a report is about, and by its thread. */
+#include "diag/report_render.h"
+
+enum { PAST_FRAMES = 1 };
+
+/* "  free(), 24 bytes at 0x…, by thread T0 (name)", and where. */
+static void past_write(struct pw_render *render, const struct pw_past *past, bool names_thread)
+{
+    pw_say(render, "  ");
+    pw_say(render, pw_operation_name((enum pw_operation)past->operation));
+    pw_say_number(render, ", ", past->size, " bytes");
+    pw_say_address(render, " at ", past->address);
+    if (names_thread) {
+        pw_say(render, ", by thread ");
+        pw_say_thread(render, past->thread);
+    }
+    pw_say(render, "\n");
+    struct pw_trace trace = pw_trace_of_stack(render->frames, past->stack);
+    pw_frames_write(render, &trace, PAST_FRAMES);
+}
+
+void pw_past_write(struct pw_render *render)
+{
+    const struct pw_fault *fault = render->fault;
+    if (pw_is_asan(render))
+        return; /* its tools would take the frames for those of the report's stacks */
+    if (fault->past_here_count != 0) {
+        pw_say(render, "what was done last with the memory there, newest first:\n");
+        for (uint32_t i = 0; i < fault->past_here_count && i < PW_PAST_SHOWN; i++)
+            past_write(render, &fault->past_here[i], true);
+    }
+    if (fault->past_thread_count != 0) {
+        pw_say(render, "what thread ");
+        pw_say_thread(render, fault->thread);
+        pw_say(render, " did last with its blocks, newest first:\n");
+        for (uint32_t i = 0; i < fault->past_thread_count && i < PW_PAST_SHOWN; i++)
+            past_write(render, &fault->past_thread[i], false);
+    }
+    if (fault->past_here_count != 0 || fault->past_thread_count != 0)
+        pw_say(render, "\n");
+}
