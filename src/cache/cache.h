@@ -44,7 +44,8 @@ struct pw_cache {
     uint32_t allocations; /* count so far: the `number` of the next one less 1 */
     uint32_t frees;
     uint32_t chores_at; /* the value of `allocations` at which something is due (front/chores.c) */
-    int64_t live_bytes; /* allocated less freed by this thread, at full; may be negative */
+    /* Allocated less freed by this thread, at full; may be negative. Others read it, its thread writes. */
+    _Atomic int64_t live_bytes;
     uint8_t quick;        /* enum pw_quick */
     uint8_t exit_rounds;  /* times that its thread's end has been put off */
     /* The quarantine's batch that the thread is filling (front/quarantine.c); NULL: none yet. */
@@ -107,6 +108,13 @@ PW_INLINE bool pw_cache_push(struct pw_cache *cache, uint32_t granules, void *bl
     cache->places[ring->first + ((ring->head + ring->count) & ring->mask)] = block;
     ring->count++;
     return true;
+}
+
+/* The thread has `bytes` more (or less) than before. */
+PW_INLINE void pw_cache_count_live(struct pw_cache *cache, int64_t bytes)
+{
+    int64_t live = atomic_load_explicit(&cache->live_bytes, memory_order_relaxed);
+    atomic_store_explicit(&cache->live_bytes, live + bytes, memory_order_relaxed);
 }
 
 #endif

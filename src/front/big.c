@@ -117,7 +117,7 @@ void pw_big_release(struct pw_cache *cache, struct pw_block block, uint64_t word
         return;
     }
     cache->frees++;
-    cache->live_bytes -= (int64_t)size;
+    pw_cache_count_live(cache, -(int64_t)size);
     if (cache->level >= PW_LEVEL_FULL) {
         quarantine(cache, block, stack, call);
         return;

@@ -105,7 +105,7 @@ static void *small_acquire(struct pw_cache *cache, size_t size, uint32_t granule
     if (cache->level >= PW_LEVEL_FULL) {
         *evidence_of(handle.address) = (struct pw_evidence){
             .alloc_stack = stack, .alloc_thread = cache->thread, .number = cache->allocations};
-        cache->live_bytes += (int64_t)handle.bytes;
+        pw_cache_count_live(cache, (int64_t)handle.bytes);
         pw_dress(&handle, size, zero, flags, PW_LEVEL_FULL);
     } else if (cache->level == PW_LEVEL_FAST) {
         pw_dress(&handle, size, zero, flags, PW_LEVEL_FAST);
@@ -156,7 +156,7 @@ static void *acquire(struct pw_cache *cache, size_t size, size_t align, bool zer
     if (++cache->allocations == cache->chores_at)
         pw_chores(cache, call);
     if (cache->level >= PW_LEVEL_FULL)
-        cache->live_bytes += (int64_t)size;
+        pw_cache_count_live(cache, (int64_t)size);
     if (!zero)
         fill_new(block, size);
     return block;
@@ -223,7 +223,7 @@ static void full_release(struct pw_cache *cache, struct pw_handle *handle, struc
     evidence->free_thread = cache->thread;
     pw_note(cache, handle->address, handle->bytes - pw_word_fields(handle->word).slack, stack, call);
     pw_poison_write(handle->address, pw_poison_bytes(handle->bytes));
-    cache->live_bytes -= (int64_t)handle->bytes;
+    pw_cache_count_live(cache, -(int64_t)handle->bytes);
     cache->frees++;
     struct pw_fields fields = pw_word_fields(handle->word);
     pw_handle_set(handle, PW_STATE_QUARANTINED, fields.flags, fields.slack);

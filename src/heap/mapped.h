@@ -37,8 +37,9 @@ PW_INLINE struct pw_extension *pw_block_extension(struct pw_block block)
 PW_INLINE void pw_mapped_set_requested(struct pw_block block, uint64_t requested)
 {
     struct pw_extension *extension = pw_block_extension(block);
-    extension->requested = requested;
-    extension->check = pw_extension_check(pw_root.seal_key, pw_block_start(block), requested);
+    uint64_t check = pw_extension_check(pw_root.seal_key, pw_block_start(block), requested);
+    __atomic_store_n(&extension->requested, requested, __ATOMIC_RELAXED); /* walkers may be looking */
+    __atomic_store_n(&extension->check, check, __ATOMIC_RELAXED);
 }
 
 /* Bytes from the start of a MAPPED block's first page to its guard page. */

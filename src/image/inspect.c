@@ -22,13 +22,15 @@ static uint64_t requested_size(const struct pw_image *image, const struct pw_reg
         image->view(image->context, region->headers + ((uint64_t)granule + 1) * sizeof scratch,
                     sizeof scratch, &scratch);
     uint64_t address = region->base + ((uint64_t)granule << region->shift) + offset;
-    if (seen == NULL || seen->requested > capacity ||
-        seen->check != pw_extension_check(image->root->seal_key, address, seen->requested)) {
+    uint64_t requested = seen == NULL ? 0 : __atomic_load_n(&seen->requested, __ATOMIC_RELAXED);
+    if (seen == NULL || requested > capacity ||
+        __atomic_load_n(&seen->check, __ATOMIC_RELAXED) !=
+            pw_extension_check(image->root->seal_key, address, requested)) {
         if (header->state == PW_STATE_LIVE)
             *is_sealed = false; /* while PENDING it is being written */
         return capacity;
     }
-    return seen->requested;
+    return requested;
 }
 
 static void inspect_evidence(const struct pw_image *image, const struct pw_region *region,
