@@ -196,6 +196,40 @@ static void no_more_groups_than_max_leaks_are_printed_and_all_are_counted(void *
            "SUMMARY: PWHeap: 3194656 byte(s) leaked in 28 allocation(s).\n");
 }
 
+/* ---- linked ---- */
+
+static void expect_linked(const char *command, int status, const char *out, const char *expected)
+{
+    struct program program = {.command = command, .level = "full", .options = LOOKS, .is_linked = true};
+    struct outcome outcome = program_run(&program);
+    char *lines = leak_lines(outcome.err);
+    if (outcome.status == 127)
+        skip(); /* static programs need a static libunwind */
+    if (outcome.status != status || strcmp(outcome.out, out) != 0 || strcmp(lines, expected) != 0)
+        fail_with(&program, &outcome, "other leaks");
+    free(lines);
+    outcome_free(&outcome);
+}
+
+static void linked_from_the_archive_its_own_globals_hold_nothing(void **state)
+{
+    (void)state;
+    expect_linked("leaks_archive all", 1, "all of it\n", all_of_it);
+    expect_linked("leaks_archive all clean", 0, "all of it\n", "");
+    expect_linked("leaks_archive nothing", 0, "0\n0\n", "");
+    expect_linked("leaks_archive ignored", 1, "4\n", DIRECT DIRECT);
+    expect_linked("leaks_archive threads", 1, "16 while they run\n16 afterwards\n",
+                  SIXTEEN("14520") SIXTEEN("14520") SIXTEEN("14520"));
+}
+
+static void in_a_static_program_nothing_of_exit_holds_anything(void **state)
+{
+    (void)state;
+    expect_linked("static_leaks direct", 1, "", DIRECT);
+    expect_linked("static_leaks ended", 1, "", SIXTEEN("16120"));
+    expect_linked("static_leaks rings clean", 0, "", "");
+}
+
 /* ---- growth ---- */
 
 static void what_was_allocated_since_a_checkpoint_and_stays_is_told_by_stack(void **state)
@@ -388,6 +422,8 @@ int main(void)
         cmocka_unit_test(exit_from_inside_main_leaves_what_its_stack_holds),
         cmocka_unit_test(the_status_is_exitcode_and_with_0_the_programs_own),
         cmocka_unit_test(no_more_groups_than_max_leaks_are_printed_and_all_are_counted),
+        cmocka_unit_test(linked_from_the_archive_its_own_globals_hold_nothing),
+        cmocka_unit_test(in_a_static_program_nothing_of_exit_holds_anything),
         cmocka_unit_test(what_was_allocated_since_a_checkpoint_and_stays_is_told_by_stack),
         cmocka_unit_test(frames_have_functions_files_and_lines),
         cmocka_unit_test(in_asans_words_it_is_leak_sanitizers),

@@ -279,7 +279,9 @@ bool pw_report_ask_callback_locked(const struct pw_fault *fault, const char *tex
     error.where.offset = fault->offset;
     if (fault->block.known)
         describe_block(&error.where.block, &fault->block);
-    return error_callback(error_context, &error);
+    bool taken = error_callback(error_context, &error);
+    memset(&error, 0, sizeof error); /* a block's address here could hide that it is lost */
+    return taken;
 }
 
 /*

@@ -69,10 +69,12 @@ static struct pw_fault fault_of(const struct pw_leak *leak)
     return fault;
 }
 
+/* Its address is not to be found by the next look, where the library is linked into the program. */
+static struct pw_fault fault;
+
 /* False: the callback has taken it. */
 static bool render_leak(const struct pw_leak *leak)
 {
-    static struct pw_fault fault;
     struct pw_render *render = chunk.parts.render;
     size_t before = render->text.length;
     fault = fault_of(leak);
@@ -340,6 +342,7 @@ uint64_t pw_report_leaks(const struct pw_leaks *leaks)
     struct pw_report_held held = pw_report_hold();
     leaks_write_locked(leaks);
     uint64_t blocks = chunk.blocks;
+    memset(&fault, 0, sizeof fault);
     pw_report_let_go(held);
     return blocks;
 }

@@ -30,6 +30,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -275,6 +276,29 @@ static uint64_t find_on_stack(uint64_t at, uint64_t value)
 }
 
 /*
+ * In a program that is all of one piece only the names tell libc's functions from the program's; those
+ * that lie between main and us, one way or the other.
+ */
+static bool is_of_exit(uint64_t return_address)
+{
+    static const char *const names[] = {"exit",     "__run_exit_handlers",      "call_fini", "_fini", "_dl_fini",
+                                        "destruct", "__libc_start_call_main"};
+    char name[64];
+    uint64_t offset;
+    if (!pw_modules_function(return_address - 1, name, sizeof name, &offset))
+        return false;
+    for (size_t i = 0; i < PW_ARRAY_SIZE(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool is_of_program(uint64_t return_address)
+{
+    return !pw_module_is_runtime(pw_modules_find(return_address - 1)) && !is_of_exit(return_address);
+}
+
+/*
  * exit() may have been called by libc itself, after main returned: what lies below is of functions
  * that returned, and of libc. So the stack counts from the first frame on that is neither libc's nor
  * the loader's nor ours; it is found by the return addresses, in their order.
@@ -285,7 +309,7 @@ static uint64_t stack_of_program(const struct pw_call *call)
     size_t count = pw_unwind_capture(frames, PW_MAX_FRAMES, call->pc, call->frame);
     uint64_t at = call->frame;
     for (size_t i = 1; i < count; i++) {
-        if (!pw_module_is_runtime(pw_modules_find(frames[i - 1])))
+        if (is_of_program(frames[i - 1]))
             return at;
         uint64_t slot = find_on_stack(at, frames[i]);
         if (slot == 0)

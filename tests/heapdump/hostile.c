@@ -62,6 +62,18 @@ static pid_t start_scene(char **argv)
 
 /* ---- a small core of it ---- */
 
+/* The address of a block that is the program's, for refs. */
+static char a_block[32];
+
+static bool take_live(void *context, const struct pw_block_info *block)
+{
+    (void)context;
+    if (block->state != PW_STATE_LIVE)
+        return true;
+    snprintf(a_block, sizeof a_block, "%llx", (unsigned long long)block->address);
+    return false;
+}
+
 struct maker {
     struct target *target;
     Elf64_Phdr *headers;
@@ -233,6 +245,7 @@ static void make_core(pid_t pid, struct places_of_core *places)
     for (size_t i = 0; i < count; i++)
         if (segments[i].is_readable && segments[i].path[0] != '[')
             add_segment(&maker, &segments[i]);
+    pw_image_walk(target_image(maker.target), take_live, NULL);
     add_threads(&maker);
     add_files(&maker, segments, count);
     write_core(&maker);
@@ -277,7 +290,7 @@ static void run_some(uint64_t number)
 {
     current_number = number;
     run(summary_command, "summary", NULL, NULL);
-    switch (number % 6) {
+    switch (number % 9) {
     case 0:
         run(check_command, "check", "--most=50", NULL);
         break;
@@ -292,6 +305,15 @@ static void run_some(uint64_t number)
         break;
     case 4:
         run(find_command, "find", "--string=needle", "--state=live");
+        break;
+    case 5:
+        run(leaks_command, "leaks", NULL, NULL);
+        break;
+    case 6:
+        run(leaks_command, "leaks", "--starts-only", "--json");
+        break;
+    case 7:
+        run(refs_command, "refs", a_block, NULL);
         break;
     default:
         run(sites_command, "sites", "--pprof", NULL);
