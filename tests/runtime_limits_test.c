@@ -106,6 +106,10 @@ static void a_program_that_needs_little_runs_in_a_memory_cgroup_of_64_mib(void *
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(freed_blocks_are_not_kept_when_address_space_is_short),
+        cmocka_unit_test(freed_blocks_that_nobody_touched_cost_nothing),
+        cmocka_unit_test(what_the_system_has_no_room_for_is_refused_not_promised),
+        cmocka_unit_test(a_program_that_needs_little_runs_in_a_memory_cgroup_of_64_mib),
         cmocka_unit_test(threads_that_are_short_of_memory_go_on),
         cmocka_unit_test(a_program_starts_with_little_address_space),
         cmocka_unit_test(a_program_with_less_than_the_heap_itself_takes_gets_null_and_no_crash),
@@ -114,10 +118,6 @@ int main(int argc, char **argv)
     const struct CMUnitTest open_tests[] = {
         cmocka_unit_test(a_program_that_runs_out_of_address_space_goes_on),
         cmocka_unit_test(a_program_that_runs_into_its_data_limit_goes_on),
-        cmocka_unit_test(freed_blocks_are_not_kept_when_address_space_is_short),
-        cmocka_unit_test(freed_blocks_that_nobody_touched_cost_nothing),
-        cmocka_unit_test(what_the_system_has_no_room_for_is_refused_not_promised),
-        cmocka_unit_test(a_program_that_needs_little_runs_in_a_memory_cgroup_of_64_mib),
     };
     if (argc > 1 && strcmp(argv[1], "open") == 0)
         return cmocka_run_group_tests(open_tests, NULL, NULL);

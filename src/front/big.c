@@ -7,7 +7,8 @@
 #include "front/hot.h"
 #include "os/memory.h"
 
-enum { TAKE_AWAY_BYTES = 128 * 1024, TAKEN_AWAY_WEIGHT = 4096, MOVE_PAGES_BYTES = 4 << 20 };
+/* Pages that were taken away still take 8 bytes of page table each. */
+enum { TAKE_AWAY_BYTES = 128 * 1024, TAKEN_AWAY_WEIGHT = 4096, MARKER_SHARE_SHIFT = 9, MOVE_PAGES_BYTES = 4 << 20 };
 
 static void set_header(struct pw_block block, uint32_t state, uint32_t flags)
 {
@@ -86,7 +87,7 @@ static void quarantine(struct pw_cache *cache, struct pw_block block, uint32_t s
     uint64_t weight = capacity;
     if (capacity > TAKE_AWAY_BYTES && pw_os_guard(address, capacity)) {
         flags |= PW_HEAP_ZEROED;
-        weight = TAKEN_AWAY_WEIGHT;
+        weight = TAKEN_AWAY_WEIGHT + (capacity >> MARKER_SHARE_SHIFT);
     } else {
         pw_poison_write((uint64_t)address,
                         capacity < pw_root.free_fill_max ? capacity : pw_root.free_fill_max);

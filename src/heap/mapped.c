@@ -8,7 +8,9 @@
 enum {
     FIRST_REGION_SLOTS = 2,     /* 64 MiB of address space, doubled with every further one … */
     LARGEST_REGION_SLOTS = 32,  /* … up to 1 GiB */
-    DIRTY_LIMIT_PAGES = 16384,  /* free but not given back: 64 MiB a heap, or … */
+    DIRTY_LIMIT_PAGES = 16384,  /* free but not given back: 64 MiB a heap … */
+    DIRTY_LEAST_PAGES = 512,    /* … where memory is short less, down to 2 MiB … */
+    DIRTY_FREE_SHARE_SHIFT = 5, /* … as a 32nd of it, or … */
     DIRTY_LIVE_SHARE_SHIFT = 1, /* … half of what is live, if that is more */
     OVERDUE_FACTOR = 2,         /* so much over the limit, it is given back at once; else … */
     WASTE_SHIFT = 3,            /* a run that is longer by at most an eighth is taken whole */
@@ -22,6 +24,8 @@ static struct pw_block new_page_region(struct pw_heap *heap, uint64_t pages)
     uint64_t needed = PW_ALIGN_UP((pages + 2) << PW_PAGE_SHIFT, PW_SLOT_BYTES) >> PW_SLOT_SHIFT;
     uint64_t slots = heap->page_region_slots == 0 ? FIRST_REGION_SLOTS : heap->page_region_slots;
     struct pw_region *region = NULL;
+    if (needed > LARGEST_REGION_SLOTS && !pw_os_has_room(pages << PW_PAGE_SHIFT))
+        return (struct pw_block){NULL, 0};
     /* Where address space is short (ulimit -v), as little as will do. */
     for (uint64_t attempt = slots > needed ? slots : needed;; attempt = needed) {
         region = pw_region_create(heap->index, PW_REGION_PAGES,
@@ -125,11 +129,28 @@ static uint64_t purge_some(struct pw_heap *heap, uint64_t keep_pages)
     return given;
 }
 
+/* By what the machine, or the process's control group, had free when it was asked first. */
+static uint64_t least_dirty_limit(void)
+{
+    static _Atomic uint64_t known;
+    uint64_t limit = atomic_load_explicit(&known, memory_order_relaxed);
+    if (limit != 0)
+        return limit;
+    uint64_t available = pw_os_memory_available() >> PW_PAGE_SHIFT;
+    limit = available == 0 ? DIRTY_LIMIT_PAGES : available >> DIRTY_FREE_SHARE_SHIFT;
+    limit = limit > DIRTY_LIMIT_PAGES ? DIRTY_LIMIT_PAGES : limit;
+    limit = limit < DIRTY_LEAST_PAGES ? DIRTY_LEAST_PAGES : limit;
+    atomic_store_explicit(&known, limit, memory_order_relaxed);
+    return limit;
+}
+
 static void purge_if_due(struct pw_heap *heap)
 {
     uint64_t limit = heap->live_pages >> DIRTY_LIVE_SHARE_SHIFT;
-    if (limit < DIRTY_LIMIT_PAGES)
-        limit = DIRTY_LIMIT_PAGES;
+    if (heap->dirty_pages <= DIRTY_LEAST_PAGES)
+        return;
+    if (limit < least_dirty_limit())
+        limit = least_dirty_limit();
     if (heap->dirty_pages <= limit)
         return;
     uint64_t now = pw_os_time_ns();

@@ -1,6 +1,8 @@
 /* available.c - how much memory there is to be had. */
 #include "os/process.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -32,14 +34,60 @@ static uint64_t number_in(const char *path, const char *words)
     return found == NULL ? UINT64_MAX : number_at(found + strlen(words));
 }
 
+/* Control groups of version 2, and the memory controller of version 1. */
+static const struct group_kind {
+    const char *line; /* how the process's own group begins in /proc/self/cgroup */
+    const char *root, *limit, *usage;
+} group_kinds[] = {
+    {"0::", "/sys/fs/cgroup", "/memory.max", "/memory.current"},
+    {":memory:", "/sys/fs/cgroup/memory", "/memory.limit_in_bytes", "/memory.usage_in_bytes"},
+};
+
+static uint64_t number_in_group(const char *root, const char *folder, size_t length, const char *file)
+{
+    char path[512];
+    struct pw_text text = pw_text_over(path, sizeof path);
+    pw_text_str(&text, root);
+    pw_text_bytes(&text, folder, length);
+    pw_text_str(&text, file);
+    return text.truncated ? UINT64_MAX : number_in(path, "");
+}
+
+/* What is left of the limit of the group in `folder`. */
+static uint64_t left_in_group(const struct group_kind *kind, const char *folder, size_t length)
+{
+    uint64_t limit = number_in_group(kind->root, folder, length, kind->limit);
+    if (limit == UINT64_MAX)
+        return UINT64_MAX;
+    uint64_t used = number_in_group(kind->root, folder, length, kind->usage);
+    return used < limit ? limit - used : 0;
+}
+
+/* Of the process's own groups, and of the root, which is what a container sees of its own. */
+static uint64_t left_in_groups(void)
+{
+    char groups[2048];
+    uint64_t least = UINT64_MAX;
+    int64_t length = pw_os_read_file("/proc/self/cgroup", groups, sizeof groups - 1);
+    groups[length > 0 ? length : 0] = '\0';
+    for (size_t i = 0; i < PW_ARRAY_SIZE(group_kinds); i++) {
+        const struct group_kind *kind = &group_kinds[i];
+        const char *own = strstr(groups, kind->line);
+        own = own == NULL ? "" : own + strlen(kind->line);
+        uint64_t left = left_in_group(kind, own, strcspn(own, "\n"));
+        uint64_t root_left = left_in_group(kind, "", 0);
+        left = left < root_left ? left : root_left;
+        least = left < least ? left : least;
+    }
+    return least;
+}
+
 uint64_t pw_os_memory_available(void)
 {
     int saved_errno = errno;
     uint64_t kilobytes = number_in("/proc/meminfo", "MemAvailable:");
-    uint64_t limit = number_in("/sys/fs/cgroup/memory.max", "");
-    uint64_t used = limit == UINT64_MAX ? 0 : number_in("/sys/fs/cgroup/memory.current", "");
     uint64_t free = kilobytes >= UINT64_MAX >> 10 ? UINT64_MAX : kilobytes << 10;
-    uint64_t allowed = limit == UINT64_MAX ? UINT64_MAX : used < limit ? limit - used : 0;
+    uint64_t allowed = left_in_groups();
     errno = saved_errno;
     uint64_t least = free < allowed ? free : allowed;
     return least == UINT64_MAX ? 0 : least;

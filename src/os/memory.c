@@ -158,6 +158,18 @@ void *pw_os_map_aligned(size_t bytes, size_t align)
     return own(mapped, bytes);
 }
 
+bool pw_os_has_room(size_t bytes)
+{
+    if (pw_os_call_fails())
+        return false;
+    int saved_errno = errno;
+    void *mapped = mmap(NULL, bytes, READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped != MAP_FAILED)
+        (void)munmap(mapped, bytes);
+    errno = saved_errno;
+    return mapped != MAP_FAILED;
+}
+
 void *pw_os_reserve(size_t bytes)
 {
     if (pw_os_call_fails())

@@ -25,6 +25,11 @@ void *pw_os_map(size_t bytes);
 void *pw_os_map_shared(size_t bytes);
 /* The same, starting on a multiple of `align`, a power of two of at least a page. */
 void *pw_os_map_aligned(size_t bytes, size_t align);
+/*
+ * Would the kernel promise so much at once? (vm.overcommit_memory; what pw_os_map gives is not
+ * promised.) To be asked for blocks that are huge by the program's own wish.
+ */
+bool pw_os_has_room(size_t bytes);
 /* Address space that nobody can touch. */
 void *pw_os_reserve(size_t bytes);
 /* Make a part of a reservation readable and writable. */
