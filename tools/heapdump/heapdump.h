@@ -36,6 +36,7 @@ int summary_command(int argc, char **argv);
 int map_command(int argc, char **argv);
 int run_command(int argc, char **argv);
 int snapshot_command(int argc, char **argv);
+int top_command(int argc, char **argv);
 int symbolize_command(int argc, char **argv);
 int walk_command(int argc, char **argv);
 

@@ -28,6 +28,7 @@ static const struct command commands[] = {
     {"snapshot", "a process as a core, for heapdump and gdb", snapshot_command},
     {"sites", "who allocated what: table, tree, pprof, flame graph", sites_command},
     {"diff", "what grew from one target to another", diff_command},
+    {"top", "the biggest sites of a process and their growth, live", top_command},
     {"symbolize", "a filter: a report on stdin gets functions, files and lines", symbolize_command},
 };
 
