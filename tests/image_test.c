@@ -1526,6 +1526,21 @@ static void while_threads_allocate_and_free_nothing_is_found_and_walks_are_whole
     }
 }
 
+static void a_heap_is_held_while_its_lock_is_and_no_other_is(void **state)
+{
+    (void)state;
+    start_heaps(PW_LEVEL_FAST);
+    struct pw_image image = pw_image_self();
+    assert_false(pw_image_heap_is_held(&image, 1));
+    pw_lock_acquire(&pw_heaps[1].lock);
+    assert_true(pw_image_heap_is_held(&image, 1));
+    assert_false(pw_image_heap_is_held(&image, 0));
+    assert_false(pw_image_heap_is_held(&image, PW_MAX_HEAPS));
+    pw_lock_release(&pw_heaps[1].lock);
+    assert_false(pw_image_heap_is_held(&image, 1));
+    stop_heaps();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1559,6 +1574,7 @@ int main(void)
         cmocka_unit_test(a_root_or_region_table_that_lies_does_no_harm),
         cmocka_unit_test(a_walk_visits_every_block_once_in_address_order_as_the_list_does),
         cmocka_unit_test(a_walk_is_over_every_region_of_every_heap),
+        cmocka_unit_test(a_heap_is_held_while_its_lock_is_and_no_other_is),
         cmocka_unit_test(a_block_is_known_by_its_size_state_and_family),
         cmocka_unit_test(any_address_finds_the_same_block_in_the_image_as_in_the_heap),
         cmocka_unit_test(the_neighbours_are_the_blocks_beside_it_and_none_at_the_ends),

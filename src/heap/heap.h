@@ -35,6 +35,7 @@ struct pw_heap {
     /* Regions made so far and not given back. */
     uint32_t regions;
 };
+_Static_assert(offsetof(struct pw_heap, lock) == sizeof(struct pw_heap_image), "readers find it there");
 
 /*
  * What the layer above does to the bytes of small blocks. Called with the heap's lock held; may

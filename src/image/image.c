@@ -42,6 +42,19 @@ bool pw_image_region(const struct pw_image *image, uint32_t index, struct pw_reg
     return is_sane(region);
 }
 
+bool pw_image_heap_is_held(const struct pw_image *image, uint32_t heap)
+{
+    uint32_t scratch;
+    if (heap >= image->root->heap_count || heap >= PW_MAX_HEAPS)
+        return false;
+    /* The lock follows the frozen part; heap/heap.h asserts that. */
+    const uint32_t *word = image->view(image->context,
+                                       image->root->heaps + (uint64_t)heap * image->root->heap_stride +
+                                           sizeof(struct pw_heap_image),
+                                       sizeof scratch, &scratch);
+    return word != NULL && *word != 0;
+}
+
 uint32_t pw_image_find_region(const struct pw_image *image, uint64_t address)
 {
     uint32_t count = atomic_load_explicit(&image->root->region_count, memory_order_acquire);

@@ -35,6 +35,11 @@ struct pw_image pw_image_self(void);
 
 /* Copy an entry of the region table, checked for sense; false: there is no such region. */
 bool pw_image_region(const struct pw_image *image, uint32_t index, struct pw_region *region);
+/*
+ * Does somebody hold the heap's lock: are its blocks being cut or merged right now? For who looks at what
+ * stands still, and may let it go on and look again. False as well when it can't be read.
+ */
+bool pw_image_heap_is_held(const struct pw_image *image, uint32_t heap);
 /* The index of the region that holds `address`, or 0. */
 uint32_t pw_image_find_region(const struct pw_image *image, uint64_t address);
 /* The granule of the first block at or after `granule` by the bitmap of starts, or 0. */

@@ -114,6 +114,14 @@ start full "$scene" spin
 agrees "a process that spins is looked into" "$pid"
 holds "a process that spins goes on" [ "$(state_of "$pid")" = R ]
 stop
+for level in off fast full guard; do
+    start $level "$scene" busy
+    for look in 1 2 3 4; do
+        gives "at $level a heap that changes all the time is found sound ($look)" 0 "$heapdump" check "$pid"
+    done
+    gives "at $level it has a summary" 0 "$heapdump" summary "$pid"
+    stop
+done
 start full "$scene" 300000
 "$heapdump" check "$pid" >/dev/null 2>&1 &
 checker=$!

@@ -2,7 +2,9 @@
  * scene.c - a program with a heap to look into: makes blocks of every state, says what it has by its own
  * pwheap_walk, and waits.
  *
- *   scene [damage] [stop|spin|abort|sleep] [blocks]
+ *   scene [damage] [stop|spin|abort|busy] [blocks]
+ *
+ * busy: its threads go on allocating and freeing.
  *
  * Prints, with no use of the heap: "STATE BLOCKS BYTES TAKEN" a line for each state, "string ADDRESS",
  * "holder ADDRESS" (whose first word is the string's address), "ready".
@@ -28,6 +30,7 @@ struct count {
 static struct count counts[STATES];
 static char **kept;
 static pthread_barrier_t barrier;
+static bool is_busy;
 
 static void say(const char *format, ...)
 {
@@ -65,11 +68,17 @@ static void *run_thread(void *argument)
     size_t seed = (size_t)(uintptr_t)argument;
     for (size_t i = 0; i < THREAD_BLOCKS; i++)
         blocks[i] = make_block(i * seed % 3000 + 1);
-    for (size_t i = 0; i < THREAD_BLOCKS; i += 3)
+    for (size_t i = 0; i < THREAD_BLOCKS; i += 3) {
         free(blocks[i]);
+        blocks[i] = NULL;
+    }
     pthread_barrier_wait(&barrier);
-    for (;;)
-        pause();
+    for (size_t i = 0;; i++) {
+        if (!is_busy)
+            pause();
+        free(blocks[i % THREAD_BLOCKS / 3 * 3]);
+        blocks[i % THREAD_BLOCKS / 3 * 3] = make_block(i * seed % 9000 + 1);
+    }
     return NULL;
 }
 
@@ -109,6 +118,7 @@ int main(int argc, char **argv)
 {
     size_t count = argc > 1 && atoi(argv[argc - 1]) > 7 ? (size_t)atoi(argv[argc - 1]) : 500;
     pthread_t thread;
+    is_busy = is_asked(argc, argv, "busy");
     pthread_barrier_init(&barrier, NULL, THREADS + 1);
     for (size_t i = 1; i <= THREADS; i++)
         pthread_create(&thread, NULL, run_thread, (void *)(uintptr_t)(i * 17));

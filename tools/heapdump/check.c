@@ -3,7 +3,7 @@
  *
  * A live process stays stopped meanwhile: what it changes between two looks would look like damage.
  */
-#include "blocks.h"
+#include "bytes.h"
 #include "command_line.h"
 #include "heapdump.h"
 #include "message.h"
@@ -12,7 +12,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { KEY_MOST = COMMAND_KEY_FIRST, STEP_BLOCKS = 16384, MOST_REPORTS = 1000 };
+enum { KEY_MOST = COMMAND_KEY_FIRST, STEP_BLOCKS = 16384, MOST_REPORTS = 1000, MOST_SIGHTINGS = 4096 };
 static const uint64_t step_bytes = 4 << 20;
 
 struct arguments {
@@ -25,6 +25,12 @@ struct check {
     struct target_report *report;
     uint64_t most;
     uint64_t faults;
+    /* Of a live target what the first look saw: a step of the allocator that was in progress is gone at the next. */
+    struct sighting {
+        enum pw_kind kind;
+        uint64_t address;
+    } *sightings;
+    size_t sighting_count;
 };
 
 /* ---- checking ---- */
@@ -47,7 +53,8 @@ static double fraction(const struct check *check, const struct pw_validate_curso
     return all > 0 ? before / all : 1;
 }
 
-static void check_all(struct check *check)
+/* Call `found` with every fault there is. */
+static void validate(struct check *check, void (*found)(struct check *check, const struct pw_fault *fault))
 {
     struct pw_validate_cursor cursor = {.region = 0};
     progress_start("checking the heap");
@@ -55,15 +62,52 @@ static void check_all(struct check *check)
         struct pw_fault fault = {.kind = PW_KIND_NONE};
         if (progress_is_due())
             progress_set(fraction(check, &cursor));
-        if (!pw_validate_step(target_image(check->target), &cursor, STEP_BLOCKS, step_bytes, &fault))
-            continue;
-        if (check->faults++ < check->most) {
-            progress_end();
-            target_report_write(check->report, stdout, &fault);
-            progress_start("checking the heap");
-        }
+        if (pw_validate_step(target_image(check->target), &cursor, STEP_BLOCKS, step_bytes, &fault))
+            found(check, &fault);
     }
     progress_end();
+}
+
+static void show(struct check *check, const struct pw_fault *fault)
+{
+    if (check->faults++ >= check->most)
+        return;
+    progress_end();
+    target_report_write(check->report, stdout, fault);
+    progress_start("checking the heap");
+}
+
+/* Beyond MOST_SIGHTINGS it is no step in progress. */
+static void note(struct check *check, const struct pw_fault *fault)
+{
+    if (check->sighting_count == MOST_SIGHTINGS)
+        return;
+    check->sightings = heapdump_grow(check->sightings, check->sighting_count + 1, sizeof *check->sightings);
+    check->sightings[check->sighting_count++] = (struct sighting){fault->kind, fault->address};
+}
+
+static void show_if_seen_before(struct check *check, const struct pw_fault *fault)
+{
+    bool is_known = check->sighting_count == MOST_SIGHTINGS;
+    for (size_t i = 0; i < check->sighting_count && !is_known; i++)
+        is_known = check->sightings[i].kind == fault->kind && check->sightings[i].address == fault->address;
+    if (is_known)
+        show(check, fault);
+}
+
+static void check_all(struct check *check)
+{
+    if (!target_is_live(check->target)) {
+        validate(check, show);
+        return;
+    }
+    validate(check, note);
+    if (check->sighting_count == 0)
+        return;
+    /* Where it can't be let run (a debugger holds it) there is this look only. */
+    bool is_again = target_look_again(check->target);
+    validate(check, is_again ? show_if_seen_before : show);
+    free(check->sightings);
 }
 
 static void conclude(const struct check *check, const struct command_line *line)

@@ -49,7 +49,7 @@ struct memory {
 
 static const uint8_t zeros[MEMORY_PAGE_BYTES];
 
-static void forget_all(struct memory *memory)
+void memory_forget(struct memory *memory)
 {
     for (size_t i = 0; i < QUICK; i++)
         memory->quick[i].page = no_page;
@@ -63,7 +63,7 @@ struct memory *memory_open(memory_source *source, void *context)
     struct memory *memory = heapdump_grow(NULL, 1, sizeof *memory);
     *memory = (struct memory){.source = source, .context = context};
     memory->run = heapdump_grow(NULL, READ_AHEAD, MEMORY_PAGE_BYTES);
-    forget_all(memory);
+    memory_forget(memory);
     return memory;
 }
 
@@ -268,5 +268,5 @@ void memory_freeze_done(struct memory *memory)
 {
     if (memory->extent_count > 1)
         qsort(memory->extents, memory->extent_count, sizeof *memory->extents, compare_extents);
-    forget_all(memory);
+    memory_forget(memory);
 }

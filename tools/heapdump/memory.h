@@ -31,6 +31,9 @@ bool memory_read(struct memory *memory, uint64_t address, void *to, size_t bytes
 /* As much as there is before the first hole: the number of bytes. Past the cache, for big pieces. */
 size_t memory_read_some(struct memory *memory, uint64_t address, void *to, size_t bytes);
 
+/* Read all anew from now on, but for what is frozen. */
+void memory_forget(struct memory *memory);
+
 /*
  * Keep a copy of [start, end) from now on; page by page `is_present` says which are not all zero
  * (NULL: all are). False: `budget` bytes would not do, or there is no memory; *budget is what is left.

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { MOST_LOOKS = 200 };
+
 /* ---- parts that both kinds fill in ---- */
 
 void target_add_segment(struct target *target, const struct target_segment *segment)
@@ -100,6 +102,15 @@ void target_add_registers(struct target *target, struct target_thread *thread, c
         name_registers(target, thread);
 }
 
+void target_clear(struct target *target)
+{
+    for (size_t i = 0; i < target->segment_count; i++)
+        free((char *)(uintptr_t)target->segments[i].path);
+    for (size_t i = 0; i < target->thread_count; i++)
+        free((void *)(uintptr_t)target->threads[i].words);
+    target->segment_count = target->thread_count = 0;
+}
+
 /* ---- open and close ---- */
 
 static bool is_number(const char *name, uint32_t *pid)
@@ -136,6 +147,37 @@ static bool open_kind(struct target *target)
     return is_number(target->name, &pid) ? target_live_open(target, pid) : open_core(target);
 }
 
+static bool is_being_changed(const struct target *target)
+{
+    for (uint32_t heap = 0; heap < target->root.heap_count; heap++)
+        if (pw_image_heap_is_held(&target->image, heap))
+            return true;
+    return false;
+}
+
+bool target_look_again(struct target *target)
+{
+    if (target->live == NULL || !target_live_stop_again(target))
+        return false;
+    memory_forget(target->memory);
+    return target_root_read(target);
+}
+
+/*
+ * A heap's lock that is held means links and sizes in the middle of a change. Another moment will do
+ * better; where there is none (the thread that holds it hangs, it is a core), it is said.
+ */
+static void settle(struct target *target)
+{
+    unsigned looks = 0;
+    while (is_being_changed(target))
+        if (target->options.leaves_running || ++looks > MOST_LOOKS || !target_look_again(target)) {
+            message("%s stands in the middle of a change to its heap: a few blocks may look damaged that are not",
+                    target->name);
+            return;
+        }
+}
+
 struct target *target_open(const char *name, const struct target_options *options)
 {
     struct target *target = heapdump_grow(NULL, 1, sizeof *target);
@@ -147,8 +189,14 @@ struct target *target_open(const char *name, const struct target_options *option
         target->options.executable = target->executable = realpath(options->executable, NULL);
     if (options != NULL && options->executable != NULL && target->executable == NULL)
         message("can't open %s: %s", options->executable, strerror(errno));
-    if (open_kind(target) && (target_root_find(target) || target->options.needs_no_heap))
-        return target;
+    if (open_kind(target)) {
+        if (target_root_find(target)) {
+            settle(target);
+            return target;
+        }
+        if (target->options.needs_no_heap)
+            return target;
+    }
     target_close(target);
     return NULL;
 }
@@ -161,10 +209,7 @@ void target_close(struct target *target)
     memory_close(target->memory);
     target_live_close(target);
     target_core_close(target);
-    for (size_t i = 0; i < target->segment_count; i++)
-        free((char *)(uintptr_t)target->segments[i].path);
-    for (size_t i = 0; i < target->thread_count; i++)
-        free((void *)(uintptr_t)target->threads[i].words);
+    target_clear(target);
     free(target->blanks);
     free(target->segments);
     free(target->threads);

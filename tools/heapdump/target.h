@@ -6,7 +6,8 @@
  *          └── target_stack ── target_locate: a depot stack, and its frames with file and line
  *
  * Opening a live process stops all its threads (ptrace: SEIZE, INTERRUPT) until target_freeze,
- * target_resume or target_close; the kernel undoes it too when heapdump dies. All that is read from a
+ * target_resume or target_close; the kernel undoes it too when heapdump dies. It is stopped at a moment
+ * when no heap is being changed, if there is one. All that is read from a
  * target is hostile: counts are bounded here or in image/, strings are cut, files are checked.
  *
  *   target.c          open and close, the image over the memory
@@ -69,6 +70,12 @@ size_t target_read_some(struct target *target, uint64_t address, void *to, size_
 void target_freeze(struct target *target);
 /* Let the process run on as it is. */
 void target_resume(struct target *target);
+
+/*
+ * Let a live process run on for a moment, stop it again and read all of it anew: for who saw what may have
+ * been a step in progress. False: it is a core, or it can't be stopped again.
+ */
+bool target_look_again(struct target *target);
 
 /* ---- its memory map: sorted, not overlapping ---- */
 

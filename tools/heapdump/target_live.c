@@ -26,6 +26,7 @@
 
 enum { MAX_ROUNDS = 100, REGISTER_BYTES = 16384 };
 static const uint64_t stop_patience_ns = 2000000000u;
+static const long run_between_stops_ns = 200000;
 
 struct tracee {
     pid_t tid;
@@ -197,7 +198,8 @@ static void resume(struct target_live *live)
         if (live->tracees[i].is_stopped)
             (void)ptrace(PTRACE_DETACH, live->tracees[i].tid, NULL, (void *)(intptr_t)live->tracees[i].signal);
     live->is_stopped = false;
-    live->stopped_ns = now_ns() - live->stopped_at;
+    live->tracee_count = 0;
+    live->stopped_ns += now_ns() - live->stopped_at;
 }
 
 void target_live_resume(struct target *target)
@@ -211,7 +213,7 @@ uint64_t target_live_stopped_ns(const struct target *target)
     const struct target_live *live = target->live;
     if (live == NULL)
         return 0;
-    return live->is_stopped ? now_ns() - live->stopped_at : live->stopped_ns;
+    return live->stopped_ns + (live->is_stopped ? now_ns() - live->stopped_at : 0);
 }
 
 /* ---- threads and their registers ---- */
@@ -274,6 +276,23 @@ static bool stop_or_read_as_it_is(struct target *target)
     }
     explain_refusal(target, error);
     return false;
+}
+
+bool target_live_stop_again(struct target *target)
+{
+    struct target_live *live = target->live;
+    if (!live->is_stopped)
+        return false;
+    resume(live);
+    nanosleep(&(struct timespec){.tv_nsec = run_between_stops_ns}, NULL);
+    if (!stop(live)) {
+        resume(live);
+        return false;
+    }
+    target_clear(target);
+    proc_segments(target, live->pid);
+    list_threads(target);
+    return true;
 }
 
 static int open_proc(pid_t pid, const char *file)

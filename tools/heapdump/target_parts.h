@@ -69,6 +69,8 @@ void target_add_registers(struct target *target, struct target_thread *thread, c
 bool target_live_open(struct target *target, uint32_t pid);
 void target_live_close(struct target *target);
 void target_live_resume(struct target *target);
+/* After a moment of running: stopped again, threads and segments as they are now. */
+bool target_live_stop_again(struct target *target);
 uint64_t target_live_stopped_ns(const struct target *target);
 /* Of each page of the range, 1: it is there or swapped out, 0: it reads as zero. False: not known. */
 bool target_live_present(struct target *target, uint64_t start, size_t pages, uint8_t *is_present);
@@ -76,6 +78,11 @@ bool target_live_present(struct target *target, uint64_t start, size_t pages, ui
 bool target_core_open(struct target *target, int fd);
 void target_core_close(struct target *target);
 
+/* Forget the threads and the segments. */
+void target_clear(struct target *target);
+
+/* Read the root anew from where it was found. */
+bool target_root_read(struct target *target);
 /* Find and check the root, fill root_address, root, image. False: said why. */
 bool target_root_find(struct target *target);
 

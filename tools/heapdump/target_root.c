@@ -240,6 +240,15 @@ static void explain(const struct search *search)
     }
 }
 
+bool target_root_read(struct target *target)
+{
+    struct pw_root root;
+    if (!target_read(target, target->root_address, &root, sizeof root) || judge(&root) != ROOT_FOUND)
+        return false;
+    target->root = root;
+    return true;
+}
+
 bool target_root_find(struct target *target)
 {
     struct search search = {.target = target};
