@@ -53,6 +53,9 @@ same_summary() { # A B - but for what one can be and the other not
     "$heapdump" summary --json "$2" | jq 'del(.target, .stopped_ns, .program)' >b
     [ -s a ] && cmp -s a b
 }
+same_walk() { # A B - every block, with its stacks
+    "$heapdump" walk --json "$1" >a && "$heapdump" walk --json "$2" >b && [ "$(wc -l <a)" -gt 3000 ] && cmp -s a b
+}
 backtrace() { gdb -nx -batch -iex 'set debuginfod enabled off' -ex "thread apply all bt" "$program" "$1" 2>&1 | tr -d '\n' | tr -s ' '; }
 backtrace_has() { # FILE PATTERN…
     backtrace "$1" >bt
@@ -163,10 +166,11 @@ holds "and says how large it is and how long it took" grep -q 'outside.core: pro
 holds "it shows what the live process shows" same_summary outside.core "$pid"
 kill -USR2 "$pid"
 holds "and what the process's own snapshot shows" until_there snapshot.1.core
-holds "to the block" same_summary outside.core snapshot.1.core
+holds "to the block" same_walk outside.core snapshot.1.core
+holds "a walk of the live process finds the same blocks" same_walk outside.core "$pid"
 holds "gdb shows every thread" backtrace_has outside.core 'pause.* sleeper (.*pause.* sleeper (.*read (.* main ('
 "$heapdump" snapshot --no-content "$pid" -o tables.core >told 2>&1
-holds "without contents it counts the same" same_summary outside.core tables.core
+holds "without contents it has the same blocks" same_walk outside.core tables.core
 for where in heap globals stack; do
     holds "and holds no secret of the $where" lacks tables.core "secret-of-the-$where"
 done
