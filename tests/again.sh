@@ -61,6 +61,16 @@ holds "it finds nothing where there is nothing" [ "$(grep -c '^heapdump:   .* no
 holds "and says nothing else" [ "$(kinds)" = 0 ]
 holds "the program's status is its own" ends_with 0
 
+run -O "hints=$dir/hints" "$program" overflow
+holds "with hints a run that finds damage late" says err '^damage found by '
+holds "leaves a line for the place that allocated the block" [ "$(grep -cxE 'site [0-9a-f]{16}' hints)" = 1 ]
+run -O "hints=$dir/hints" "$program" overflow
+holds "and the next run guards what that place allocates: it stops at the store" says err '^    #0 .* in store .*/again.c:'
+holds "and adds nothing" [ "$(wc -l <hints)" = 1 ]
+run -O "hints=$dir/hints" "$program" nothing
+holds "a program without a bug goes as before" ends_with 0
+holds "and says nothing" [ ! -s err ]
+
 run --thorough --pinpoint true
 holds "the two don't go together" ends_with 2
 run --pinpoint --json true

@@ -1,4 +1,5 @@
 /* guard_test.c - the guard pool: where blocks lie, which get guards, and which come again when. */
+#include "guard/hints.h"
 #include "guard/place.h"
 #include "guard/policy.h"
 #include "guard/pool.h"
@@ -259,6 +260,59 @@ static void both_sides_get_their_share_and_rare_blocks_are_right(void **state)
     assert_true(pw_guard_policy_is_right(&policy, PW_GUARD_COMMON, 1));
 }
 
+/* -- Hints */
+
+static void hints_are_read_as_they_were_written_and_each_once(void **state)
+{
+    (void)state;
+    static struct pw_hints hints, read;
+    char text[100 * PW_HINT_LINE_BYTES];
+    uint64_t random = 7;
+    for (size_t i = 0; i < 100; i++) {
+        uint64_t site = pw_random_next(&random);
+        assert_true(pw_hints_add(&hints, site));
+        assert_false(pw_hints_add(&hints, site));
+        pw_hints_format(site, text + i * PW_HINT_LINE_BYTES);
+    }
+    pw_hints_parse(&read, text, sizeof text);
+    assert_int_equal(read.count, 100);
+    assert_memory_equal(read.sites, hints.sites, 100 * sizeof read.sites[0]);
+    assert_true(pw_hints_has(&read, hints.sites[99]));
+    assert_false(pw_hints_has(&read, 1));
+}
+
+static void what_is_no_hint_is_left_out(void **state)
+{
+    (void)state;
+    static struct pw_hints hints;
+    static const char text[] = "site 00000000000000012\nsite 0000000000000001\nsite 000000000000000g\n\n#\n"
+                               "site 0000000000000002 \nSITE 0000000000000003\nsite 0000000000000004";
+    pw_hints_parse(&hints, text, sizeof text - 1);
+    assert_int_equal(hints.count, 2);
+    assert_true(pw_hints_has(&hints, 1) && pw_hints_has(&hints, 4));
+}
+
+static void any_bytes_give_no_more_hints_than_there_is_room_for(void **state)
+{
+    (void)state;
+    static struct pw_hints hints;
+    enum { LINES = 3000 };
+    char *text = malloc(LINES * PW_HINT_LINE_BYTES); /* exactly: what is behind it is not to be read */
+    uint64_t random = 11;
+    for (size_t i = 0; i < LINES; i++)
+        pw_hints_format(pw_random_next(&random), text + i * PW_HINT_LINE_BYTES);
+    pw_hints_parse(&hints, text, LINES * PW_HINT_LINE_BYTES);
+    assert_int_equal(hints.count, PW_HINTS_MAX);
+    for (unsigned round = 0; round < 1000; round++) {
+        size_t length = pw_random_next(&random) % 200;
+        for (size_t i = 0; i < length; i++)
+            text[i] = "site 0123456789abcdef\n"[pw_random_next(&random) % 22];
+        pw_hints_parse(&hints, text, length);
+        assert_true(hints.count <= length / (PW_HINT_LINE_BYTES - 1) + 1);
+    }
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +328,9 @@ int main(void)
         cmocka_unit_test(the_last_quarter_of_the_budget_is_for_rare_blocks_and_some_young_ones),
         cmocka_unit_test(no_more_blocks_than_the_option_says_are_guarded),
         cmocka_unit_test(both_sides_get_their_share_and_rare_blocks_are_right),
+        cmocka_unit_test(hints_are_read_as_they_were_written_and_each_once),
+        cmocka_unit_test(what_is_no_hint_is_left_out),
+        cmocka_unit_test(any_bytes_give_no_more_hints_than_there_is_room_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -85,6 +85,8 @@
          "Right-align guarded blocks to the byte: exact, but malloc(5) is no multiple of 16 then.") \
     CHOICE(guard_pages, enum pw_os_guard_mode, "auto|mprotect|none", (0, 0, 0, 0), FIXED,          \
            "How guard pages are made; auto: by MADV_GUARD_INSTALL where there is, else mprotect.") \
+    STRING(hints, PW_OPTION_PATH_BYTES,                                                            \
+           "Places whose blocks were damaged are kept in this file; the next run guards all of theirs.") \
     STRING(watch, 64,                                                                              \
            "[THREAD/]NUMBER[+OFFSET|-OFFSET]: report who writes that byte of that allocation, at full.") \
     GROUP("What happens on an error")                                                              \

@@ -129,8 +129,8 @@ bool pw_found_in_block(uint64_t address, const struct pw_call *call)
     struct pw_fault fault = {.kind = PW_KIND_NONE};
     if (!diagnose(block, &fault))
         return false;
-    pw_found(&fault, call);
     pw_guarded_accuse(&fault.block);
+    pw_found(&fault, call);
     if (block.region->shift == PW_GRANULE_SHIFT)
         mend_front(address);
     pw_retire(block);

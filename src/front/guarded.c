@@ -12,6 +12,7 @@
 #include "check/poison.h"
 #include "check/zone.h"
 #include "diag/report.h"
+#include "front/hints.h"
 #include "front/watch.h"
 #include "guard/place.h"
 #include "os/memory.h"
@@ -60,6 +61,7 @@ void pw_guarded_start(void)
                         (policy.site_blocks != 0 && options->level >= PW_LEVEL_FULL));
     if (!pw_guards_are_on)
         return;
+    pw_hints_start();
     policy.budget_pages = budget_bytes(options) >> PW_PAGE_SHIFT;
     pw_os_guard_mode((enum pw_os_guard_mode)options->guard_pages);
 }
@@ -295,6 +297,8 @@ void *pw_guarded_acquire(struct pw_cache *cache, size_t size, size_t align, uint
     if (size > PW_HEAP_LARGE_ALLOC_THRESHOLD || align > PW_PAGE_BYTES)
         return NULL;
     _Atomic uint32_t *site = pw_depot_site(stack);
+    if (site != NULL)
+        pw_hints_meet(stack, site);
     struct plan plan = plan_block(cache, size, align, site);
     if (pw_likely(plan.wish == PW_GUARD_NOT))
         return NULL;
@@ -406,6 +410,8 @@ bool pw_guarded_resize(struct pw_block block, size_t size)
 void pw_guarded_accuse(const struct pw_block_info *block)
 {
     uint64_t first;
-    if (block->known && block->has_evidence && pw_depot_get(block->alloc_stack, &first, 1) != 0)
-        pw_guard_policy_accuse(pw_depot_site(block->alloc_stack));
+    if (!block->known || !block->has_evidence || pw_depot_get(block->alloc_stack, &first, 1) == 0)
+        return;
+    pw_guard_policy_accuse(pw_depot_site(block->alloc_stack));
+    pw_hints_note(block->alloc_stack);
 }

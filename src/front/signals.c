@@ -8,6 +8,7 @@
  * own handler is explained as well. Queries answer with the program's own settings.
  */
 #include "diag/report.h"
+#include "front/guarded.h"
 #include "front/state.h"
 #include "front/watch.h"
 #include "os/process.h"
@@ -94,6 +95,7 @@ static void explain(const siginfo_t *info, void *context)
     pw_modules_refresh();
     fill_access(&fault, info, context);
     fault.is_passed_on = true;
+    pw_guarded_accuse(&fault.block);
     (void)pw_report(&fault);
 }
 

@@ -113,3 +113,14 @@ void pw_os_close_from(unsigned first)
             (void)syscall(SYS_close, fd);
     errno = saved_errno;
 }
+
+bool pw_os_append_file(const char *path, const void *bytes, size_t length)
+{
+    int saved_errno = errno;
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    bool done = fd >= 0 && pw_os_write_all(fd, bytes, length);
+    if (fd >= 0)
+        (void)syscall(SYS_close, fd);
+    errno = saved_errno;
+    return done;
+}

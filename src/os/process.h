@@ -19,6 +19,9 @@ int64_t pw_os_read_file(const char *path, char *buffer, size_t size);
 /* Close `first` and every descriptor above it: in a copy of the process, that is, before execve. */
 void pw_os_close_from(unsigned first);
 
+/* Add bytes to the end of a file, in one piece; it is made (0600) if there is none, but no link is followed. */
+bool pw_os_append_file(const char *path, const void *bytes, size_t length);
+
 /*
  * The value of an environment variable as the process was started with, or NULL. Works before libc
  * is set up (from the stack the kernel made, else environ, else /proc). The memory is the
