@@ -121,8 +121,10 @@ static void damage_advice(struct pw_text *text, const struct pw_fault *fault, en
 {
     if (level < PW_LEVEL_FULL)
         pw_text_str(text, "run again with PWHEAP_CHECK=full to see who allocated and freed it");
-    else if (pw_fault_is_late(fault))
+    else if (pw_fault_is_late(fault) && fault->kind == PW_KIND_HEADER)
         pw_text_str(text, "PWHEAP_CHECK=full:validate_every=1000 narrows down when it happens");
+    else if (pw_fault_is_late(fault))
+        pw_text_str(text, "`heapdump run --pinpoint -- PROGRAM ...` runs it again and stops at the store");
     else
         pw_text_str(text, "the first stack is the access itself: look there");
 }
