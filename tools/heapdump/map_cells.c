@@ -104,7 +104,8 @@ static bool block_range(const struct map *map, uint32_t index, uint64_t *first, 
 
 static const char *kind_name(const struct pw_region *region)
 {
-    switch (region->kind) {
+    uint32_t kind = region->kind;
+    switch (kind) {
     case PW_REGION_PAGES:
         return "large blocks";
     case PW_REGION_GUARD:
