@@ -15,7 +15,7 @@
 #include <string.h>
 
 enum { KEY_BLOCKS = COMMAND_KEY_FIRST, KEY_LIMIT };
-enum { SIDES = 2, SIZE_CLASSES = 48, TABLE_SITES = 20, SHOWN_FRAMES = 8 };
+enum { SIDES = 2, TABLE_SITES = 20, SHOWN_FRAMES = 8 };
 
 struct arguments {
     struct command_line line;
@@ -119,19 +119,13 @@ struct side {
     struct sites sites;
 };
 
-static unsigned size_class(uint64_t size)
-{
-    unsigned log = size <= 16 ? 0 : 64 - (unsigned)__builtin_clzll(size - 1) - 4;
-    return log < SIZE_CLASSES ? log : SIZE_CLASSES - 1;
-}
-
 static bool visit(void *context, const struct pw_block_info *block)
 {
     struct side *side = context;
     struct diff *diff = side->diff;
     if (!block_filter_takes(side->filter, diff->targets[side->index], diff->places[side->index], block))
         return true;
-    struct tally *size = &diff->sizes[side->index][size_class(block->size)];
+    struct tally *size = &diff->sizes[side->index][size_class_of(block->size)];
     size->blocks++;
     size->bytes += block->size;
     sites_add(&side->sites, block->has_evidence ? block->alloc_stack : 0, 1, block->size);

@@ -20,6 +20,10 @@ struct sites {
     uint64_t bytes;
 };
 
+/* Sizes by powers of two; class 0: up to 16 bytes, 1: up to 32, … */
+enum { SIZE_CLASSES = 48 };
+unsigned size_class_of(uint64_t size);
+
 void sites_add(struct sites *sites, uint32_t stack, uint64_t blocks, uint64_t bytes);
 /* NULL: no block of it was added. */
 const struct site *sites_find(const struct sites *sites, uint32_t stack);

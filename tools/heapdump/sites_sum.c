@@ -6,6 +6,12 @@
 
 enum { FIRST_CAPACITY = 256 };
 
+unsigned size_class_of(uint64_t size)
+{
+    unsigned log = size <= 16 ? 0 : 64 - (unsigned)__builtin_clzll(size - 1) - 4;
+    return log < SIZE_CLASSES ? log : SIZE_CLASSES - 1;
+}
+
 static size_t slot_of(const struct sites *sites, uint32_t stack)
 {
     size_t slot = (stack * 0x9E3779B1u >> 4) & (sites->capacity - 1);

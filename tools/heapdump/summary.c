@@ -11,7 +11,7 @@
 
 #include <inttypes.h>
 
-enum { SIZE_CLASSES = 48, TOP_SITES = 5, BAR_CELLS = 24, TIGHT_LINES = 30 };
+enum { TOP_SITES = 5, BAR_CELLS = 24, TIGHT_LINES = 30 };
 
 enum group { GROUP_LIVE, GROUP_CACHED, GROUP_QUARANTINED, GROUP_FREE, GROUP_RETIRED, GROUP_PENDING, GROUPS };
 static const char *const group_names[GROUPS] = {"live", "cached", "quarantined", "free", "retired", "pending"};
@@ -66,13 +66,6 @@ static void add(struct tally *tally, const struct pw_block_info *block)
     tally->block_bytes += block->block_size;
 }
 
-/* 0: up to 16 bytes, 1: up to 32, … */
-static unsigned size_class(uint64_t size)
-{
-    unsigned log = size <= 16 ? 0 : 64 - (unsigned)__builtin_clzll(size - 1) - 4;
-    return log < SIZE_CLASSES ? log : SIZE_CLASSES - 1;
-}
-
 static bool visit(void *context, const struct pw_block_info *block)
 {
     struct summary *summary = context;
@@ -85,7 +78,7 @@ static bool visit(void *context, const struct pw_block_info *block)
     bool is_mapped = (block->flags & PW_HEAP_MAPPED) != 0;
     add(&summary->groups[group], block);
     if (group == GROUP_LIVE) {
-        add(&summary->sizes[size_class(block->size)], block);
+        add(&summary->sizes[size_class_of(block->size)], block);
         sites_add(&summary->sites, block->has_evidence ? block->alloc_stack : 0, 1, block->size);
         if (is_mapped)
             add(&summary->mapped, block);

@@ -14,6 +14,7 @@
  *   target_live.c     a process: /proc, ptrace, process_vm_readv
  *   target_core.c     an ELF core
  *   target_root.c     where the root is
+ *   target_freeze.c   copying the tables, letting go
  *   target_modules.c  which file an address of code is of; its function, file and line
  */
 #ifndef PW_HEAPDUMP_TARGET_H
