@@ -66,7 +66,7 @@ holds "in the largest cell too" [ "$(cells '!')" -ge 1 ]
 
 for columns in 60 80 120 200; do
     on_terminal $columns hurt.core
-    holds "on a terminal of $columns columns no line is wider" [ "$(grep -v '^heapdump: ' plain | sed '1d;/^a cell/,$d' >picture; widest picture)" -le $columns ]
+    holds "on a terminal of $columns columns no line is wider" [ "$(sed -n '/^region/,/^a cell/p' plain | grep -v '^a cell' >picture; widest picture)" -le $columns ]
     holds "and most of them are used" [ "$(widest picture)" -gt $((columns * 3 / 4)) ]
 done
 holds "it has colours there" says out "$(printf '\033')"

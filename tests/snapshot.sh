@@ -74,6 +74,8 @@ holds "pwheap_dump writes a file, and answers 0" grep -qx 'dump 0' out
 holds "nothing is said of it" [ ! -s err ]
 holds "the file is its owner's alone" [ "$(mode_of a.core)" = 600 ]
 holds "heapdump counts in it what the program counted" counts_agree a.core
+"$heapdump" check a.core >checked 2>checked.err
+holds "and finds it whole, and not amid a change" [ $? = 0 -a ! -s checked.err ]
 holds "it holds all memory" grep -q secret-of-the-stack a.core
 holds "so the heap's" grep -q secret-of-the-heap a.core
 holds "gdb shows where the call came from" backtrace_has a.core 'pwheap_dump.* call (.* main ('

@@ -162,6 +162,7 @@ struct errand {
     const struct pw_snapshot *snapshot;
     uint32_t pid;
     uint32_t parent;
+    bool is_held;
 };
 
 static void prepare(struct writer *writer, const struct errand *errand)
@@ -203,6 +204,8 @@ static int write_core(const struct errand *errand)
 static int copy_main(void *context)
 {
     const struct errand *errand = context;
+    if (errand->is_held)
+        hooks.let_go(); /* what is written is not in the middle of a change: it is not to look so */
     int error = write_core(errand);
     if (errand->snapshot->is_orphan) {
         static char storage[PW_SNAPSHOT_PATH_BYTES + 128];
@@ -231,9 +234,9 @@ PW_NOINLINE bool pw_snapshot_start(struct pw_snapshot *snapshot)
         snapshot->path = choose_path(snapshot);
     pw_os_ids(&errand.parent, &user, &group);
     know_threads(snapshot, here);
-    bool held = hooks.hold != NULL && hooks.hold();
+    errand.is_held = hooks.hold != NULL && hooks.hold();
     snapshot->copy = pw_os_copy_start(copy_main, &errand, snapshot->is_orphan);
-    if (held)
+    if (errand.is_held)
         hooks.let_go();
     atomic_store(&starting, false);
     pw_os_restore_signals(mask);
