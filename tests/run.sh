@@ -5,6 +5,7 @@
 heapdump=$(realpath "$1") && program=$(realpath "$2") || exit 2
 cd "$dir" || exit 2
 ulimit -c 0
+export TMPDIR="$dir" # nobody else's folders
 unset LD_PRELOAD PWHEAP_CHECK PWHEAP_OPTIONS
 
 run() { # ARGUMENT… - of heapdump run; no terminal anywhere
@@ -20,7 +21,7 @@ on_terminal() { # ARGUMENT… - stdout and stderr are a terminal, and come to `o
 }
 ends_with() { [ $status = "$1" ]; }
 kinds() { grep -c '^==[0-9]*==ERROR: PWHeap: ' err; }
-no_folder_left() { ! ls -d /tmp/heapdump.?????? 2>/dev/null | grep -q .; }
+no_folder_left() { ! ls -d "$TMPDIR"/heapdump.?????? 2>/dev/null | grep -q .; }
 
 # ---- found, and not
 

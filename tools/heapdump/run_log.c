@@ -28,8 +28,8 @@ struct log_file {
 };
 
 struct run_log {
-    char folder[64];
-    char path[80];
+    char folder[512];
+    char path[528];
     int notify;
     struct log_file *files;
     size_t count;
@@ -38,7 +38,9 @@ struct run_log {
 struct run_log *run_log_open(void)
 {
     struct run_log *log = heapdump_grow(NULL, 1, sizeof *log);
-    const char *root = access("/tmp", W_OK) == 0 ? "/tmp" : ".";
+    const char *root = getenv("TMPDIR");
+    if (root == NULL || root[0] != '/' || strlen(root) + 32 > sizeof log->folder)
+        root = access("/tmp", W_OK) == 0 ? "/tmp" : ".";
     *log = (struct run_log){.notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
     snprintf(log->folder, sizeof log->folder, "%s/heapdump.XXXXXX", root);
     if (mkdtemp(log->folder) == NULL) {
