@@ -17,16 +17,33 @@
 
 #include <sched.h>
 
+/*
+ * While a look holds a heap's lock the thread counts as inside the allocator, so that a signal handler
+ * that allocates goes around the cache and never waits for the lock that it interrupted.
+ */
+static __thread bool was_busy;
+
 static void lock_heap(void *context, uint32_t heap)
 {
+    struct pw_cache *self = pw_self;
     (void)context;
+    if (self != NULL) {
+        was_busy = self->busy;
+        self->busy = true;
+        atomic_signal_fence(memory_order_seq_cst);
+    }
     pw_heap_acquire(&pw_heaps[heap]);
 }
 
 static void unlock_heap(void *context, uint32_t heap)
 {
+    struct pw_cache *self = pw_self;
     (void)context;
     pw_heap_release(&pw_heaps[heap]);
+    if (self != NULL) {
+        atomic_signal_fence(memory_order_seq_cst);
+        self->busy = was_busy;
+    }
 }
 
 /* Another thread may be between two steps of handing a block over: give it time to end them. */
