@@ -210,6 +210,10 @@ __attribute__((constructor(101))) static void construct(void)
         pw_unwind_init();
     pw_modules_refresh();
     own_globals();
+    /* Now: in a sandbox it can't be asked later. */
+    uint64_t available = pw_os_memory_available();
+    if (available != 0)
+        pw_mapped_plan(available);
     pw_can_unwind = true;
     if (pw_libc_configure != NULL)
         pw_libc_configure();

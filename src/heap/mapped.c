@@ -129,28 +129,21 @@ static uint64_t purge_some(struct pw_heap *heap, uint64_t keep_pages)
     return given;
 }
 
-/* By what the machine, or the process's control group, had free when it was asked first. */
-static uint64_t least_dirty_limit(void)
+/* Pages that a heap may keep; a plain word, written once before there is a second thread. */
+static uint64_t least_dirty_limit = DIRTY_LIMIT_PAGES;
+
+void pw_mapped_plan(uint64_t available_bytes)
 {
-    static _Atomic uint64_t known;
-    uint64_t limit = atomic_load_explicit(&known, memory_order_relaxed);
-    if (limit != 0)
-        return limit;
-    uint64_t available = pw_os_memory_available() >> PW_PAGE_SHIFT;
-    limit = available == 0 ? DIRTY_LIMIT_PAGES : available >> DIRTY_FREE_SHARE_SHIFT;
+    uint64_t limit = available_bytes >> PW_PAGE_SHIFT >> DIRTY_FREE_SHARE_SHIFT;
     limit = limit > DIRTY_LIMIT_PAGES ? DIRTY_LIMIT_PAGES : limit;
-    limit = limit < DIRTY_LEAST_PAGES ? DIRTY_LEAST_PAGES : limit;
-    atomic_store_explicit(&known, limit, memory_order_relaxed);
-    return limit;
+    least_dirty_limit = limit < DIRTY_LEAST_PAGES ? DIRTY_LEAST_PAGES : limit;
 }
 
 static void purge_if_due(struct pw_heap *heap)
 {
     uint64_t limit = heap->live_pages >> DIRTY_LIVE_SHARE_SHIFT;
-    if (heap->dirty_pages <= DIRTY_LEAST_PAGES)
-        return;
-    if (limit < least_dirty_limit())
-        limit = least_dirty_limit();
+    if (limit < least_dirty_limit)
+        limit = least_dirty_limit;
     if (heap->dirty_pages <= limit)
         return;
     uint64_t now = pw_os_time_ns();

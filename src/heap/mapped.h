@@ -25,6 +25,9 @@ bool pw_mapped_grow(struct pw_block block, uint64_t bytes);
 /* Give the pages of a LIVE block that are not needed for `bytes` back. Takes the lock. */
 void pw_mapped_shrink(struct pw_block block, uint64_t bytes);
 
+/* Keep less than usual where there is little: what the process may have. Once, at start-up. */
+void pw_mapped_plan(uint64_t available_bytes);
+
 /* Merge and purge all free runs of a heap; bytes given back. The lock is held. */
 uint64_t pw_mapped_trim(struct pw_heap *heap);
 
