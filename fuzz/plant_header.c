@@ -6,5 +6,5 @@
 uint64_t *plant_header_word(const void *block)
 {
     struct pw_block found = pw_heap_find((uint64_t)block);
-    return found.region == NULL ? NULL : (uint64_t *)pw_block_header(found);
+    return found.region == NULL ? NULL : (uint64_t *)pw_region_word(found.region, found.granule);
 }

@@ -13,6 +13,7 @@
 #include "check/poison.h"
 #include "check/zone.h"
 #include "heap/mapped.h"
+#include "heap/slab.h"
 #include "image/image.h"
 #include "os/memory.h"
 
@@ -72,8 +73,9 @@ static inline void start_heaps_with(enum pw_level level, const struct pw_heap_ho
 static inline void start_heaps(enum pw_level level)
 {
     static const struct pw_heap_hooks fast_hooks = {
-        .cut = pw_zone_cut, .joined = pw_zone_joined, .taken = pw_poison_taken};
-    static const struct pw_heap_hooks full_hooks = {.cut = pw_zone_cut, .joined = pw_zone_joined};
+        .cut = pw_zone_cut, .joined = pw_zone_joined, .taken = pw_poison_taken, .renewed = pw_poison_renewed};
+    static const struct pw_heap_hooks full_hooks = {
+        .cut = pw_zone_cut, .joined = pw_zone_joined, .renewed = pw_poison_renewed};
     static const struct pw_heap_hooks no_hooks = {.cut = NULL};
     start_heaps_with(level, level == PW_LEVEL_OFF    ? &no_hooks
                             : level == PW_LEVEL_FAST ? &fast_hooks
@@ -88,14 +90,23 @@ static inline struct pw_block block_at(const void *address)
     return pw_block_at(entry, (uint64_t)address);
 }
 
+/* Its header; not of slabs. */
 static inline struct pw_header *header_of(const void *address)
 {
     return pw_block_header(block_at(address));
 }
 
+/* Where the word of a block's header is, whatever region it is in. */
+static inline _Atomic uint64_t *word_of(const void *address)
+{
+    struct pw_block block = block_at(address);
+    return pw_region_word(block.region, block.granule);
+}
+
 static inline struct pw_fields fields_of(const void *address)
 {
-    return pw_header_fields(header_of(address));
+    struct pw_block block = block_at(address);
+    return pw_region_fields(block.region, block.granule);
 }
 
 static inline bool is_mapped(const void *address)
@@ -108,13 +119,14 @@ static inline uint64_t room_of(const void *address)
 {
     if (is_mapped(address))
         return pw_mapped_capacity(block_at(address));
-    return (uint64_t)header_of(address)->size << PW_GRANULE_SHIFT;
+    struct pw_block block = block_at(address);
+    return (uint64_t)pw_region_size(block.region, block.granule) << block.region->shift;
 }
 
 static inline void set_state(const void *address, uint32_t state, uint32_t flags, uint32_t slack)
 {
     struct pw_block block = block_at(address);
-    pw_header_write(block.region, block.granule, state, flags, slack, pw_block_header(block)->size);
+    pw_region_set(block.region, block.granule, state, flags, slack);
 }
 
 /* The mark that tells walkers to skip the block's patterns. */
@@ -169,6 +181,16 @@ static inline void *new_block(struct pw_heap *heap, uint64_t size)
     return address;
 }
 
+/* A LIVE block of `size` bytes from the slabs, as the level would have it. */
+static inline void *new_slab_block(struct pw_heap *heap, uint64_t size)
+{
+    void *address = NULL;
+    (void)pw_slab_take(heap, pw_class_for(size + pw_zone_bytes(&pw_root, size)), 1, &address);
+    if (address != NULL)
+        make_live(address, size);
+    return address;
+}
+
 /* A LIVE block goes back to the heap. */
 static inline void drop_block(void *address)
 {
@@ -184,6 +206,8 @@ static inline void drop_block(void *address)
 struct shape {
     uint64_t blocks, free_small, free_runs, live_pages, dirty_pages, regions;
     uint64_t seams; /* places where two FREE blocks touch */
+    uint64_t in_use; /* blocks that are not FREE */
+    uint64_t spans, dirty_spans;
 };
 
 static inline uint64_t count_bits(const uint64_t *words, uint64_t bits)
@@ -232,6 +256,7 @@ static inline void check_region_shape(struct pw_region *region, struct shape *sh
         CHECK(header->size > 0 && header->size <= region->limit - granule, "granule %u", granule);
         CHECK(pw_bit_test((uint64_t *)region->starts, granule), "granule %u", granule);
         bool is_free = fields.state == PW_STATE_FREE;
+        shape->in_use += !is_free;
         if (is_free && region->kind == PW_REGION_SMALL)
             shape->free_small++;
         if (region->kind == PW_REGION_PAGES) {
@@ -265,6 +290,75 @@ static inline void check_region_shape(struct pw_region *region, struct shape *sh
               (unsigned long long)i);
     shape->blocks += blocks;
     shape->regions++;
+}
+
+/* The blocks of a span of a size. */
+static inline void check_span_shape(struct pw_region *region, uint32_t number, struct shape *shape)
+{
+    struct pw_span *span = pw_region_span(region, number);
+    const _Atomic uint64_t *words = (const _Atomic uint64_t *)region->headers + pw_span_slot(number, 0);
+    const uint64_t *bits = (const uint64_t *)region->free_bits + number * (PW_SPAN_BLOCKS / 64);
+    uint64_t form = span->shape, is_free = 0;
+    CHECK(pw_shape_is_sane(form) && span->fresh <= pw_shape_count(form), "span %u", number);
+    for (uint32_t i = 0; i < span->fresh; i++) {
+        struct pw_block block = {region, pw_span_granule(number, form, i)};
+        struct pw_fields fields = pw_region_fields(region, block.granule);
+        CHECK(pw_header_is_sealed(region, block.granule), "span %u, block %u", number, i);
+        CHECK(pw_bit_test(bits, i) == (fields.state == PW_STATE_FREE), "span %u, block %u", number, i);
+        is_free += fields.state == PW_STATE_FREE;
+        if ((fields.flags & PW_HEAP_ZEROED) != 0)
+            check_zeroed(block);
+    }
+    CHECK(is_free == span->free, "span %u: %u FREE, not %u", number, (unsigned)is_free, span->free);
+    CHECK(count_bits(bits, PW_SPAN_BLOCKS) == is_free, "span %u", number);
+    for (uint32_t i = span->fresh; i < PW_SPAN_BLOCKS; i++)
+        CHECK(words[i] == 0, "span %u: a header of block %u, which was never handed out", number, i);
+    shape->blocks += span->fresh;
+    shape->in_use += span->fresh - is_free;
+    shape->spans++;
+}
+
+static inline void check_slab_region_shape(struct pw_region *region, struct shape *shape)
+{
+    CHECK(region->limit % PW_SPAN_GRANULES == 0, "granule %u", region->limit);
+    for (uint32_t number = 1; number < pw_span_of(region->limit); number++) {
+        struct pw_span *span = pw_region_span(region, number);
+        uint64_t address = region->base + ((uint64_t)number << PW_SPAN_SHIFT);
+        CHECK(span->check == pw_span_seal(pw_root.seal_key, address, span), "span %u", number);
+        if (span->shape != 0)
+            check_span_shape(region, number, shape);
+        else
+            shape->dirty_spans += span->flags & PW_SPAN_DIRTY;
+        CHECK(span->shape != 0 || span->fresh == 0, "span %u", number);
+    }
+    shape->regions++;
+}
+
+/* Every span with room is in the list of its size, every one of no size in theirs. */
+static inline void check_span_lists(const struct pw_heap *heap)
+{
+    uint64_t listed = 0, expected = 0;
+    for (uint32_t which = 0; which <= PW_SLAB_CLASSES; which++) {
+        uint32_t previous = 0;
+        for (uint32_t at = which < PW_SLAB_CLASSES ? heap->image.spans[which] : heap->image.empty_spans;
+             at != 0; listed++) {
+            struct pw_span *span = pw_region_span(pw_region_at(at >> PW_SPAN_REF_BITS), at & (PW_SPANS - 1));
+            CHECK(span->previous == previous, "list %u", which);
+            CHECK(which == PW_SLAB_CLASSES ? span->shape == 0 : span->slab_class == which, "list %u", which);
+            previous = at;
+            at = span->next;
+        }
+    }
+    for (uint32_t i = 1; i < pw_root.region_count; i++) {
+        struct pw_region *region = pw_region_at(i);
+        if (region->kind != PW_REGION_SLABS || region->heap != heap->index)
+            continue;
+        for (uint32_t number = 1; number < pw_span_of(region->limit); number++) {
+            struct pw_span *span = pw_region_span(region, number);
+            expected += span->shape == 0 || span->free > 0 || span->fresh < pw_shape_count(span->shape);
+        }
+    }
+    assert_int_equal(listed, expected);
 }
 
 static inline uint64_t count_bin(const struct pw_heap *heap, uint32_t bin)
@@ -312,7 +406,11 @@ static inline struct shape check_shape(struct pw_heap *heap)
     struct shape shape = {.blocks = 0};
     for (uint32_t i = 1; i < pw_root.region_count; i++) {
         struct pw_region *region = pw_region_at(i);
-        if (region->kind != PW_REGION_NONE && region->heap == heap->index)
+        if (region->kind == PW_REGION_NONE || region->heap != heap->index)
+            continue;
+        if (region->kind == PW_REGION_SLABS)
+            check_slab_region_shape(region, &shape);
+        else
             check_region_shape(region, &shape);
     }
     uint64_t small = 0, runs = 0;
@@ -325,6 +423,9 @@ static inline struct shape check_shape(struct pw_heap *heap)
     assert_int_equal(heap->regions, shape.regions);
     assert_int_equal(heap->live_pages, shape.live_pages);
     assert_int_equal(heap->dirty_pages, shape.dirty_pages);
+    assert_int_equal(heap->spans_in_use, shape.spans);
+    assert_int_equal(heap->dirty_spans, shape.dirty_spans);
+    check_span_lists(heap);
     assert_false(pw_lock_is_held(&heap->lock));
     return shape;
 }

@@ -29,8 +29,8 @@ struct frozen {
 #define PLACE(type, member, offset) {#type "." #member, offsetof(struct type, member), offset}
 #define VALUE(name, value) {#name, (uint64_t)(name), value}
 
-static const struct frozen image_of_version_1[] = {
-    VALUE(PW_IMAGE_VERSION, 1),
+static const struct frozen image_of_version_2[] = {
+    VALUE(PW_IMAGE_VERSION, 2),
     SIZE(pw_header, 16), PLACE(pw_header, word, 0), PLACE(pw_header, size, 8), PLACE(pw_header, prev, 12),
     SIZE(pw_extension, 16), PLACE(pw_extension, requested, 0), PLACE(pw_extension, check, 8),
     SIZE(pw_evidence, 16), PLACE(pw_evidence, alloc_stack, 0), PLACE(pw_evidence, free_stack, 4),
@@ -41,10 +41,16 @@ static const struct frozen image_of_version_1[] = {
     PLACE(pw_region, evidence, 16), PLACE(pw_region, starts, 24), PLACE(pw_region, summary, 32),
     PLACE(pw_region, mapping, 40), PLACE(pw_region, mapping_bytes, 48), PLACE(pw_region, granules, 56),
     PLACE(pw_region, first, 60), PLACE(pw_region, limit, 64), PLACE(pw_region, shift, 68),
-    PLACE(pw_region, heap, 72), PLACE(pw_region, kind, 76), PLACE(pw_region, reserved, 80),
-    SIZE(pw_heap_image, 3168), PLACE(pw_heap_image, bin_bitmap, 0), PLACE(pw_heap_image, bins, 32),
+    PLACE(pw_region, heap, 72), PLACE(pw_region, kind, 76), PLACE(pw_region, spans, 80),
+    PLACE(pw_region, free_bits, 88),
+    SIZE(pw_span, 32), PLACE(pw_span, shape, 0), PLACE(pw_span, check, 8), PLACE(pw_span, fresh, 12),
+    PLACE(pw_span, free, 14), PLACE(pw_span, slab_class, 16), PLACE(pw_span, flags, 18),
+    PLACE(pw_span, next, 20), PLACE(pw_span, previous, 24),
+    SIZE(pw_heap_image, 3688), PLACE(pw_heap_image, bin_bitmap, 0), PLACE(pw_heap_image, bins, 32),
     PLACE(pw_heap_image, page_bitmap, 1056), PLACE(pw_heap_image, page_bins, 1088),
-    PLACE(pw_heap_image, flags, 3136), PLACE(pw_heap_image, reserved, 3144),
+    PLACE(pw_heap_image, spans, 3136), PLACE(pw_heap_image, empty_spans, 3648),
+    PLACE(pw_heap_image, slab_region, 3652), PLACE(pw_heap_image, flags, 3656),
+    PLACE(pw_heap_image, reserved, 3664),
     SIZE(pw_thread_image, 56), PLACE(pw_thread_image, tid, 0), PLACE(pw_thread_image, alive, 4),
     PLACE(pw_thread_image, name, 8), PLACE(pw_thread_image, allocations, 24),
     PLACE(pw_thread_image, frees, 32),
@@ -69,21 +75,23 @@ static const struct frozen image_of_version_1[] = {
     VALUE(PW_HEAP_POISONED, 0x80), VALUE(PW_HEAP_HEADER_MAGIC, 0xDEADBEEF),
     VALUE(PW_FAMILY_MALLOC, 0), VALUE(PW_FAMILY_NEW, 1), VALUE(PW_FAMILY_NEW_ARRAY, 2),
     VALUE(PW_FAMILY_INSTANCE, 3),
-    VALUE(PW_REGION_SMALL, 1), VALUE(PW_REGION_PAGES, 2), VALUE(PW_SLOT_SHIFT, 25),
+    VALUE(PW_REGION_SMALL, 1), VALUE(PW_REGION_PAGES, 2), VALUE(PW_REGION_GUARD, 3), VALUE(PW_REGION_SLABS, 4), VALUE(PW_SLOT_SHIFT, 25),
+    VALUE(PW_SLAB_SHIFT, 4), VALUE(PW_SPAN_SHIFT, 16), VALUE(PW_SPAN_BLOCKS_SHIFT, 11),
+    VALUE(PW_SPAN_FRONT_BYTES, 64), VALUE(PW_SPAN_REF_BITS, 9), VALUE(PW_SPAN_DIRTY, 1),
     VALUE(PW_REF_GRANULE_BITS, 19), VALUE(PW_TAIL_BYTES, 16), VALUE(PW_MAX_REGIONS, 8192),
     VALUE(PW_MAX_FRAMES, 64), VALUE(PW_DEPOT_CHUNK_SHIFT, 22),
 };
 
-static void the_image_of_version_1_has_its_bytes_where_readers_look_for_them(void **state)
+static void the_image_of_version_2_has_its_bytes_where_readers_look_for_them(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < PW_ARRAY_SIZE(image_of_version_1); i++)
-        CHECK(image_of_version_1[i].is == image_of_version_1[i].was, "%s is %llu, not %llu",
-              image_of_version_1[i].what, (unsigned long long)image_of_version_1[i].is,
-              (unsigned long long)image_of_version_1[i].was);
+    for (size_t i = 0; i < PW_ARRAY_SIZE(image_of_version_2); i++)
+        CHECK(image_of_version_2[i].is == image_of_version_2[i].was, "%s is %llu, not %llu",
+              image_of_version_2[i].what, (unsigned long long)image_of_version_2[i].is,
+              (unsigned long long)image_of_version_2[i].was);
     assert_memory_equal(pw_root.magic, "PWHEAP\n", 8);
     assert_ptr_equal(&pwheap_image_root, &pw_root);
-    assert_int_equal(pw_root.version, 1);
+    assert_int_equal(pw_root.version, 2);
     assert_int_equal(pw_root.bytes, 200);
 }
 
@@ -1544,7 +1552,7 @@ static void a_heap_is_held_while_its_lock_is_and_no_other_is(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_image_of_version_1_has_its_bytes_where_readers_look_for_them),
+        cmocka_unit_test(the_image_of_version_2_has_its_bytes_where_readers_look_for_them),
         cmocka_unit_test(every_kind_state_family_and_operation_has_its_name),
         cmocka_unit_test(in_a_healthy_heap_nothing_is_found_at_any_level),
         cmocka_unit_test(small_steps_come_to_the_same_end_as_one_large_one),

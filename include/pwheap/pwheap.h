@@ -200,7 +200,7 @@ struct pwheap_heap;
 struct pwheap_heap *pwheap_heap_create(void);
 /* Give back the heap and all of its blocks at once. Nobody may use it any more. */
 void pwheap_heap_destroy(struct pwheap_heap *heap);
-/* `size` bytes from `heap`, 64-byte aligned, or NULL and ENOMEM. Thread-safe, not signal-safe. */
+/* `size` bytes from `heap`, 16-byte aligned, or NULL and ENOMEM. Thread-safe, not signal-safe. */
 void *pwheap_heap_malloc(struct pwheap_heap *heap, size_t size);
 /* Give back a block of `heap`; one of another heap is reported as a bad-free. NULL is allowed. */
 void pwheap_heap_free(struct pwheap_heap *heap, void *block);

@@ -18,9 +18,9 @@ static struct pw_cache *all_caches;
 static struct pw_lock cache_lock;
 static void *(*map_bytes)(size_t bytes);
 
-static uint32_t places_of(uint32_t granules)
+static uint32_t places_of(uint32_t bytes)
 {
-    uint32_t fits = RING_BYTES / (granules << PW_GRANULE_SHIFT);
+    uint32_t fits = RING_BYTES / bytes;
     uint32_t places = MOST_PLACES;
     while (places > FEWEST_PLACES && places > fits)
         places /= 2;
@@ -31,16 +31,19 @@ bool pw_cache_init(enum pw_level level, void *(*map)(size_t bytes))
 {
     uint32_t first = 0;
     map_bytes = map;
-    for (uint32_t granules = 1; granules <= PW_CACHE_CLASSES; granules++) {
-        uint32_t places = places_of(granules);
-        uint32_t keep = KEEP_BYTES / (granules << PW_GRANULE_SHIFT);
+    for (uint32_t block_class = 1; block_class <= PW_CACHE_CLASSES; block_class++) {
+        uint32_t bytes = pw_class_bytes[block_class];
+        uint32_t places = places_of(bytes);
+        uint32_t keep = KEEP_BYTES / bytes;
         if (keep > MOST_KEPT)
             keep = MOST_KEPT;
-        plan[granules - 1] = (struct pw_ring){
+        plan[block_class - 1] = (struct pw_ring){
             .mask = (uint16_t)(places - 1),
             .keep = (uint16_t)(level == PW_LEVEL_FAST ? keep : 0),
             .batch = (uint16_t)(places / 2 < FIRST_BATCH ? places / 2 : FIRST_BATCH),
             .first = (uint16_t)first,
+            .bytes = bytes,
+            .reciprocal = pw_class_is_slab(block_class) ? (uint32_t)pw_shape_of(bytes) : 0,
         };
         first += places;
     }
@@ -105,12 +108,20 @@ static void give_checked(void **blocks, uint32_t count, bool (*check)(void *))
     pw_heap_give(blocks, fine);
 }
 
-void pw_cache_drain(struct pw_cache *cache, uint32_t granules, bool (*check)(void *block))
+void pw_cache_drain_home(struct pw_cache *cache, uint32_t block_class, bool (*check)(void *block))
 {
-    struct pw_ring *ring = &cache->rings[granules - 1];
+    struct pw_ring *ring = &cache->rings[block_class - 1];
     void *out[MOST_PLACES];
     uint32_t count = take_oldest(cache, ring, (uint32_t)ring->mask / 2 + 1, out);
-    uint32_t kept = pw_transfer_put(granules, out, count);
+    give_checked(out, count, check);
+}
+
+void pw_cache_drain(struct pw_cache *cache, uint32_t block_class, bool (*check)(void *block))
+{
+    struct pw_ring *ring = &cache->rings[block_class - 1];
+    void *out[MOST_PLACES];
+    uint32_t count = take_oldest(cache, ring, (uint32_t)ring->mask / 2 + 1, out);
+    uint32_t kept = pw_transfer_put(block_class, out, count);
     give_checked(out + kept, count - kept, check);
 }
 
@@ -128,8 +139,8 @@ void pw_cache_flush_transfer(bool (*check)(void *block))
 {
     void *out[MOST_PLACES];
     uint32_t count;
-    for (uint32_t granules = 1; granules <= PW_CACHE_CLASSES; granules++)
-        while ((count = pw_transfer_take(granules, out, MOST_PLACES)) > 0)
+    for (uint32_t block_class = 1; block_class <= PW_CACHE_CLASSES; block_class++)
+        while ((count = pw_transfer_take(block_class, out, MOST_PLACES)) > 0)
             give_checked(out, count, check);
 }
 
@@ -160,9 +171,9 @@ void pw_cache_after_fork(void)
     pw_lock_release(&cache_lock);
 }
 
-bool pw_cache_refill(struct pw_cache *cache, uint32_t granules)
+bool pw_cache_refill(struct pw_cache *cache, uint32_t block_class)
 {
-    struct pw_ring *ring = &cache->rings[granules - 1];
+    struct pw_ring *ring = &cache->rings[block_class - 1];
     void *blocks[MOST_PLACES];
     /* What must stay in comes on top. */
     uint32_t want = ring->count < ring->keep ? (uint32_t)(ring->keep - ring->count) : 0;
@@ -170,11 +181,12 @@ bool pw_cache_refill(struct pw_cache *cache, uint32_t granules)
     uint32_t room = (uint32_t)ring->mask + 1 - ring->count;
     if (want > room)
         want = room;
-    uint32_t count = pw_transfer_take(granules, blocks, want);
+    uint32_t count = pw_transfer_take(block_class, blocks, want);
     if (count == 0)
-        count = pw_heap_take(cache->heap, granules, want, blocks);
+        count = pw_class_is_slab(block_class) ? pw_slab_take(cache->heap, block_class, want, blocks)
+                                              : pw_heap_take(cache->heap, block_class, want, blocks);
     for (uint32_t i = 0; i < count; i++)
-        (void)pw_cache_push(cache, granules, blocks[i]);
+        (void)pw_cache_push(cache, block_class, blocks[i]);
     uint32_t most = ((uint32_t)ring->mask + 1) / 2;
     ring->batch = (uint16_t)(ring->batch * 2u > most ? most : ring->batch * 2u);
     return count > 0;

@@ -2,7 +2,7 @@
  * cache.h - per-thread caches: what stands in front of the heaps, so that malloc and free of a small
  * block take no lock.
  *
- * For each of the 256 block sizes a cache has a ring of CACHED blocks. At level off the newest comes
+ * For each class of block sizes (heap/slab.h) a cache has a ring of CACHED blocks. At level off the newest comes
  * out first; from fast on the oldest, and some always stay in: that is the quarantine of that level.
  * A ring that is empty is refilled by a run cut under one lock, one that is full drained in a batch.
  *
@@ -13,9 +13,9 @@
 #ifndef PW_CACHE_CACHE_H
 #define PW_CACHE_CACHE_H
 
-#include "heap/heap.h"
+#include "heap/slab.h"
 
-enum { PW_CACHE_CLASSES = PW_HEAP_NUM_BINS };
+enum { PW_CACHE_CLASSES = PW_CLASSES };
 
 /* Which short cut of front/quick.h a thread may take: by its level, if no option stands against it. */
 enum pw_quick { PW_QUICK_NONE, PW_QUICK_OFF, PW_QUICK_FAST };
@@ -29,10 +29,12 @@ struct pw_ring {
     uint16_t keep;  /* so many stay in (not at level off) */
     uint16_t batch; /* what the next refill takes; doubles up to half of the places */
     uint16_t first; /* index of its places in `places` */
+    uint32_t bytes; /* of a block */
+    uint32_t reciprocal; /* of slabs' blocks: the low half of their spans' shape */
 };
 
-/* Sum of the places of all rings; asserted in cache.c. */
-enum { PW_CACHE_PLACES = 2432 };
+/* At least the places of all rings; asserted in cache.c. */
+enum { PW_CACHE_PLACES = 4864 };
 
 struct pw_cache {
     /* True while its thread is inside the allocator. */
@@ -74,17 +76,19 @@ struct pw_cache *pw_cache_first(void);
 void pw_cache_before_fork(void);
 void pw_cache_after_fork(void);
 
-/* Refill the ring of blocks of `granules`; false: no memory. */
-bool pw_cache_refill(struct pw_cache *cache, uint32_t granules);
+/* Refill the ring of a class; false: no memory. */
+bool pw_cache_refill(struct pw_cache *cache, uint32_t block_class);
 /*
  * Make room in a full ring: its older half goes to the transfer cache, or back to
  * the heaps; `check`, if not NULL, sees each of these first and says whether it may go. */
-void pw_cache_drain(struct pw_cache *cache, uint32_t granules, bool (*check)(void *block));
+void pw_cache_drain(struct pw_cache *cache, uint32_t block_class, bool (*check)(void *block));
+/* The same, but all that leaves goes back to the heaps: for sizes that no refill ever asks for. */
+void pw_cache_drain_home(struct pw_cache *cache, uint32_t block_class, bool (*check)(void *block));
 
-/* A block of `granules` (1 to 256), CACHED; NULL: refill first. Level off: the newest. */
-PW_INLINE void *pw_cache_pop(struct pw_cache *cache, uint32_t granules, bool is_fifo)
+/* A block of a class, CACHED; NULL: refill first. Level off: the newest. */
+PW_INLINE void *pw_cache_pop(struct pw_cache *cache, uint32_t block_class, bool is_fifo)
 {
-    struct pw_ring *ring = &cache->rings[granules - 1];
+    struct pw_ring *ring = &cache->rings[block_class - 1];
     if (is_fifo) {
         if (pw_unlikely(ring->count <= ring->keep))
             return NULL;
@@ -100,9 +104,9 @@ PW_INLINE void *pw_cache_pop(struct pw_cache *cache, uint32_t granules, bool is_
 }
 
 /* Put a CACHED block in; false: the ring is full. */
-PW_INLINE bool pw_cache_push(struct pw_cache *cache, uint32_t granules, void *block)
+PW_INLINE bool pw_cache_push(struct pw_cache *cache, uint32_t block_class, void *block)
 {
-    struct pw_ring *ring = &cache->rings[granules - 1];
+    struct pw_ring *ring = &cache->rings[block_class - 1];
     if (pw_unlikely(ring->count > ring->mask))
         return false;
     cache->places[ring->first + ((ring->head + ring->count) & ring->mask)] = block;

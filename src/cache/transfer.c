@@ -2,9 +2,9 @@
 #include "cache/transfer.h"
 
 #include "base/lock.h"
-#include "image/layout.h"
+#include "heap/slab.h"
 
-enum { CLASSES = PW_HEAP_NUM_BINS, LOCKS = 16, STACK_BYTES = 1 << 20, FEWEST = 32 };
+enum { CLASSES = PW_CLASSES, LOCKS = 16, STACK_BYTES = 1 << 20, FEWEST = 32 };
 
 struct stack {
     void **blocks;
@@ -15,29 +15,31 @@ struct stack {
 static struct stack stacks[CLASSES];
 static struct pw_lock locks[LOCKS];
 
-static uint32_t capacity_of(uint32_t granules)
+static uint32_t capacity_of(uint32_t block_class)
 {
-    uint32_t fits = STACK_BYTES / (granules << PW_GRANULE_SHIFT);
-    return fits > FEWEST ? fits : FEWEST;
+    uint32_t bytes = pw_class_bytes[block_class];
+    if (bytes == 0)
+        return 0; /* the heap is not set up */
+    return STACK_BYTES / bytes > FEWEST ? STACK_BYTES / bytes : FEWEST;
 }
 
 bool pw_transfer_init(void *(*map)(size_t bytes))
 {
     size_t total = 0;
-    for (uint32_t granules = 1; granules <= CLASSES; granules++)
-        total += capacity_of(granules);
+    for (uint32_t block_class = 1; block_class <= CLASSES; block_class++)
+        total += capacity_of(block_class);
     void **places = map(PW_ALIGN_UP(total * sizeof *places, (size_t)PW_PAGE_BYTES));
-    for (uint32_t granules = 1; places != NULL && granules <= CLASSES; granules++) {
-        stacks[granules - 1] = (struct stack){.blocks = places, .capacity = capacity_of(granules)};
-        places += capacity_of(granules);
+    for (uint32_t block_class = 1; places != NULL && block_class <= CLASSES; block_class++) {
+        stacks[block_class - 1] = (struct stack){.blocks = places, .capacity = capacity_of(block_class)};
+        places += capacity_of(block_class);
     }
     return places != NULL;
 }
 
-uint32_t pw_transfer_put(uint32_t granules, void *const *blocks, uint32_t count)
+uint32_t pw_transfer_put(uint32_t block_class, void *const *blocks, uint32_t count)
 {
-    struct stack *stack = &stacks[granules - 1];
-    struct pw_lock *lock = &locks[granules % LOCKS];
+    struct stack *stack = &stacks[block_class - 1];
+    struct pw_lock *lock = &locks[block_class % LOCKS];
     pw_lock_acquire(lock);
     uint32_t room = stack->capacity - stack->count;
     if (count > room)
@@ -49,10 +51,10 @@ uint32_t pw_transfer_put(uint32_t granules, void *const *blocks, uint32_t count)
     return count;
 }
 
-uint32_t pw_transfer_take(uint32_t granules, void **blocks, uint32_t want)
+uint32_t pw_transfer_take(uint32_t block_class, void **blocks, uint32_t want)
 {
-    struct stack *stack = &stacks[granules - 1];
-    struct pw_lock *lock = &locks[granules % LOCKS];
+    struct stack *stack = &stacks[block_class - 1];
+    struct pw_lock *lock = &locks[block_class % LOCKS];
     if (stack->count == 0)
         return 0; /* perhaps just filled by another: as if we had come before */
     pw_lock_acquire(lock);

@@ -13,10 +13,10 @@
 
 /* `map` gives zeroed pages. False: no memory; then nothing is ever kept. */
 bool pw_transfer_init(void *(*map)(size_t bytes));
-/* Keep up to `count` blocks of `granules`; how many were (the first of them). */
-uint32_t pw_transfer_put(uint32_t granules, void *const *blocks, uint32_t count);
+/* Keep up to `count` blocks of a class; how many were (the first of them). */
+uint32_t pw_transfer_put(uint32_t block_class, void *const *blocks, uint32_t count);
 /* Take up to `want`; how many. */
-uint32_t pw_transfer_take(uint32_t granules, void **blocks, uint32_t want);
+uint32_t pw_transfer_take(uint32_t block_class, void **blocks, uint32_t want);
 
 void pw_transfer_before_fork(void);
 void pw_transfer_after_fork(void);

@@ -25,3 +25,11 @@ void pw_poison_taken_part(uint64_t start, uint64_t bytes, bool is_zeroed)
     if (!is_zeroed)
         pw_poison_write(start, pw_poison_bytes(bytes));
 }
+
+void pw_poison_renewed(uint64_t start, uint64_t bytes)
+{
+    if (pw_root.level == PW_LEVEL_FAST)
+        pw_poison_line(start, bytes);
+    else
+        pw_poison_write(start, pw_poison_bytes(bytes));
+}

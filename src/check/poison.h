@@ -1,8 +1,8 @@
 /*
  * poison.h - the fill of freed memory, and verifying that nobody wrote to it.
  *
- * At fast the first 64 bytes of a small block are poisoned (48 of a 64-byte block: its tail stays), at
- * full all of it but the tail, up to root.free_fill_max.
+ * At fast the first 64 bytes of a small block are poisoned, of one that is shorter all of it but its tail,
+ * which stays; at full all of it but the tail, up to root.free_fill_max.
  */
 #ifndef PW_CHECK_POISON_H
 #define PW_CHECK_POISON_H
@@ -17,27 +17,36 @@ PW_INLINE uint64_t pw_poison_bytes(uint64_t bytes)
     return body < pw_root.free_fill_max ? body : pw_root.free_fill_max;
 }
 
-/* Poison the first line of a block of at least 64 bytes. */
+/* Where the vectors lie that together cover what is poisoned of a block at fast: 16 to 64 bytes. */
+PW_INLINE void pw_poison_line_places(uint64_t bytes, uint64_t places[4])
+{
+    uint64_t filled = bytes >= PW_LINE_BYTES + PW_TAIL_BYTES ? PW_LINE_BYTES : bytes - PW_TAIL_BYTES;
+    places[0] = 0;
+    places[1] = filled / 4 & ~(uint64_t)15;
+    places[2] = filled / 2 & ~(uint64_t)15;
+    places[3] = filled - 16;
+}
+
+/* Poison the first line of a block of at least 32 bytes. */
 PW_INLINE void pw_poison_line(uint64_t start, uint64_t bytes)
 {
     uint64_t word = pw_fill_word(pw_root.free_fill);
     pw_vector fill = {word, word};
-    pw_vector *at = (pw_vector *)start;
-    at[0] = fill;
-    at[1] = fill;
-    at[2] = fill;
-    if (bytes > 64)
-        at[3] = fill;
+    uint64_t places[4];
+    pw_poison_line_places(bytes, places);
+    for (int i = 0; i < 4; i++)
+        *(pw_vector *)(start + places[i]) = fill;
 }
 
 PW_INLINE bool pw_poison_line_holds(uint64_t start, uint64_t bytes)
 {
     uint64_t word = pw_fill_word(pw_root.free_fill);
     pw_vector fill = {word, word};
-    const pw_vector *at = (const pw_vector *)start;
-    pw_vector bad = (at[0] ^ fill) | (at[1] ^ fill) | (at[2] ^ fill);
-    if (bytes > 64)
-        bad |= at[3] ^ fill;
+    pw_vector bad = {0, 0};
+    uint64_t places[4];
+    pw_poison_line_places(bytes, places);
+    for (int i = 0; i < 4; i++)
+        bad |= *(const pw_vector *)(start + places[i]) ^ fill;
     return (bad[0] | bad[1]) == 0;
 }
 
@@ -58,7 +67,9 @@ PW_INLINE bool pw_zero_holds(uint64_t start, uint64_t bytes)
 
 /* The hook of the heap for level fast: a block that was used before becomes CACHED. */
 void pw_poison_taken(uint64_t start, uint64_t bytes, bool is_zeroed);
-/* The same for full where freed blocks are not filled whole: a piece cut from one may hold anything. */
+/* A block of memory that held others: as if it had been freed. For fast and full. */
+void pw_poison_renewed(uint64_t start, uint64_t bytes);
+/* The same as pw_poison_taken for full where freed blocks are not filled whole: a piece cut from one may hold anything. */
 void pw_poison_taken_part(uint64_t start, uint64_t bytes, bool is_zeroed);
 
 #endif

@@ -66,18 +66,21 @@ struct pw_image pw_image_locked(void)
 
 void pw_retire(struct pw_block block)
 {
-    struct pw_header *header = pw_block_header(block);
-    uint32_t size = header->size;
-    if (!pw_header_is_sealed(block.region, block.granule)) {
-        /* What the damaged header says of its size is not to be sealed: the next start tells. */
-        struct pw_image image = pw_image_self();
-        uint32_t next = pw_image_next_start(&image, block.region, block.granule + 1);
-        size = (next == 0 ? block.region->limit : next) - block.granule;
+    struct pw_fields fields = pw_region_fields(block.region, block.granule);
+    fields.flags &= (uint8_t)~PW_HEAP_ZEROED;
+    if (block.region->shift != PW_PAGE_SHIFT)
+        fields.flags &= (uint8_t)~PW_HEAP_RIGHT;
+    if (block.region->shift == PW_SLAB_SHIFT || pw_header_is_sealed(block.region, block.granule)) {
+        pw_region_set(block.region, block.granule, PW_STATE_RETIRED, fields.flags,
+                      pw_start_offset(fields.flags, fields.slack));
+        return;
     }
-    struct pw_fields fields = pw_header_fields(header);
-    uint32_t flags = block.region->shift == PW_PAGE_SHIFT ? fields.flags : fields.flags & ~PW_HEAP_RIGHT;
-    pw_header_write(block.region, block.granule, PW_STATE_RETIRED, flags & ~PW_HEAP_ZEROED,
-                    pw_start_offset(flags, fields.slack), size);
+    /* What the damaged header says of its size is not to be sealed: the next start tells. */
+    struct pw_image image = pw_image_self();
+    uint32_t next = pw_image_next_start(&image, block.region, block.granule + 1);
+    uint32_t size = (next == 0 ? block.region->limit : next) - block.granule;
+    pw_header_write(block.region, block.granule, PW_STATE_RETIRED, fields.flags,
+                    pw_start_offset(fields.flags, fields.slack), size);
 }
 
 static void add_history(struct pw_fault *fault)
@@ -127,7 +130,8 @@ static bool diagnose(struct pw_block block, struct pw_fault *fault)
     }
     if (is_fine) {
         uint32_t after = pw_image_next_start(&image, block.region, block.granule + 1);
-        is_fine = after == 0 || pw_diagnose_block(&image, index, after, fault);
+        bool is_apart = block.region->shift == PW_SLAB_SHIFT && pw_block_next(block).granule != after;
+        is_fine = after == 0 || is_apart || pw_diagnose_block(&image, index, after, fault);
     }
     pw_heap_release(heap);
     return !is_fine;
@@ -148,7 +152,7 @@ bool pw_found_in_block(uint64_t address, const struct pw_call *call)
         return false;
     pw_guarded_accuse(&fault.block);
     pw_found(&fault, call);
-    if (block.region->shift == PW_GRANULE_SHIFT)
+    if (block.region->shift != PW_PAGE_SHIFT)
         mend_front(address);
     pw_retire(block);
     return true;

@@ -15,48 +15,78 @@
 /* A block being handed over: where it is and what its header says. */
 struct pw_handle {
     uint64_t address;
-    struct pw_header *header;
+    _Atomic uint64_t *header; /* its word; NULL: no block */
     uint64_t word;
     uint64_t bytes; /* zone included */
+    uint32_t size;  /* in granules, as the seal has it */
+    uint32_t block_class;
 };
 
-/* Granules that `size` bytes take with their zone. `size` is at most PTRDIFF_MAX. */
-PW_INLINE uint64_t pw_granules_for(size_t size, enum pw_level level)
+/* Bytes that `size` bytes take with their zone. `size` is at most PTRDIFF_MAX. */
+PW_INLINE uint64_t pw_bytes_for(size_t size, enum pw_level level)
 {
     uint64_t zone = 0;
     if (level == PW_LEVEL_FAST)
         zone = pw_root.zone_min_bytes;
     else if (level >= PW_LEVEL_FULL)
         zone = pw_zone_bytes(&pw_root, size);
-    uint64_t granules = (size + zone + PW_HEAP_ALIGNMENT - 1) >> PW_GRANULE_SHIFT;
-    return level == PW_LEVEL_OFF && granules == 0 ? 1 : granules;
+    return size + zone;
+}
+
+/* Look up whose header a block at handle->address would have, and what it says; entry is not 0. */
+PW_INLINE void pw_handle_find(struct pw_handle *handle, uint64_t entry)
+{
+    if (pw_likely(pw_entry_is_slab(entry))) {
+        struct pw_span *span = pw_entry_span(entry, handle->address);
+        uint64_t shape = atomic_load_explicit(&span->shape, memory_order_relaxed);
+        handle->header = pw_entry_word(entry, handle->address, shape);
+        handle->bytes = pw_shape_bytes(shape);
+        handle->size = (uint32_t)handle->bytes >> PW_SLAB_SHIFT;
+        handle->block_class = PW_HEAP_NUM_BINS + 1u + span->slab_class;
+    } else {
+        struct pw_header *header = pw_entry_header(entry, handle->address);
+        handle->header = &header->word;
+        handle->size = header->size;
+        handle->bytes = (uint64_t)header->size << (entry & PW_ENTRY_SHIFT_MASK);
+        handle->block_class = header->size;
+    }
+    handle->word = atomic_load_explicit(handle->header, memory_order_acquire);
 }
 
 /* The header of a small block that was CACHED by us. */
 PW_INLINE struct pw_handle pw_handle_of(void *block)
 {
     struct pw_handle handle = {.address = (uint64_t)block};
-    handle.header = pw_entry_header(pw_page_map_entry(handle.address), handle.address);
-    handle.word = atomic_load_explicit(&handle.header->word, memory_order_relaxed);
-    handle.bytes = (uint64_t)handle.header->size << PW_GRANULE_SHIFT;
+    pw_handle_find(&handle, pw_page_map_entry(handle.address));
     return handle;
+}
+
+PW_INLINE bool pw_handle_is_sealed(const struct pw_handle *handle)
+{
+    return pw_word_is_sealed(pw_root.seal_key, handle->address, handle->word, handle->size);
 }
 
 PW_INLINE void pw_handle_set(const struct pw_handle *handle, uint32_t state, uint32_t flags,
                              uint32_t slack)
 {
-    atomic_store_explicit(&handle->header->word,
+    atomic_store_explicit(handle->header,
                           pw_word_make(pw_root.seal_key, handle->address, state, flags, slack,
-                                       handle->header->size),
+                                       handle->size),
                           memory_order_release);
+}
+
+/* Mark a block in `state` PENDING. */
+PW_INLINE void pw_handle_mark(const struct pw_handle *handle, uint32_t state)
+{
+    atomic_store_explicit(handle->header, pw_word_pending(handle->word, state), memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
 }
 
 /* Is what lies in a CACHED block as it was left? */
 PW_INLINE bool pw_cached_is_intact(const struct pw_handle *handle, enum pw_level level)
 {
     struct pw_fields fields = pw_word_fields(handle->word);
-    if (!pw_word_is_sealed(pw_root.seal_key, handle->address, handle->word, handle->header->size) ||
-        fields.state != PW_STATE_CACHED)
+    if (!pw_handle_is_sealed(handle) || fields.state != PW_STATE_CACHED)
         return false;
     if ((fields.flags & PW_HEAP_ZEROED) != 0)
         return level < PW_LEVEL_FULL || pw_zero_holds(handle->address, handle->bytes - PW_TAIL_BYTES);
@@ -71,9 +101,7 @@ PW_INLINE void pw_dress(const struct pw_handle *handle, size_t size, bool zero, 
 {
     uint64_t end_of_data = handle->address + size;
     if (level >= PW_LEVEL_FAST)
-        atomic_store_explicit(&handle->header->word, pw_word_pending(handle->word, PW_STATE_CACHED),
-                              memory_order_release);
-    atomic_signal_fence(memory_order_seq_cst);
+        pw_handle_mark(handle, PW_STATE_CACHED);
     if (zero && (pw_word_fields(handle->word).flags & PW_HEAP_ZEROED) == 0)
         __builtin_memset((void *)handle->address, 0, size);
     if (level == PW_LEVEL_FAST)
@@ -83,28 +111,6 @@ PW_INLINE void pw_dress(const struct pw_handle *handle, size_t size, bool zero, 
     pw_handle_set(handle, PW_STATE_LIVE, flags, (uint32_t)(handle->bytes - size));
 }
 
-/* A small block of `granules` for `size` bytes, at levels off and fast; NULL: no memory. */
-PW_INLINE void *pw_small_acquire(struct pw_cache *cache, size_t size, uint32_t granules, bool zero,
-                                 const struct pw_call *call, enum pw_level level)
-{
-    for (;;) {
-        void *block = pw_cache_pop(cache, granules, level >= PW_LEVEL_FAST);
-        if (pw_unlikely(block == NULL)) {
-            block = pw_refill(cache, granules, call);
-            if (block == NULL)
-                return NULL;
-        }
-        struct pw_handle handle = pw_handle_of(block);
-        if (level >= PW_LEVEL_FAST && pw_unlikely(!pw_cached_is_intact(&handle, level)) &&
-            pw_found_in_block(handle.address, call))
-            continue;
-        if (pw_unlikely(++cache->allocations == cache->chores_at))
-            pw_chores(cache, call);
-        pw_dress(&handle, size, zero, (uint32_t)call->family << PW_HEAP_FAMILY_SHIFT, level);
-        return block;
-    }
-}
-
 /* The gate of free and its like: the sealed, LIVE block that starts at `pointer`, or header NULL. */
 PW_INLINE struct pw_handle pw_gate(const void *pointer, uint64_t *entry)
 {
@@ -112,15 +118,10 @@ PW_INLINE struct pw_handle pw_gate(const void *pointer, uint64_t *entry)
     *entry = pw_page_map_entry(handle.address);
     if (pw_unlikely(*entry == 0))
         return handle;
-    struct pw_header *header = pw_entry_header(*entry, handle.address);
-    handle.word = atomic_load_explicit(&header->word, memory_order_acquire);
-    uint32_t size = header->size;
+    pw_handle_find(&handle, *entry);
     /* The seal takes in the address, so an interior pointer does not pass. */
-    if (pw_unlikely((uint8_t)(handle.word >> 32) != PW_STATE_LIVE ||
-                    !pw_word_is_sealed(pw_root.seal_key, handle.address, handle.word, size)))
-        return handle;
-    handle.bytes = (uint64_t)size << (*entry & PW_ENTRY_SHIFT_MASK);
-    handle.header = header;
+    if (pw_unlikely((uint8_t)(handle.word >> 32) != PW_STATE_LIVE || !pw_handle_is_sealed(&handle)))
+        handle.header = NULL;
     return handle;
 }
 
@@ -135,16 +136,13 @@ PW_INLINE void pw_small_release(struct pw_cache *cache, struct pw_handle *handle
                        pw_zone_tail_holds(end);
         if (pw_unlikely(!is_fine) && pw_found_in_block(handle->address, call))
             return;
-        atomic_store_explicit(&handle->header->word, pw_word_pending(handle->word, PW_STATE_LIVE),
-                              memory_order_release);
-        atomic_signal_fence(memory_order_seq_cst);
+        pw_handle_mark(handle, PW_STATE_LIVE);
         pw_poison_line(handle->address, handle->bytes);
     }
     cache->frees++;
     pw_handle_set(handle, PW_STATE_CACHED, 0, fields.slack);
-    uint32_t granules = (uint32_t)(handle->bytes >> PW_GRANULE_SHIFT);
-    if (pw_unlikely(!pw_cache_push(cache, granules, (void *)handle->address)))
-        pw_overflow(cache, granules, (void *)handle->address);
+    if (pw_unlikely(!pw_cache_push(cache, handle->block_class, (void *)handle->address)))
+        pw_overflow(cache, handle->block_class, (void *)handle->address);
 }
 
 #endif

@@ -15,18 +15,18 @@ uint32_t pw_stack_of(const struct pw_cache *cache, const struct pw_call *call)
     return pw_unwind_capture_id(pw_options()->malloc_context_size, call->pc, call->frame);
 }
 
-void *pw_refill(struct pw_cache *cache, uint32_t granules, const struct pw_call *call)
+void *pw_refill(struct pw_cache *cache, uint32_t block_class, const struct pw_call *call)
 {
     (void)call;
     bool is_fifo = cache->level >= PW_LEVEL_FAST;
     pw_reentry_settle();
-    while (pw_cache_refill(cache, granules)) {
-        void *block = pw_cache_pop(cache, granules, is_fifo);
+    while (pw_cache_refill(cache, block_class)) {
+        void *block = pw_cache_pop(cache, block_class, is_fifo);
         if (block != NULL)
             return block;
     }
     /* No memory: what was to stay in is better than nothing. */
-    return pw_cache_pop(cache, granules, false);
+    return pw_cache_pop(cache, block_class, false);
 }
 
 /* A block is leaving its ring for the heap at level fast: is its poison intact? */
@@ -39,19 +39,23 @@ static bool may_leave(void *block)
     return !pw_found_in_block(handle.address, &call);
 }
 
-void pw_overflow(struct pw_cache *cache, uint32_t granules, void *block)
+void pw_overflow(struct pw_cache *cache, uint32_t block_class, void *block)
 {
-    pw_cache_drain(cache, granules, cache->level == PW_LEVEL_FAST ? may_leave : NULL);
-    (void)pw_cache_push(cache, granules, block);
+    bool (*check)(void *) = cache->level == PW_LEVEL_FAST ? may_leave : NULL;
+    /* Small granule blocks are only asked for with an alignment, and then of the heap. */
+    if (pw_class_bytes[block_class] <= PW_SLAB_MAX_BYTES && !pw_class_is_slab(block_class))
+        pw_cache_drain_home(cache, block_class, check);
+    else
+        pw_cache_drain(cache, block_class, check);
+    (void)pw_cache_push(cache, block_class, block);
 }
 
 void pw_recycle(struct pw_cache *cache, uint64_t address)
 {
     struct pw_handle handle = pw_handle_of((void *)address);
     pw_handle_set(&handle, PW_STATE_CACHED, 0, pw_word_fields(handle.word).slack);
-    uint32_t granules = (uint32_t)(handle.bytes >> PW_GRANULE_SHIFT);
-    if (!pw_cache_push(cache, granules, (void *)address))
-        pw_overflow(cache, granules, (void *)address);
+    if (!pw_cache_push(cache, handle.block_class, (void *)address))
+        pw_overflow(cache, handle.block_class, (void *)address);
 }
 
 static struct pw_evidence *evidence_of(uint64_t address)
@@ -67,19 +71,22 @@ static void fill_new(void *block, size_t size)
         __builtin_memset(block, pw_options()->malloc_fill_byte, size < most ? size : most);
 }
 
-/* A CACHED small block, looked at, for `granules` at an alignment; header NULL: no memory. */
-static struct pw_handle take_block(struct pw_cache *cache, uint32_t granules, size_t align,
+/* A CACHED small block, looked at, for `bytes` (zone included) at an alignment; header NULL: no memory. */
+static struct pw_handle take_block(struct pw_cache *cache, uint64_t bytes, size_t align,
                                    const struct pw_call *call)
 {
     bool is_fifo = cache->level >= PW_LEVEL_FAST;
+    uint32_t block_class = align > PW_SLAB_ALIGNMENT && align <= PW_HEAP_ALIGNMENT
+                               ? pw_class_aligned(bytes, align)
+                               : pw_class_for(bytes);
     for (;;) {
         void *block;
         if (align > PW_HEAP_ALIGNMENT)
-            block = pw_heap_take_aligned(cache->heap, granules, align);
+            block = pw_heap_take_aligned(cache->heap, pw_granules_of(bytes), align);
         else
-            block = pw_cache_pop(cache, granules, is_fifo);
+            block = pw_cache_pop(cache, block_class, is_fifo);
         if (block == NULL && align <= PW_HEAP_ALIGNMENT)
-            block = pw_refill(cache, granules, call);
+            block = pw_refill(cache, block_class, call);
         if (block == NULL)
             return (struct pw_handle){.header = NULL};
         struct pw_handle handle = pw_handle_of(block);
@@ -91,10 +98,10 @@ static struct pw_handle take_block(struct pw_cache *cache, uint32_t granules, si
     }
 }
 
-static void *small_acquire(struct pw_cache *cache, size_t size, uint32_t granules, size_t align,
+static void *small_acquire(struct pw_cache *cache, size_t size, uint64_t bytes, size_t align,
                            bool zero, uint32_t stack, const struct pw_call *call)
 {
-    struct pw_handle handle = take_block(cache, granules, align, call);
+    struct pw_handle handle = take_block(cache, bytes, align, call);
     if (handle.header == NULL)
         return NULL;
     uint32_t flags = (uint32_t)call->family << PW_HEAP_FAMILY_SHIFT;
@@ -142,10 +149,9 @@ static void *acquire(struct pw_cache *cache, size_t size, size_t align, bool zer
         if (guarded != NULL)
             return guarded;
     }
-    uint64_t granules = pw_granules_for(size, (enum pw_level)cache->level);
-    bool is_small = granules <= PW_HEAP_NUM_BINS && align <= PW_HEAP_LARGE_ALLOC_THRESHOLD;
-    if (is_small)
-        return small_acquire(cache, size, (uint32_t)granules, align, zero, stack, call);
+    uint64_t bytes = pw_bytes_for(size, (enum pw_level)cache->level);
+    if (bytes <= PW_HEAP_LARGE_ALLOC_THRESHOLD && align <= PW_HEAP_LARGE_ALLOC_THRESHOLD)
+        return small_acquire(cache, size, bytes, align, zero, stack, call);
     void *block;
     do {
         block = pw_big_acquire(cache->heap, size, align, zero, cache->thread,
@@ -184,11 +190,8 @@ static bool zones_hold(const struct pw_handle *handle, struct pw_block block)
     struct pw_block previous = pw_block_previous(block);
     if (previous.region == NULL)
         return true;
-    struct pw_header *header = pw_block_header(previous);
-    uint64_t word = atomic_load_explicit(&header->word, memory_order_acquire);
-    struct pw_fields fields = pw_word_fields(word);
-    if (fields.state != PW_STATE_LIVE ||
-        !pw_word_is_sealed(pw_root.seal_key, pw_block_address(previous), word, header->size))
+    struct pw_fields fields = pw_region_fields(previous.region, previous.granule);
+    if (fields.state != PW_STATE_LIVE || !pw_header_is_sealed(previous.region, previous.granule))
         return true;
     return pw_zone_all_holds(handle->address - fields.slack, handle->address);
 }
@@ -198,9 +201,10 @@ static bool next_is_sealed(struct pw_block block)
     struct pw_block next = pw_block_next(block);
     if (next.region == NULL)
         return true;
-    struct pw_header *header = pw_block_header(next);
-    return pw_word_is_sound(pw_root.seal_key, pw_block_address(next),
-                            atomic_load_explicit(&header->word, memory_order_acquire), header->size);
+    uint64_t word =
+        atomic_load_explicit(pw_region_word(next.region, next.granule), memory_order_acquire);
+    return pw_word_is_sound(pw_root.seal_key, pw_block_address(next), word,
+                            pw_region_size(next.region, next.granule));
 }
 
 /* Check, claim, poison, put into the quarantine. */
@@ -212,7 +216,7 @@ static void full_release(struct pw_cache *cache, struct pw_handle *handle, struc
         pw_found_in_block(handle->address, call))
         return;
     uint64_t expected = handle->word;
-    if (!atomic_compare_exchange_strong_explicit(&handle->header->word, &expected,
+    if (!atomic_compare_exchange_strong_explicit(handle->header, &expected,
                                                  pw_word_pending(expected, PW_STATE_LIVE),
                                                  memory_order_acq_rel, memory_order_acquire)) {
         pw_found_bad_pointer((void *)handle->address, call);

@@ -25,7 +25,7 @@ static void evict(struct pw_cache *cache, void *address, const struct pw_call *c
         return;
     }
     struct pw_handle handle = pw_handle_of(address);
-    bool is_fine = pw_word_is_sealed(pw_root.seal_key, handle.address, handle.word, handle.header->size) &&
+    bool is_fine = pw_handle_is_sealed(&handle) &&
                    pw_poison_holds(handle.address, pw_poison_bytes(handle.bytes)) &&
                    pw_zone_tail_holds(handle.address + handle.bytes);
     if (pw_likely(is_fine))

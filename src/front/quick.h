@@ -9,42 +9,43 @@
 
 #include "front/hot.h"
 
-PW_INLINE struct pw_header *pw_small_header(uint64_t entry, uint64_t address)
+/* The header of the block at `address` of a ring of slabs' blocks. */
+PW_INLINE struct pw_handle pw_quick_handle(const struct pw_ring *ring, uint64_t address)
 {
-    uint64_t granule = (address & (PW_SLOT_BYTES - 1)) >> PW_GRANULE_SHIFT;
-    return (struct pw_header *)(entry & PW_ENTRY_HEADERS_MASK) + granule;
+    struct pw_handle handle = {.address = address, .bytes = ring->bytes};
+    uint64_t entry = atomic_load_explicit(&pw_page_map[address >> PW_SLOT_SHIFT], memory_order_relaxed);
+    handle.size = ring->bytes >> PW_SLAB_SHIFT;
+    handle.header = pw_entry_word(entry, address, ring->reciprocal);
+    handle.word = atomic_load_explicit(handle.header, memory_order_relaxed);
+    return handle;
 }
 
 PW_INLINE void *pw_quick_acquire_at(struct pw_cache *cache, size_t size, bool zero,
                                     enum pw_family family, enum pw_level level)
 {
-    if (pw_unlikely(size > PW_HEAP_LARGE_ALLOC_THRESHOLD))
+    if (pw_unlikely(size > PW_SLAB_MAX_BYTES))
         return NULL;
-    uint64_t granules = pw_granules_for(size, level);
-    if (pw_unlikely(granules > PW_HEAP_NUM_BINS))
+    uint64_t bytes = pw_bytes_for(size, level);
+    if (pw_unlikely(bytes > PW_SLAB_MAX_BYTES || cache->busy))
         return NULL;
-    if (pw_unlikely(cache->busy))
-        return NULL;
+    uint32_t block_class = pw_class_for(bytes);
     cache->busy = true;
     atomic_signal_fence(memory_order_seq_cst);
     /* Read now and not before: a signal handler may have used the ring. */
-    struct pw_ring *ring = &cache->rings[granules - 1];
+    struct pw_ring *ring = &cache->rings[block_class - 1];
     uint32_t count = ring->count;
     if (pw_unlikely(count <= (level == PW_LEVEL_OFF ? 0 : ring->keep))) {
         pw_leave(cache);
         return NULL;
     }
     uint32_t place = level == PW_LEVEL_OFF ? (ring->head + count - 1) & ring->mask : ring->head;
-    uint64_t address = (uint64_t)cache->places[ring->first + place];
-    uint64_t entry = atomic_load_explicit(&pw_page_map[address >> PW_SLOT_SHIFT], memory_order_relaxed);
-    struct pw_handle handle = {.address = address, .header = pw_small_header(entry, address)};
-    handle.word = atomic_load_explicit(&handle.header->word, memory_order_relaxed);
-    handle.bytes = granules << PW_GRANULE_SHIFT;
+    struct pw_handle handle = pw_quick_handle(ring, (uint64_t)cache->places[ring->first + place]);
     struct pw_fields fields = pw_word_fields(handle.word);
     bool is_fine = true;
     if (level == PW_LEVEL_FAST)
-        is_fine = fields.state == PW_STATE_CACHED && ((fields.flags & PW_HEAP_ZEROED) != 0 ||
-                                                      pw_poison_line_holds(address, handle.bytes));
+        is_fine = fields.state == PW_STATE_CACHED &&
+                  ((fields.flags & PW_HEAP_ZEROED) != 0 ||
+                   pw_poison_line_holds(handle.address, handle.bytes));
     if (pw_likely(is_fine)) {
         if (level != PW_LEVEL_OFF)
             ring->head = (place + 1) & ring->mask;
@@ -53,7 +54,7 @@ PW_INLINE void *pw_quick_acquire_at(struct pw_cache *cache, size_t size, bool ze
         pw_dress(&handle, size, zero, (uint32_t)family << PW_HEAP_FAMILY_SHIFT, level);
     }
     pw_leave(cache);
-    return pw_likely(is_fine) ? (void *)address : NULL;
+    return pw_likely(is_fine) ? (void *)handle.address : NULL;
 }
 
 /* A block of `size` bytes, or NULL: take the long way. */
@@ -72,27 +73,23 @@ PW_INLINE void *pw_quick_acquire(size_t size, bool zero, enum pw_family family)
 PW_INLINE bool pw_quick_release_at(struct pw_cache *cache, void *pointer, enum pw_family family,
                                    size_t size, enum pw_level level)
 {
-    uint64_t address = (uint64_t)pointer;
-    uint64_t entry = pw_page_map_entry(address);
-    if (pw_unlikely((entry & PW_ENTRY_SHIFT_MASK) != PW_GRANULE_SHIFT || cache->busy))
+    struct pw_handle handle = {.address = (uint64_t)pointer};
+    uint64_t entry = pw_page_map_entry(handle.address);
+    if (pw_unlikely(!pw_entry_is_slab(entry) || cache->busy))
         return false;
-    struct pw_header *header = pw_small_header(entry, address);
-    uint64_t word = atomic_load_explicit(&header->word, memory_order_acquire);
-    uint32_t granules = header->size;
-    struct pw_fields fields = pw_word_fields(word);
-    bool is_ours = fields.state == PW_STATE_LIVE &&
-                   pw_word_is_sealed(pw_root.seal_key, address, word, granules);
+    pw_handle_find(&handle, entry);
+    struct pw_fields fields = pw_word_fields(handle.word);
+    bool is_ours = fields.state == PW_STATE_LIVE && pw_handle_is_sealed(&handle);
     uint32_t its_family = (fields.flags & PW_HEAP_FAMILY_MASK) >> PW_HEAP_FAMILY_SHIFT;
     is_ours = is_ours && (level == PW_LEVEL_OFF ? its_family != PW_FAMILY_INSTANCE : its_family == family);
-    if (pw_unlikely(!is_ours || granules > PW_HEAP_NUM_BINS))
+    if (pw_unlikely(!is_ours))
         return false;
-    struct pw_ring *ring = &cache->rings[granules - 1];
-    uint64_t end = address + ((uint64_t)granules << PW_GRANULE_SHIFT);
-    if (pw_unlikely(size != SIZE_MAX && size != end - address - fields.slack))
+    struct pw_ring *ring = &cache->rings[handle.block_class - 1];
+    uint64_t end = handle.address + handle.bytes;
+    if (pw_unlikely(size != SIZE_MAX && size != handle.bytes - fields.slack))
         return false;
-    struct pw_handle handle = {address, header, word, end - address};
     if (level == PW_LEVEL_FAST) {
-        if (pw_unlikely(!pw_zone_near_holds(end - fields.slack) || !pw_zone_tail_holds(address) ||
+        if (pw_unlikely(!pw_zone_near_holds(end - fields.slack) || !pw_zone_tail_holds(handle.address) ||
                         !pw_zone_tail_holds(end)))
             return false;
     }
@@ -103,10 +100,8 @@ PW_INLINE bool pw_quick_release_at(struct pw_cache *cache, void *pointer, enum p
         return false;
     }
     if (level == PW_LEVEL_FAST) {
-        atomic_store_explicit(&header->word, pw_word_pending(word, PW_STATE_LIVE),
-                              memory_order_release);
-        atomic_signal_fence(memory_order_seq_cst);
-        pw_poison_line(address, handle.bytes);
+        pw_handle_mark(&handle, PW_STATE_LIVE);
+        pw_poison_line(handle.address, handle.bytes);
     }
     cache->frees++;
     pw_handle_set(&handle, PW_STATE_CACHED, 0, fields.slack);

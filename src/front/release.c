@@ -63,11 +63,12 @@ void pw_release_as(void *pointer, const struct pw_call *call, size_t size, size_
     errno = saved_errno;
 }
 
-/* Resize a small block where it is, if it takes the same granules; the handle is that of a LIVE one. */
+/* Resize a small block where it is, if it stays in its class; the handle is that of a LIVE one. */
 static bool resize_small(struct pw_handle *handle, struct pw_block block, size_t size)
 {
     enum pw_level level = (enum pw_level)pw_root.level;
-    if (pw_granules_for(size, level) != handle->bytes >> PW_GRANULE_SHIFT)
+    uint64_t bytes = pw_bytes_for(size, level);
+    if (bytes > handle->bytes || pw_class_bytes[pw_class_for(bytes)] != handle->bytes)
         return false;
     uint64_t end = handle->address + handle->bytes;
     uint64_t old_end = end - pw_word_fields(handle->word).slack;
@@ -75,7 +76,7 @@ static bool resize_small(struct pw_handle *handle, struct pw_block block, size_t
                                : level >= PW_LEVEL_FULL && !pw_zone_all_holds(old_end, end))
         return false; /* the copy's free reports it */
     uint64_t expected = handle->word;
-    if (!atomic_compare_exchange_strong_explicit(&handle->header->word, &expected,
+    if (!atomic_compare_exchange_strong_explicit(handle->header, &expected,
                                                  pw_word_pending(expected, PW_STATE_LIVE),
                                                  memory_order_acq_rel, memory_order_acquire))
         return false;

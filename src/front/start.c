@@ -97,10 +97,13 @@ static void tell_own_ranges(void)
 static bool make_tables(void)
 {
     static const struct pw_heap_hooks fast_hooks = {
-        .cut = pw_zone_cut, .joined = pw_zone_joined, .taken = pw_poison_taken};
-    static const struct pw_heap_hooks full_hooks = {.cut = pw_zone_cut, .joined = pw_zone_joined};
-    static const struct pw_heap_hooks part_hooks = {
-        .cut = pw_zone_cut, .joined = pw_zone_joined, .taken = pw_poison_taken_part};
+        .cut = pw_zone_cut, .joined = pw_zone_joined, .taken = pw_poison_taken, .renewed = pw_poison_renewed};
+    static const struct pw_heap_hooks full_hooks = {
+        .cut = pw_zone_cut, .joined = pw_zone_joined, .renewed = pw_poison_renewed};
+    static const struct pw_heap_hooks part_hooks = {.cut = pw_zone_cut,
+                                                    .joined = pw_zone_joined,
+                                                    .taken = pw_poison_taken_part,
+                                                    .renewed = pw_poison_renewed};
     bool fills_whole = pw_root.free_fill_max >= PW_HEAP_LARGE_ALLOC_THRESHOLD;
     const struct pw_heap_hooks *hooks = pw_root.level == PW_LEVEL_OFF    ? NULL
                                         : pw_root.level == PW_LEVEL_FAST ? &fast_hooks

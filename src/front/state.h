@@ -126,10 +126,10 @@ PW_INLINE void pw_note(struct pw_cache *cache, uint64_t address, uint64_t size, 
 void *pw_acquire(struct pw_cache *cache, size_t size, size_t align, bool zero,
                  const struct pw_call *call);
 void pw_release(struct pw_cache *cache, void *block, const struct pw_call *call);
-/* A CACHED block of `granules` after the ring was found empty; NULL: no memory. */
-void *pw_refill(struct pw_cache *cache, uint32_t granules, const struct pw_call *call);
+/* A CACHED block of a class after its ring was found empty; NULL: no memory. */
+void *pw_refill(struct pw_cache *cache, uint32_t block_class, const struct pw_call *call);
 /* Put a CACHED block into its ring when that is full. */
-void pw_overflow(struct pw_cache *cache, uint32_t granules, void *block);
+void pw_overflow(struct pw_cache *cache, uint32_t block_class, void *block);
 /* The id of the stack of a call, at full; else 0. */
 uint32_t pw_stack_of(const struct pw_cache *cache, const struct pw_call *call);
 /* Mark a LIVE block of `bytes` that leaves the program CACHED, and put it into its ring. */
@@ -198,7 +198,7 @@ PW_INLINE uint64_t pw_block_requested(struct pw_block block, uint64_t word)
 {
     if (block.region->shift == PW_PAGE_SHIFT)
         return pw_block_extension(block)->requested;
-    uint64_t bytes = (uint64_t)pw_block_header(block)->size << PW_GRANULE_SHIFT;
+    uint64_t bytes = (uint64_t)pw_region_size(block.region, block.granule) << block.region->shift;
     return bytes - pw_word_fields(word).slack;
 }
 

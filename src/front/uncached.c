@@ -30,14 +30,16 @@ void *pw_take_from(struct pw_heap *heap, size_t size, size_t align, bool zero, u
 {
     if (size > PTRDIFF_MAX)
         return NULL;
-    uint64_t granules = pw_granules_for(size, (enum pw_level)pw_root.level);
-    if (granules > PW_HEAP_NUM_BINS || align > PW_HEAP_LARGE_ALLOC_THRESHOLD)
+    uint64_t bytes = pw_bytes_for(size, (enum pw_level)pw_root.level);
+    if (bytes > PW_HEAP_LARGE_ALLOC_THRESHOLD || align > PW_HEAP_LARGE_ALLOC_THRESHOLD)
         return pw_big_acquire(heap, size, align, zero, thread, number, stack, call);
     void *block = NULL;
     if (align > PW_HEAP_ALIGNMENT)
-        block = pw_heap_take_aligned(heap, (uint32_t)granules, align);
+        block = pw_heap_take_aligned(heap, pw_granules_of(bytes), align);
+    else if (bytes > PW_SLAB_MAX_BYTES)
+        (void)pw_heap_take(heap, pw_granules_of(bytes), 1, &block);
     else
-        (void)pw_heap_take(heap, (uint32_t)granules, 1, &block);
+        (void)pw_slab_take(heap, pw_class_aligned(bytes, align), 1, &block);
     return block == NULL ? NULL : dress(block, size, align, zero, thread, number, stack, call);
 }
 
@@ -62,7 +64,7 @@ bool pw_claim(void *pointer, const struct pw_call *call)
         pw_found_in_block(handle.address, call))
         return false;
     uint64_t expected = handle.word;
-    if (!atomic_compare_exchange_strong_explicit(&handle.header->word, &expected,
+    if (!atomic_compare_exchange_strong_explicit(handle.header, &expected,
                                                  pw_word_pending(expected, PW_STATE_LIVE),
                                                  memory_order_acq_rel, memory_order_acquire)) {
         pw_found_bad_pointer(pointer, call);

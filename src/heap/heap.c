@@ -3,11 +3,12 @@
 
 #include "heap/bins.h"
 #include "heap/mapped.h"
+#include "heap/slab.h"
 #include "os/memory.h"
 #include "os/process.h"
 
 struct pw_heap pw_heaps[PW_MAX_HEAPS];
-static struct pw_heap_hooks hooks;
+struct pw_heap_hooks pw_heap_hooks;
 
 enum { SMALL_REGION_GRANULES = PW_SLOT_BYTES >> PW_GRANULE_SHIFT };
 
@@ -16,7 +17,8 @@ bool pw_heap_init(uint32_t count, const struct pw_heap_hooks *content_hooks)
     if (!pw_page_map_init() || !pw_regions_init())
         return false;
     if (content_hooks != NULL)
-        hooks = *content_hooks;
+        pw_heap_hooks = *content_hooks;
+    pw_slab_init();
     for (uint32_t i = 0; i < PW_MAX_HEAPS; i++) {
         pw_heaps[i].index = i;
         pw_heaps[i].in_use = i < count;
@@ -65,9 +67,9 @@ struct pw_block pw_heap_block_new(struct pw_heap *heap)
     pw_header_write(region, block.granule, PW_STATE_FREE, PW_HEAP_ZEROED, 0,
                     region->limit - region->first);
     pw_region_mark_start(region, block.granule);
-    if (hooks.cut != NULL) {
-        hooks.cut(pw_block_address(block)); /* the front zone */
-        hooks.cut(pw_block_end(block));
+    if (pw_heap_hooks.cut != NULL) {
+        pw_heap_hooks.cut(pw_block_address(block)); /* the front zone */
+        pw_heap_hooks.cut(pw_block_end(block));
     }
     pw_heap_add_to_free_list(heap, block);
     return block;
@@ -92,8 +94,8 @@ static struct pw_block cut(struct pw_block block, uint32_t granules)
     set_previous(rest, granules);
     pw_region_mark_start(rest.region, rest.granule);
     pw_header_write(block.region, block.granule, fields.state, fields.flags, fields.slack, granules);
-    if (hooks.cut != NULL)
-        hooks.cut(pw_block_address(rest));
+    if (pw_heap_hooks.cut != NULL)
+        pw_heap_hooks.cut(pw_block_address(rest));
     return rest;
 }
 
@@ -120,8 +122,8 @@ static void join(struct pw_block left, struct pw_block right, uint8_t zeroed)
     pw_region_clear_start(right.region, right.granule);
     pw_header_write(left.region, left.granule, PW_STATE_FREE, zeroed, 0, size);
     set_previous(pw_block_next(left), size);
-    if (hooks.joined != NULL)
-        hooks.joined(seam, zeroed != 0);
+    if (pw_heap_hooks.joined != NULL)
+        pw_heap_hooks.joined(seam, zeroed != 0);
 }
 
 struct pw_block pw_heap_block_merge(struct pw_heap *heap, struct pw_block block)
@@ -146,8 +148,8 @@ static void hand_out(struct pw_block block)
 {
     struct pw_header *header = pw_block_header(block);
     uint8_t zeroed = pw_header_fields(header).flags & PW_HEAP_ZEROED;
-    if (hooks.taken != NULL)
-        hooks.taken(pw_block_address(block), (uint64_t)header->size << PW_GRANULE_SHIFT, zeroed != 0);
+    if (pw_heap_hooks.taken != NULL)
+        pw_heap_hooks.taken(pw_block_address(block), (uint64_t)header->size << PW_GRANULE_SHIFT, zeroed != 0);
     pw_header_write(block.region, block.granule, PW_STATE_CACHED, zeroed, 0, header->size);
 }
 
@@ -167,10 +169,10 @@ static uint32_t carve(struct pw_heap *heap, struct pw_block block, uint32_t gran
             pw_region_mark_start(region, piece.granule);
             set_previous(piece, granules);
         }
-        if (hooks.cut != NULL && (i + 1) * granules < size)
-            hooks.cut(end);
-        if (hooks.taken != NULL)
-            hooks.taken(pw_block_address(piece), (uint64_t)granules << PW_GRANULE_SHIFT, zeroed != 0);
+        if (pw_heap_hooks.cut != NULL && (i + 1) * granules < size)
+            pw_heap_hooks.cut(end);
+        if (pw_heap_hooks.taken != NULL)
+            pw_heap_hooks.taken(pw_block_address(piece), (uint64_t)granules << PW_GRANULE_SHIFT, zeroed != 0);
         pw_header_write(region, piece.granule, PW_STATE_CACHED, zeroed, 0, granules);
         out[i] = (void *)pw_block_address(piece);
     }
@@ -233,6 +235,15 @@ void *pw_heap_take_aligned(struct pw_heap *heap, uint32_t granules, uint64_t ali
     return result;
 }
 
+/* Give a CACHED block of a small region back; the lock of its heap is held. */
+static void give_locked(struct pw_heap *heap, struct pw_block block)
+{
+    struct pw_header *header = pw_block_header(block);
+    uint32_t zeroed = pw_header_fields(header).flags & PW_HEAP_ZEROED;
+    pw_header_write(block.region, block.granule, PW_STATE_FREE, zeroed, 0, header->size);
+    pw_heap_add_to_free_list(heap, pw_heap_block_merge(heap, block));
+}
+
 void pw_heap_give(void **blocks, uint32_t count)
 {
     struct pw_heap *held = NULL;
@@ -246,10 +257,10 @@ void pw_heap_give(void **blocks, uint32_t count)
             pw_heap_acquire(heap);
             held = heap;
         }
-        struct pw_header *header = pw_block_header(block);
-        uint32_t zeroed = pw_header_fields(header).flags & PW_HEAP_ZEROED;
-        pw_header_write(block.region, block.granule, PW_STATE_FREE, zeroed, 0, header->size);
-        pw_heap_add_to_free_list(heap, pw_heap_block_merge(heap, block));
+        if (block.region->shift == PW_SLAB_SHIFT)
+            pw_slab_give(heap, block.region, address);
+        else
+            give_locked(heap, block);
     }
     if (held != NULL)
         pw_heap_release(held);
@@ -273,9 +284,8 @@ void pw_heap_free(void *block)
     ENSURE(entry != 0);
     /* Its user may have written to it. */
     struct pw_block known = pw_block_at(entry, (uint64_t)block);
-    struct pw_fields fields = pw_header_fields(pw_block_header(known));
-    pw_header_write(known.region, known.granule, fields.state, fields.flags & ~PW_HEAP_ZEROED,
-                    fields.slack, pw_block_header(known)->size);
+    struct pw_fields fields = pw_region_fields(known.region, known.granule);
+    pw_region_set(known.region, known.granule, fields.state, fields.flags & ~PW_HEAP_ZEROED, fields.slack);
     if ((entry & PW_ENTRY_SHIFT_MASK) == PW_PAGE_SHIFT)
         pw_heap_unmap_memory(block);
     else

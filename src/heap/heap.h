@@ -2,14 +2,15 @@
  * heap.h - the core heap: segregated fit over regions, after the heap of PatchworkOS's C library.
  *
  * A heap is a lock, 256 bins of n * 64 bytes with a bitmap (the last one holds everything of 16 KiB
- * and more), bins of page runs for MAPPED blocks, and the regions that name it. There are a few of
- * them; a thread takes from one, a block goes back to the one that it came from.
+ * and more), bins of page runs for MAPPED blocks, lists of the spans of slabs (heap/slab.h), and the
+ * regions that name it. There are a few of them; a thread takes from one, a block goes back to the one
+ * that it came from.
  *
  * Locks: everything named here but pw_heap_init, pw_heap_alloc, pw_heap_free and the page map needs
  * the heap's lock (pw_heap_acquire), and checks it where it is cheap. With it held, nothing may
  * unwind, report, or call libc functions that lock or allocate; only the region lock may follow.
  *
- * The heap knows nothing of checks. What lies in its blocks is told to it by three hooks.
+ * The heap knows nothing of checks. What lies in its blocks is told to it by hooks.
  */
 #ifndef PW_HEAP_HEAP_H
 #define PW_HEAP_HEAP_H
@@ -32,6 +33,9 @@ struct pw_heap {
     uint64_t dirty_pages;       /* of FREE runs that are not ZEROED */
     uint64_t live_pages;        /* of MAPPED blocks that are handed out */
     uint64_t purged_at_ns;      /* when dirty pages were last given back */
+    uint32_t spans_in_use;      /* of a size */
+    uint32_t dirty_spans;       /* of no size, whose memory was used */
+    uint64_t spans_purged_at_ns;
     /* Regions made so far and not given back. */
     uint32_t regions;
 };
@@ -48,9 +52,12 @@ struct pw_heap_hooks {
     void (*joined)(uint64_t end, bool is_zeroed);
     /* A block of `bytes` is about to become CACHED. */
     void (*taken)(uint64_t start, uint64_t bytes, bool is_zeroed);
+    /* A block of `bytes` is made of memory that held others: make its content as if it had been freed. */
+    void (*renewed)(uint64_t start, uint64_t bytes);
 };
 
 extern struct pw_heap pw_heaps[PW_MAX_HEAPS] __attribute__((visibility("hidden")));
+extern struct pw_heap_hooks pw_heap_hooks __attribute__((visibility("hidden")));
 
 /* Set up the tables and `count` heaps for threads to share. False: no memory. Once, at start-up. */
 bool pw_heap_init(uint32_t count, const struct pw_heap_hooks *hooks);
@@ -124,6 +131,7 @@ void pw_heap_release_all(void);
 void pw_heap_before_fork(void);
 void pw_heap_after_fork(bool is_child);
 
+/* Its header; not of slabs, whose headers are a word (pw_region_word). */
 PW_INLINE struct pw_header *pw_block_header(struct pw_block block)
 {
     return pw_region_header(block.region, block.granule);
@@ -143,12 +151,18 @@ PW_INLINE uint64_t pw_block_start(struct pw_block block)
 
 PW_INLINE uint64_t pw_block_end(struct pw_block block)
 {
-    return pw_region_address(block.region, block.granule + pw_block_header(block)->size);
+    return pw_region_address(block.region, block.granule + pw_region_size(block.region, block.granule));
 }
 
-/* The block after / before; region NULL at the region's ends. */
+/* As pw_block_next and pw_block_previous: the neighbours of a slab's block in its span. */
+struct pw_block pw_slab_next(struct pw_block block);
+struct pw_block pw_slab_previous(struct pw_block block);
+
+/* The block right after / before; region NULL at the ends of the region or span. */
 PW_INLINE struct pw_block pw_block_next(struct pw_block block)
 {
+    if (block.region->shift == PW_SLAB_SHIFT)
+        return pw_slab_next(block);
     uint32_t next = block.granule + pw_block_header(block)->size;
     if (next >= block.region->limit)
         return (struct pw_block){NULL, 0};
@@ -157,11 +171,17 @@ PW_INLINE struct pw_block pw_block_next(struct pw_block block)
 
 PW_INLINE struct pw_block pw_block_previous(struct pw_block block)
 {
+    if (block.region->shift == PW_SLAB_SHIFT)
+        return pw_slab_previous(block);
     uint32_t prev = atomic_load_explicit(&pw_block_header(block)->prev, memory_order_relaxed);
     if (prev == 0 || prev > block.granule - block.region->first)
         return (struct pw_block){NULL, 0};
     return (struct pw_block){block.region, block.granule - prev};
 }
+
+/* The first block of a region, and the one that follows in address order, whatever lies between; region NULL: none. */
+struct pw_block pw_block_first(struct pw_region *region);
+struct pw_block pw_block_after(struct pw_block block);
 
 /* The block whose first byte is at `address`, which lies in the region. */
 PW_INLINE struct pw_block pw_block_at(uint64_t entry, uint64_t address)

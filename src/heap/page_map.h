@@ -7,13 +7,15 @@
  *   63      48 47            12 11   0
  *   | region  | headers >> 12  | shift |     0: nothing of ours
  *
- * `headers` is the address of the header of the slot's first granule. Entries are written under the
- * region lock and read without any; a slot is never shared between regions.
+ * `headers` is the address of the header of the slot's first granule; of a slab region, that of its
+ * first header, and its spans lie PW_SPANS_BEFORE_HEADERS before it. `shift` tells the kinds of regions
+ * apart. Entries are written under the region lock and read without any; a slot is never shared
+ * between regions.
  */
 #ifndef PW_HEAP_PAGE_MAP_H
 #define PW_HEAP_PAGE_MAP_H
 
-#include "image/seal.h"
+#include "image/slab.h"
 
 extern _Atomic uint64_t *pw_page_map __attribute__((visibility("hidden")));
 
@@ -38,6 +40,30 @@ PW_INLINE struct pw_header *pw_entry_header(uint64_t entry, uint64_t address)
 {
     uint64_t granule = (address & (PW_SLOT_BYTES - 1)) >> (entry & PW_ENTRY_SHIFT_MASK);
     return (struct pw_header *)(entry & PW_ENTRY_HEADERS_MASK) + granule;
+}
+
+/* The table of spans of a slab region, and the guard page behind it. */
+#define PW_SPANS_BEFORE_HEADERS (PW_SPANS * sizeof(struct pw_span) + PW_PAGE_BYTES)
+
+PW_INLINE bool pw_entry_is_slab(uint64_t entry)
+{
+    return (entry & PW_ENTRY_SHIFT_MASK) == PW_SLAB_SHIFT;
+}
+
+/* The span that holds `address`; entry is that of the address, and a slab's. */
+PW_INLINE struct pw_span *pw_entry_span(uint64_t entry, uint64_t address)
+{
+    struct pw_span *spans =
+        (struct pw_span *)((entry & PW_ENTRY_HEADERS_MASK) - PW_SPANS_BEFORE_HEADERS);
+    return &spans[address >> PW_SPAN_SHIFT & (PW_SPANS - 1)];
+}
+
+/* The word of the block that may start at `address`, in a span of this shape; some word of the table for any address. */
+PW_INLINE _Atomic uint64_t *pw_entry_word(uint64_t entry, uint64_t address, uint64_t shape)
+{
+    uint32_t span = (uint32_t)(address >> PW_SPAN_SHIFT) & (PW_SPANS - 1);
+    uint32_t index = pw_shape_index(shape, (uint32_t)address & (PW_SPAN_BYTES - 1));
+    return (_Atomic uint64_t *)(entry & PW_ENTRY_HEADERS_MASK) + pw_span_slot(span, index);
 }
 
 PW_INLINE struct pw_region *pw_entry_region(uint64_t entry)

@@ -35,46 +35,84 @@ void pw_regions_release(uint64_t mask)
     pw_os_restore_signals(mask);
 }
 
+enum { MOST_TABLES = 4 };
+
 /* The tables of a region, one after the other with a guard page around each. */
 struct table_plan {
-    uint64_t headers, evidence, starts, summary, total; /* offsets and length in bytes */
+    uint64_t count;
+    uint64_t bytes[MOST_TABLES];  /* of each */
+    uint64_t offset[MOST_TABLES]; /* of each in the mapping */
+    uint64_t total;               /* bytes of the mapping */
 };
 
-static struct table_plan plan_tables(uint64_t granules)
+static void add_table(struct table_plan *plan, uint64_t bytes)
 {
-    struct table_plan plan;
-    uint64_t words = PW_BITMAP_WORDS(granules);
-    plan.headers = PW_PAGE_BYTES;
-    plan.evidence =
-        PW_ALIGN_UP(plan.headers + granules * sizeof(struct pw_header), PW_PAGE_BYTES) + PW_PAGE_BYTES;
-    plan.starts =
-        PW_ALIGN_UP(plan.evidence + granules * sizeof(struct pw_evidence), PW_PAGE_BYTES) + PW_PAGE_BYTES;
-    plan.summary = plan.starts + words * 8;
-    plan.total =
-        PW_ALIGN_UP(plan.summary + PW_BITMAP_WORDS(words) * 8, PW_PAGE_BYTES) + PW_PAGE_BYTES;
-    return plan;
+    if (plan->count == 0)
+        plan->total = PW_PAGE_BYTES;
+    plan->offset[plan->count] = plan->total;
+    plan->bytes[plan->count++] = PW_ALIGN_UP(bytes, PW_PAGE_BYTES);
+    plan->total += PW_ALIGN_UP(bytes, PW_PAGE_BYTES) + PW_PAGE_BYTES;
 }
 
-/* Map the tables of a region and note where they are. */
-static bool map_tables(struct pw_region *region, uint64_t granules)
+/* Reserve a mapping for the tables of a plan and make them usable; NULL: no memory. */
+static char *map_plan(struct pw_region *region, const struct table_plan *plan)
 {
-    struct table_plan plan = plan_tables(granules);
-    char *mapping = pw_os_reserve(plan.total);
+    char *mapping = pw_os_reserve(plan->total);
+    bool is_whole = mapping != NULL;
+    for (uint64_t i = 0; is_whole && i < plan->count; i++)
+        is_whole = pw_os_commit(mapping + plan->offset[i], plan->bytes[i]);
+    if (!is_whole && mapping != NULL)
+        pw_os_unmap(mapping, plan->total);
+    if (!is_whole)
+        return NULL;
+    region->mapping = (uint64_t)mapping;
+    region->mapping_bytes = plan->total;
+    return mapping;
+}
+
+/* Headers, evidence, and the bitmap of starts with its summary. */
+static bool map_granule_tables(struct pw_region *region, uint64_t granules)
+{
+    struct table_plan plan = {.count = 0};
+    uint64_t words = PW_BITMAP_WORDS(granules);
+    add_table(&plan, granules * sizeof(struct pw_header));
+    add_table(&plan, granules * sizeof(struct pw_evidence));
+    add_table(&plan, words * 8 + PW_BITMAP_WORDS(words) * 8);
+    char *mapping = map_plan(region, &plan);
     if (mapping == NULL)
         return false;
-    if (!pw_os_commit(mapping + plan.headers, plan.evidence - PW_PAGE_BYTES - plan.headers) ||
-        !pw_os_commit(mapping + plan.evidence, plan.starts - PW_PAGE_BYTES - plan.evidence) ||
-        !pw_os_commit(mapping + plan.starts, plan.total - PW_PAGE_BYTES - plan.starts)) {
-        pw_os_unmap(mapping, plan.total);
-        return false;
-    }
-    region->mapping = (uint64_t)mapping;
-    region->mapping_bytes = plan.total;
-    region->headers = (uint64_t)(mapping + plan.headers);
-    region->evidence = (uint64_t)(mapping + plan.evidence);
-    region->starts = (uint64_t)(mapping + plan.starts);
-    region->summary = (uint64_t)(mapping + plan.summary);
+    region->headers = (uint64_t)(mapping + plan.offset[0]);
+    region->evidence = (uint64_t)(mapping + plan.offset[1]);
+    region->starts = (uint64_t)(mapping + plan.offset[2]);
+    region->summary = region->starts + words * 8;
+    region->spans = region->free_bits = 0;
     return true;
+}
+
+/* Spans, headers, evidence, and the bitmap of FREE blocks. */
+static bool map_slab_tables(struct pw_region *region)
+{
+    struct table_plan plan = {.count = 0};
+    uint64_t places = (uint64_t)PW_SPANS * PW_SPAN_BLOCKS;
+    add_table(&plan, PW_SPANS * sizeof(struct pw_span));
+    add_table(&plan, places * sizeof(uint64_t));
+    add_table(&plan, places * sizeof(struct pw_evidence));
+    add_table(&plan, places / 8);
+    char *mapping = map_plan(region, &plan);
+    if (mapping == NULL)
+        return false;
+    region->spans = (uint64_t)(mapping + plan.offset[0]);
+    region->headers = (uint64_t)(mapping + plan.offset[1]);
+    region->evidence = (uint64_t)(mapping + plan.offset[2]);
+    region->free_bits = (uint64_t)(mapping + plan.offset[3]);
+    region->starts = region->summary = 0;
+    ENSURE(region->headers - region->spans == PW_SPANS_BEFORE_HEADERS);
+    return true;
+}
+
+static bool map_tables(struct pw_region *region, enum pw_region_kind kind, uint64_t granules)
+{
+    return kind == PW_REGION_SLABS ? map_slab_tables(region) : map_granule_tables(region, granules);
 }
 
 /* An unused entry of the table of regions, or NULL. Index 0 is never used: references to it mean none. */
@@ -103,8 +141,11 @@ static void publish_locked(struct pw_region *region, enum pw_region_kind kind)
     atomic_store_explicit(&region->kind, kind, memory_order_release);
 }
 
-/* Make the region's first and last page guards; the granule after the first guard is the front zone. */
-static void guard_ends(struct pw_region *region)
+/*
+ * Make the region's first and last page guards; the granule after the first guard is the front zone.
+ * Slabs leave the whole spans alone that these are in, and start with one span in use.
+ */
+static void guard_ends(struct pw_region *region, enum pw_region_kind kind)
 {
     uint64_t bytes = (uint64_t)region->granules << region->shift;
     uint32_t guard = (uint32_t)(PW_PAGE_BYTES >> region->shift);
@@ -112,6 +153,10 @@ static void guard_ends(struct pw_region *region)
     (void)pw_os_guard((void *)(region->base + bytes - PW_PAGE_BYTES), PW_PAGE_BYTES);
     region->first = region->shift == PW_PAGE_SHIFT ? guard : guard + 1;
     region->limit = region->granules - guard;
+    if (kind == PW_REGION_SLABS) {
+        region->first = pw_span_first(1);
+        region->limit = 2 * PW_SPAN_GRANULES;
+    }
 }
 
 struct pw_region *pw_region_create(uint32_t heap, enum pw_region_kind kind, uint64_t granules,
@@ -125,7 +170,7 @@ struct pw_region *pw_region_create(uint32_t heap, enum pw_region_kind kind, uint
     uint64_t mask = pw_regions_acquire();
     struct pw_region *region = claim_entry_locked();
     if (region == NULL || (uint64_t)base + bytes > (uint64_t)1 << PW_ADDRESS_BITS ||
-        !map_tables(region, granules)) {
+        !map_tables(region, kind, granules)) {
         pw_regions_release(mask);
         pw_os_unmap(base, bytes);
         return NULL;
@@ -134,7 +179,7 @@ struct pw_region *pw_region_create(uint32_t heap, enum pw_region_kind kind, uint
     region->granules = (uint32_t)granules;
     region->shift = shift;
     region->heap = heap;
-    guard_ends(region);
+    guard_ends(region, kind);
     publish_locked(region, kind);
     pw_regions_release(mask);
     return region;
@@ -165,8 +210,24 @@ void pw_region_clear_start(struct pw_region *region, uint32_t granule)
     atomic_store_explicit(&pw_region_header(region, granule)->word, 0, memory_order_release);
 }
 
+/* Of slabs: a block that was handed out at least once has a header. */
+static uint32_t find_slab_start(const struct pw_region *region, uint32_t granule)
+{
+    uint64_t shape = pw_region_shape(region, granule);
+    uint32_t span = pw_span_of(granule);
+    if (shape == 0 || granule < pw_span_first(span))
+        return 0;
+    uint32_t index = pw_granule_index(shape, granule);
+    if (index >= pw_shape_count(shape))
+        return 0;
+    uint32_t start = pw_span_granule(span, shape, index);
+    return atomic_load_explicit(pw_region_word(region, start), memory_order_relaxed) == 0 ? 0 : start;
+}
+
 uint32_t pw_region_find_start(const struct pw_region *region, uint32_t granule)
 {
+    if (region->shift == PW_SLAB_SHIFT)
+        return find_slab_start(region, granule);
     size_t found = pw_bit2_previous((const uint64_t *)region->starts,
                                     (const uint64_t *)region->summary, granule);
     return found == PW_BITMAP_NONE ? 0 : (uint32_t)found;

@@ -42,9 +42,42 @@ PW_INLINE struct pw_header *pw_region_header(const struct pw_region *region, uin
     return (struct pw_header *)region->headers + granule;
 }
 
+PW_INLINE struct pw_span *pw_region_span(const struct pw_region *region, uint32_t span)
+{
+    return (struct pw_span *)region->spans + span;
+}
+
+/* Slab regions: the shape of the span that a granule lies in, and the place in the tables of its block. */
+PW_INLINE uint64_t pw_region_shape(const struct pw_region *region, uint32_t granule)
+{
+    return atomic_load_explicit(&pw_region_span(region, pw_span_of(granule))->shape, memory_order_relaxed);
+}
+
+PW_INLINE uint32_t pw_region_slot(const struct pw_region *region, uint32_t granule)
+{
+    uint64_t shape = pw_region_shape(region, granule);
+    return pw_span_slot(pw_span_of(granule), pw_granule_index(shape, granule));
+}
+
+/* Of any region: where the header's word and the evidence of the block at `granule` are, and its size in granules. */
+PW_INLINE _Atomic uint64_t *pw_region_word(const struct pw_region *region, uint32_t granule)
+{
+    if (region->shift == PW_SLAB_SHIFT)
+        return (_Atomic uint64_t *)region->headers + pw_region_slot(region, granule);
+    return &pw_region_header(region, granule)->word;
+}
+
 PW_INLINE struct pw_evidence *pw_region_evidence(const struct pw_region *region, uint32_t granule)
 {
-    return (struct pw_evidence *)region->evidence + granule;
+    uint32_t slot = region->shift == PW_SLAB_SHIFT ? pw_region_slot(region, granule) : granule;
+    return (struct pw_evidence *)region->evidence + slot;
+}
+
+PW_INLINE uint32_t pw_region_size(const struct pw_region *region, uint32_t granule)
+{
+    if (region->shift == PW_SLAB_SHIFT)
+        return pw_shape_bytes(pw_region_shape(region, granule)) >> PW_SLAB_SHIFT;
+    return pw_region_header(region, granule)->size;
 }
 
 PW_INLINE uint64_t pw_region_address(const struct pw_region *region, uint32_t granule)
@@ -57,7 +90,7 @@ PW_INLINE uint32_t pw_region_granule(const struct pw_region *region, uint64_t ad
     return (uint32_t)((address - region->base) >> region->shift);
 }
 
-/* Write a block's header: fields, size and seal. Only for who owns the block (see layout.h). */
+/* Write a block's header: fields, size and seal; not of slabs. Only for who owns the block (see layout.h). */
 PW_INLINE void pw_header_write(const struct pw_region *region, uint32_t granule, uint32_t state,
                                uint32_t flags, uint32_t slack, uint32_t size)
 {
@@ -68,6 +101,28 @@ PW_INLINE void pw_header_write(const struct pw_region *region, uint32_t granule,
     atomic_store_explicit(&header->word, word, memory_order_release);
 }
 
+/* The address of the first byte of a block with these fields. */
+PW_INLINE uint64_t pw_region_start(const struct pw_region *region, uint32_t granule, uint32_t flags,
+                                   uint32_t slack)
+{
+    uint64_t address = pw_region_address(region, granule);
+    return region->shift == PW_PAGE_SHIFT ? address + pw_start_offset(flags, slack) : address;
+}
+
+/* The same for any region, where the block's size stays. */
+PW_INLINE void pw_region_set(const struct pw_region *region, uint32_t granule, uint32_t state,
+                             uint32_t flags, uint32_t slack)
+{
+    uint64_t word = pw_word_make(pw_root.seal_key, pw_region_start(region, granule, flags, slack),
+                                 state, flags, slack, pw_region_size(region, granule));
+    atomic_store_explicit(pw_region_word(region, granule), word, memory_order_release);
+}
+
+PW_INLINE struct pw_fields pw_region_fields(const struct pw_region *region, uint32_t granule)
+{
+    return pw_word_fields(atomic_load_explicit(pw_region_word(region, granule), memory_order_acquire));
+}
+
 PW_INLINE struct pw_fields pw_header_fields(const struct pw_header *header)
 {
     return pw_word_fields(atomic_load_explicit(&header->word, memory_order_acquire));
@@ -76,19 +131,18 @@ PW_INLINE struct pw_fields pw_header_fields(const struct pw_header *header)
 /* True when the header of (region, granule) carries the right seal. */
 PW_INLINE bool pw_header_is_sealed(const struct pw_region *region, uint32_t granule)
 {
-    struct pw_header *header = pw_region_header(region, granule);
-    uint64_t word = atomic_load_explicit(&header->word, memory_order_acquire);
+    uint64_t word = atomic_load_explicit(pw_region_word(region, granule), memory_order_acquire);
     struct pw_fields fields = pw_word_fields(word);
-    uint64_t address =
-        pw_region_address(region, granule) + pw_start_offset(fields.flags, fields.slack);
-    return pw_word_is_sealed(pw_root.seal_key, address, word, header->size);
+    return pw_word_is_sealed(pw_root.seal_key,
+                             pw_region_start(region, granule, fields.flags, fields.slack), word,
+                             pw_region_size(region, granule));
 }
 
-/* Mark that a block starts at `granule`, or that none does any more (its header becomes void). */
+/* Not of slabs: mark that a block starts at `granule`, or that none does any more (its header becomes void). */
 void pw_region_mark_start(struct pw_region *region, uint32_t granule);
 void pw_region_clear_start(struct pw_region *region, uint32_t granule);
 
-/* The granule at which the block that holds `granule` starts; 0: none (before the first block). */
+/* The granule at which the block that holds `granule` starts; 0: none (before the first block, or between slabs' blocks). */
 uint32_t pw_region_find_start(const struct pw_region *region, uint32_t granule);
 
 #endif

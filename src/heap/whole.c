@@ -3,6 +3,7 @@
 
 #include "base/bitmap.h"
 #include "heap/mapped.h"
+#include "heap/slab.h"
 #include "os/memory.h"
 
 /* The region with the lowest base above `after`, or NULL. */
@@ -27,9 +28,9 @@ static bool list_region(struct pw_region *region, bool (*visit)(void *, struct p
     /* It may have gone, or become another heap's, before the lock was ours. */
     if (atomic_load_explicit(&region->kind, memory_order_acquire) != PW_REGION_NONE &&
         region->heap == heap->index) {
-        struct pw_block block = {region, region->first};
+        struct pw_block block = pw_block_first(region);
         while (go_on && block.region != NULL) {
-            struct pw_block next = pw_block_next(block);
+            struct pw_block next = pw_block_after(block);
             go_on = visit(context, block);
             block = next;
         }
@@ -97,9 +98,11 @@ uint64_t pw_heap_trim(void)
         struct pw_region *region = pw_region_at(i);
         struct pw_heap *heap = &pw_heaps[region->heap];
         pw_heap_acquire(heap);
-        if (atomic_load_explicit(&region->kind, memory_order_acquire) == PW_REGION_SMALL &&
-            region->heap == heap->index)
+        uint32_t kind = atomic_load_explicit(&region->kind, memory_order_acquire);
+        if (kind == PW_REGION_SMALL && region->heap == heap->index)
             given += trim_small_region(heap, region);
+        if (kind == PW_REGION_SLABS && region->heap == heap->index)
+            given += pw_slab_trim(heap, region);
         pw_heap_release(heap);
     }
     for (uint32_t i = 0; i < PW_MAX_HEAPS; i++) {
@@ -137,6 +140,7 @@ void pw_heap_close(struct pw_heap *heap)
     }
     heap->image = (struct pw_heap_image){.flags = 0};
     heap->dirty_pages = heap->live_pages = 0;
+    heap->spans_in_use = heap->dirty_spans = 0;
     heap->regions = heap->page_region_slots = 0;
     pw_heap_release(heap);
     uint64_t mask = pw_regions_acquire();

@@ -9,6 +9,7 @@
 #include "image/image.h"
 
 #include "base/bitmap.h"
+#include "image/spans.h"
 
 /* The free lists of one kind of region of one heap. */
 struct lists {
@@ -182,6 +183,14 @@ static const char *broken_head(const struct lists *lists, uint32_t bin)
     return head_is_sound(lists, bin) ? NULL : "the head of a bin is no free block of its size";
 }
 
+static void tell_head(struct pw_fault *fault, const char *rule, uint64_t address)
+{
+    fault->kind = PW_KIND_HEADER;
+    fault->broken_rule = rule;
+    fault->is_certain = true;
+    fault->address = address;
+}
+
 bool pw_bins_check_heads(const struct pw_image *image, uint32_t heap, uint32_t *bin,
                          struct pw_fault *fault)
 {
@@ -190,17 +199,22 @@ bool pw_bins_check_heads(const struct pw_image *image, uint32_t heap, uint32_t *
     uint64_t address = image->root->heaps + (uint64_t)heap * image->root->heap_stride;
     while (lists.heap != NULL && *bin < PW_HEADS_A_HEAP) {
         uint32_t place = (*bin)++;
+        if (place >= PW_HEAP_NUM_BINS + PW_PAGE_BINS) {
+            uint32_t which_span = place - PW_HEAP_NUM_BINS - PW_PAGE_BINS;
+            const char *span_rule = pw_spans_broken_head(image, lists.heap, heap, which_span);
+            if (span_rule == NULL)
+                continue;
+            tell_head(fault, span_rule, address + offsetof(struct pw_heap_image, spans) + which_span * 4);
+            return true;
+        }
         bool is_small = place < PW_HEAP_NUM_BINS;
         lists.kind = is_small ? PW_REGION_SMALL : PW_REGION_PAGES;
         uint32_t which = is_small ? place : place - PW_HEAP_NUM_BINS;
         const char *rule = broken_head(&lists, which);
         if (rule == NULL)
             continue;
-        fault->kind = PW_KIND_HEADER;
-        fault->broken_rule = rule;
-        fault->is_certain = true;
-        fault->address = address + (is_small ? offsetof(struct pw_heap_image, bins) + which * 4
-                                             : offsetof(struct pw_heap_image, page_bins) + which * 8);
+        tell_head(fault, rule, address + (is_small ? offsetof(struct pw_heap_image, bins) + which * 4
+                                                   : offsetof(struct pw_heap_image, page_bins) + which * 8));
         return true;
     }
     *bin = PW_HEADS_A_HEAP;

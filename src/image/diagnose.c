@@ -9,6 +9,7 @@
 
 #include "image/pattern.h"
 #include "image/seal.h"
+#include "image/spans.h"
 
 /* Bytes that should hold a pattern. */
 struct range {
@@ -116,8 +117,10 @@ static unsigned plan_ranges(const struct pw_image *image, const struct pw_block_
     }
     bool is_zeroed = (info->flags & PW_HEAP_ZEROED) != 0;
     uint64_t bytes = body_end - info->address;
-    /* A FREE block may be cut from one that was filled in part: known is only what was filled whole. */
-    bool is_whole = root->level >= PW_LEVEL_FULL && root->free_fill_max >= PW_HEAP_LARGE_ALLOC_THRESHOLD;
+    /* A FREE block may be cut from one that was filled in part: known is only what was filled whole. Slabs aren't cut. */
+    bool is_whole =
+        info->kind == PW_REGION_SLABS ||
+        (root->level >= PW_LEVEL_FULL && root->free_fill_max >= PW_HEAP_LARGE_ALLOC_THRESHOLD);
     bool is_filled = is_mapped ? (info->flags & PW_HEAP_POISONED) != 0 && !is_zeroed
                                : is_zeroed || info->state != PW_STATE_FREE || is_whole;
     uint64_t cap = is_zeroed                        ? zeroed_check_bytes
@@ -246,6 +249,13 @@ static const char *broken_rule(const struct pw_image *image, const struct pw_reg
         return "the header's magic and seal do not fit what it says";
     if (pw_state_name(header->state) == pw_state_name(0))
         return "the header's state is none that a block can have";
+    if (region->kind == PW_REGION_SLABS) {
+        bool is_free = pw_spans_free_bit(image, region, pw_spans_slot(image, region, granule));
+        if (is_free != (header->state == PW_STATE_FREE))
+            return is_free ? "the bitmap of free blocks says that it is free"
+                           : "it is free, and the bitmap of free blocks does not know it";
+        return NULL;
+    }
     if (granule == region->first && header->prev != 0)
         return "the first block of a region names a block before it";
     if (granule != region->first && !names_block_before(image, region, granule, header->prev))
@@ -271,6 +281,14 @@ static bool extension_settles(const struct pw_image *image, const struct pw_regi
     return false;
 }
 
+/* What lies before the block is no other block's zone. */
+static bool is_first(const struct pw_region *region, uint32_t granule)
+{
+    if (region->kind == PW_REGION_SLABS)
+        return granule == pw_span_first(pw_span_of(granule));
+    return granule == region->first;
+}
+
 bool pw_diagnose_header(const struct pw_image *image, const struct pw_region *region,
                         uint32_t index, uint32_t granule, const struct pw_header_copy *header,
                         struct pw_fault *fault)
@@ -284,7 +302,7 @@ bool pw_diagnose_header(const struct pw_image *image, const struct pw_region *re
         rule = "the requested size of a mapped block and its check do not fit";
     }
     if (rule == NULL)
-        return check_patterns(image, &info, header->word, granule == region->first, fault);
+        return check_patterns(image, &info, header->word, is_first(region, granule), fault);
     pw_inspect_block(image, index, granule, &info);
     fault->kind = PW_KIND_HEADER;
     fault->broken_rule = rule;
@@ -307,14 +325,45 @@ bool pw_diagnose_block(const struct pw_image *image, uint32_t index, uint32_t gr
     return pw_diagnose_header(image, &region, index, granule, &header, fault);
 }
 
+/* The block is sound, but who looks it up by the entry of its span does not find it. */
+static bool span_is_damaged(const struct pw_image *image, const struct pw_block_info *info)
+{
+    struct pw_region region;
+    struct pw_span span;
+    return info->kind == PW_REGION_SLABS && pw_image_region(image, info->region, &region) &&
+           !pw_image_span(image, &region, pw_span_of(info->granule), &span);
+}
+
+/* An address that no block holds: before the first block of a span, elsewhere in a region, or not ours. */
+static void diagnose_free_of_no_block(const struct pw_image *image, uint64_t address,
+                                      struct pw_fault *fault)
+{
+    struct pw_region region;
+    struct pw_block_info info;
+    uint32_t index = pw_image_find_region(image, address);
+    fault->kind = PW_KIND_BAD_FREE;
+    if (index == 0 || !pw_image_region(image, index, &region))
+        return;
+    bool is_slab = region.kind == PW_REGION_SLABS;
+    uint64_t first = PW_ALIGN_DOWN(address, (uint64_t)PW_SPAN_BYTES) + PW_SPAN_FRONT_BYTES;
+    if (is_slab && address < first && pw_inspect_address(image, first, &info)) {
+        fault->kind = PW_KIND_INTERIOR_FREE;
+        fault->block = info;
+        fault->relation = PW_RELATION_BEFORE;
+        fault->offset = first - address;
+        pw_inspect_neighbours(image, &info, &fault->before, &fault->after);
+        return;
+    }
+    fault->place = is_slab ? "heap memory that holds no block" : "the edge of a heap region";
+}
+
 void pw_diagnose_free(const struct pw_image *image, uint64_t address, struct pw_fault *fault)
 {
     struct pw_block_info info;
     fault->address = address;
     fault->is_certain = true;
     if (!pw_inspect_address(image, address, &info)) {
-        fault->kind = PW_KIND_BAD_FREE;
-        fault->place = pw_image_find_region(image, address) != 0 ? "the edge of a heap region" : NULL;
+        diagnose_free_of_no_block(image, address, fault);
         return;
     }
     fault->block = info;
@@ -327,13 +376,18 @@ void pw_diagnose_free(const struct pw_image *image, uint64_t address, struct pw_
         fault->broken_rule = "the header's magic and seal do not fit what it says";
     } else if (info.state == PW_STATE_LIVE) {
         fault->kind = fault->offset == 0 ? PW_KIND_NONE : PW_KIND_INTERIOR_FREE;
+        if (fault->offset == 0 && span_is_damaged(image, &info)) {
+            fault->kind = PW_KIND_HEADER;
+            fault->broken_rule = "the entry of its span does not fit its check";
+        }
         if (!is_before && fault->offset >= info.size) {
             fault->relation = PW_RELATION_AFTER;
             fault->offset -= info.size;
         }
     } else if (fault->offset == 0) {
         fault->kind = PW_KIND_DOUBLE_FREE;
-    } else if (info.state == PW_STATE_FREE && address % PW_HEAP_ALIGNMENT == 0) {
+    } else if (info.state == PW_STATE_FREE && info.kind == PW_REGION_SMALL &&
+               address % PW_HEAP_ALIGNMENT == 0) {
         /* The block that started here may have been merged with its neighbours since. */
         fault->kind = PW_KIND_DOUBLE_FREE;
         fault->is_certain = false;

@@ -54,6 +54,7 @@ struct pw_block_info {
     uint64_t block_size; /* bytes, zone included */
     uint32_t region;     /* index */
     uint32_t granule;    /* index in the region */
+    enum pw_region_kind kind;
     uint32_t heap;       /* index */
     bool has_evidence;   /* the rest is set */
     uint16_t alloc_thread;

@@ -2,6 +2,7 @@
 #include "image/image.h"
 
 #include "image/seal.h"
+#include "image/spans.h"
 
 static const void *view_self(void *context, uint64_t address, uint64_t bytes, void *scratch)
 {
@@ -19,9 +20,15 @@ struct pw_image pw_image_self(void)
 static bool is_sane(const struct pw_region *region)
 {
     if (region->kind != PW_REGION_SMALL && region->kind != PW_REGION_PAGES &&
-        region->kind != PW_REGION_GUARD)
+        region->kind != PW_REGION_GUARD && region->kind != PW_REGION_SLABS)
         return false;
-    uint32_t shift = region->kind == PW_REGION_SMALL ? PW_GRANULE_SHIFT : PW_PAGE_SHIFT;
+    uint32_t shift = region->kind == PW_REGION_SMALL   ? PW_GRANULE_SHIFT
+                     : region->kind == PW_REGION_SLABS ? PW_SLAB_SHIFT
+                                                       : PW_PAGE_SHIFT;
+    if (region->kind == PW_REGION_SLABS &&
+        (region->granules != PW_SLOT_BYTES >> PW_SLAB_SHIFT || region->first != pw_span_first(1) ||
+         region->limit % PW_SPAN_GRANULES != 0))
+        return false;
     return region->shift == shift && region->base % PW_SLOT_BYTES == 0 && region->base != 0 &&
            region->base >> PW_ADDRESS_BITS == 0 && region->first > 0 &&
            region->first < region->limit && region->limit <= region->granules;
@@ -97,6 +104,8 @@ static uint64_t next_bit(const struct pw_image *image, uint64_t table, uint64_t 
 uint32_t pw_image_next_start(const struct pw_image *image, const struct pw_region *region,
                              uint32_t granule)
 {
+    if (region->kind == PW_REGION_SLABS)
+        return pw_spans_next_start(image, region, granule);
     uint64_t found = next_bit(image, region->starts, region->limit, granule);
     return found < region->limit ? (uint32_t)found : 0;
 }
@@ -148,6 +157,8 @@ const char *pw_image_broken_start_rule(const struct pw_image *image, const struc
 uint32_t pw_image_find_start(const struct pw_image *image, const struct pw_region *region,
                              uint32_t granule)
 {
+    if (region->kind == PW_REGION_SLABS)
+        return pw_spans_find_start(image, region, granule);
     if (granule >= region->limit)
         return 0;
     uint64_t index = granule / 64;
@@ -172,8 +183,9 @@ uint32_t pw_image_find_start(const struct pw_image *image, const struct pw_regio
     return (uint32_t)(index * 64 + 63 - (uint64_t)__builtin_clzll(word));
 }
 
-bool pw_image_header(const struct pw_image *image, const struct pw_region *region, uint32_t granule,
-                     struct pw_header_copy *header)
+/* Word, size and prev of a header of a small or page region. */
+static bool read_header(const struct pw_image *image, const struct pw_region *region, uint32_t granule,
+                        struct pw_header_copy *header)
 {
     struct pw_header scratch;
     const struct pw_header *seen =
@@ -184,6 +196,16 @@ bool pw_image_header(const struct pw_image *image, const struct pw_region *regio
     header->word = atomic_load_explicit(&seen->word, memory_order_acquire);
     header->size = seen->size;
     header->prev = atomic_load_explicit(&seen->prev, memory_order_relaxed);
+    return true;
+}
+
+bool pw_image_header(const struct pw_image *image, const struct pw_region *region, uint32_t granule,
+                     struct pw_header_copy *header)
+{
+    bool is_read = region->kind == PW_REGION_SLABS ? pw_spans_header(image, region, granule, header)
+                                                   : read_header(image, region, granule, header);
+    if (!is_read)
+        return false;
     struct pw_fields fields = pw_word_fields(header->word);
     header->state = fields.state;
     header->flags = fields.flags;

@@ -53,7 +53,7 @@ uint32_t pw_image_find_start(const struct pw_image *image, const struct pw_regio
 const char *pw_image_broken_start_rule(const struct pw_image *image, const struct pw_region *region,
                                        uint32_t granule, uint32_t size);
 
-/* A header as read. */
+/* A header as read. Of slabs, size and prev are as their span has them. */
 struct pw_header_copy {
     uint64_t word;
     uint32_t size;
@@ -63,6 +63,7 @@ struct pw_header_copy {
     uint8_t flags;
     uint16_t slack;
 };
+/* False: it can't be read, or (of slabs) no block starts there. */
 bool pw_image_header(const struct pw_image *image, const struct pw_region *region, uint32_t granule,
                      struct pw_header_copy *header);
 
@@ -128,8 +129,8 @@ uint64_t pw_validate_all(const struct pw_image *image,
 /* The rule that the free-list links of a FREE block break, or NULL. */
 const char *pw_bins_broken_link(const struct pw_image *image, const struct pw_region *region,
                                 uint32_t index, uint32_t granule, uint32_t size);
-/* Heads of bins of a heap: those of the small blocks, then those of the runs of pages. */
-#define PW_HEADS_A_HEAP (PW_HEAP_NUM_BINS + PW_PAGE_BINS)
+/* Heads of lists of a heap: bins of small blocks, bins of runs of pages, lists of spans. */
+#define PW_HEADS_A_HEAP (PW_HEAP_NUM_BINS + PW_PAGE_BINS + PW_SLAB_CLASSES + 1)
 /*
  * The first head at or after *bin of a heap whose bit or block is not as it should be: true, and
  * *fault is filled; *bin is where to go on, PW_HEADS_A_HEAP at the end.

@@ -1,6 +1,7 @@
 /* inspect.c - what is known of a block. */
 #include "image/image.h"
 #include "image/seal.h"
+#include "image/spans.h"
 
 /* The requested size of a sealed header's block. */
 static uint64_t requested_size(const struct pw_image *image, const struct pw_region *region,
@@ -8,7 +9,7 @@ static uint64_t requested_size(const struct pw_image *image, const struct pw_reg
 {
     uint64_t bytes = (uint64_t)header->size << region->shift;
     bool is_live = header->state == PW_STATE_LIVE || header->state == PW_STATE_PENDING;
-    if (region->kind == PW_REGION_SMALL) {
+    if (region->shift != PW_PAGE_SHIFT) {
         bool is_known = is_live || header->slack != 0;
         uint64_t kept = is_known ? header->slack : PW_TAIL_BYTES;
         return kept <= bytes ? bytes - kept : 0;
@@ -39,8 +40,9 @@ static void inspect_evidence(const struct pw_image *image, const struct pw_regio
     if (image->root->level < PW_LEVEL_FULL && region->kind != PW_REGION_GUARD)
         return;
     struct pw_evidence scratch;
+    uint64_t slot = region->kind == PW_REGION_SLABS ? pw_spans_slot(image, region, granule) : granule;
     const struct pw_evidence *seen =
-        image->view(image->context, region->evidence + (uint64_t)granule * sizeof scratch,
+        image->view(image->context, region->evidence + slot * sizeof scratch,
                     sizeof scratch, &scratch);
     if (seen == NULL)
         return;
@@ -66,13 +68,16 @@ void pw_inspect_header(const struct pw_image *image, const struct pw_region *reg
         (enum pw_family)((header->flags & PW_HEAP_FAMILY_MASK) >> PW_HEAP_FAMILY_SHIFT);
     info->region = index;
     info->granule = granule;
+    info->kind = (enum pw_region_kind)region->kind;
     info->heap = region->heap;
     info->address = region->base + ((uint64_t)granule << region->shift);
-    if (!header->is_sealed) {
+    if (!header->is_sealed && region->kind != PW_REGION_SLABS) {
         /* The bitmap of starts still tells how far it can reach. */
         uint32_t next = pw_image_next_start(image, region, granule + 1);
         info->block_size = (uint64_t)((next == 0 ? region->limit : next) - granule) << region->shift;
         info->size = info->block_size;
+    } else if (!header->is_sealed) {
+        info->size = info->block_size = (uint64_t)header->size << region->shift;
     } else {
         uint64_t offset =
             region->shift == PW_PAGE_SHIFT ? pw_start_offset(header->flags, header->slack) : 0;
@@ -121,6 +126,7 @@ void pw_inspect_neighbours(const struct pw_image *image, const struct pw_block_i
     if (previous != 0)
         pw_inspect_block(image, info->region, previous, before);
     uint32_t next = pw_image_next_start(image, &region, info->granule + 1);
-    if (next != 0)
+    bool adjoins = next == info->granule + (info->block_size >> region.shift);
+    if (next != 0 && (adjoins || region.kind != PW_REGION_SLABS))
         pw_inspect_block(image, info->region, next, after);
 }

@@ -15,8 +15,18 @@
  *                    └── starts:   one bit a granule, set where a block starts
  *
  * A granule is 64 bytes in a small region and a page in a page region (blocks above 16 KiB).
- * Blocks tile a region without gaps from `first` to `limit`: the next of a block at granule g is
+ * Blocks tile such a region without gaps from `first` to `limit`: the next of a block at granule g is
  * g + size, the previous g - prev, and both directions must agree.
+ *
+ * A slab region, for blocks of up to PW_SLAB_MAX_BYTES, is cut into spans of 64 KiB instead, each of
+ * blocks of one size; its granule is 16 bytes. What all blocks of a span have in common is said once
+ * (struct pw_span), so that a header is one word there:
+ *
+ *   span:      |front zone 64| block 0 | block 1 | ... | block fresh-1 | never handed out … |
+ *   spans:     one struct pw_span a span
+ *   headers:   one 64-bit word a block, at headers[span * PW_SPAN_BLOCKS + index]
+ *   evidence:  one struct pw_evidence a block, at the same index
+ *   free_bits: one bit a block, at the same index, set where the block is FREE
  *
  *   |<------------------ size granules ------------------>|
  *   | requested bytes             | slack: the red zone   |
@@ -32,7 +42,7 @@
 
 #include <stdatomic.h>
 
-#define PW_IMAGE_VERSION 1u
+#define PW_IMAGE_VERSION 2u
 #define PW_IMAGE_MAGIC "PWHEAP\n" /* 8 bytes with the NUL */
 #define PW_ROOT_SYMBOL "pwheap_image_root"
 
@@ -41,6 +51,7 @@
 #define PW_HEAP_NUM_BINS 256u
 
 #define PW_GRANULE_SHIFT 6u /* of small regions */
+#define PW_SLAB_SHIFT 4u    /* of slab regions */
 #define PW_PAGE_SHIFT 12u   /* of page regions */
 #define PW_PAGE_BYTES ((uint64_t)1 << PW_PAGE_SHIFT)
 #define PW_HEAP_LARGE_ALLOC_THRESHOLD (4 * PW_PAGE_BYTES) /* bytes; blocks over it are MAPPED */
@@ -49,6 +60,17 @@
 #define PW_SLOT_BYTES ((uint64_t)1 << PW_SLOT_SHIFT)
 #define PW_ADDRESS_BITS 47u
 #define PW_SLOT_COUNT ((uint64_t)1 << (PW_ADDRESS_BITS - PW_SLOT_SHIFT))
+
+#define PW_SPAN_SHIFT 16u
+#define PW_SPAN_BYTES (1u << PW_SPAN_SHIFT)
+#define PW_SPAN_GRANULES (PW_SPAN_BYTES >> PW_SLAB_SHIFT)
+#define PW_SPANS (1u << (PW_SLOT_SHIFT - PW_SPAN_SHIFT)) /* in a slab region; the first and the last are not used */
+#define PW_SPAN_BLOCKS_SHIFT 11u
+#define PW_SPAN_BLOCKS (1u << PW_SPAN_BLOCKS_SHIFT) /* places for a span's blocks in the tables */
+#define PW_SPAN_FRONT_BYTES 64u /* before its first block; the last 16 of them are zone */
+#define PW_SLAB_MIN_BYTES 32u   /* the smallest and the largest size of a slab's blocks */
+#define PW_SLAB_MAX_BYTES 4032u
+#define PW_SLAB_CLASSES 128u /* at most so many sizes */
 
 #define PW_MAX_REGIONS 8192u
 #define PW_MAX_HEAPS 64u
@@ -145,23 +167,45 @@ struct pw_page_links {
  * evidence is there at every level; a QUARANTINED block's second slot of evidence has in `next` the
  * run that is to be used after it (struct pw_page_links).
  */
-enum pw_region_kind { PW_REGION_NONE, PW_REGION_SMALL, PW_REGION_PAGES, PW_REGION_GUARD };
+enum pw_region_kind { PW_REGION_NONE, PW_REGION_SMALL, PW_REGION_PAGES, PW_REGION_GUARD, PW_REGION_SLABS };
+
+/*
+ * What the blocks of a span have in common. `shape`, from the low bits up: 2^32 / size rounded up 32,
+ * size in bytes 16, blocks that fit 16; 0: the span is of no size, and has no blocks. The blocks
+ * below `fresh` have been handed out at least once, and have a header. `check` seals shape, fresh,
+ * class and flags with the span's address; it and all else but shape change under the heap's lock only.
+ */
+#define PW_SPAN_DIRTY 0x01u /* its memory held other blocks before */
+struct pw_span {
+    _Atomic uint64_t shape;
+    uint32_t check;
+    uint16_t fresh;
+    uint16_t free;       /* FREE blocks */
+    uint16_t slab_class; /* index of its size in pw_heap_image.spans */
+    uint16_t flags;
+    uint32_t next;     /* spans of the same size with room, or spans of no size: references, 0: none */
+    uint32_t previous; /* 0 too where the span is in no list */
+    uint32_t reserved;
+};
+/* A span as 32 bits: index of its region << 9 | number of the span. */
+#define PW_SPAN_REF_BITS (PW_SLOT_SHIFT - PW_SPAN_SHIFT)
 
 struct pw_region {
     uint64_t base;     /* of the data, on a slot boundary */
-    uint64_t headers;  /* address of struct pw_header[granules] */
-    uint64_t evidence; /* address of struct pw_evidence[granules] */
+    uint64_t headers;  /* address of struct pw_header[granules], of slabs uint64_t[PW_SPANS * PW_SPAN_BLOCKS] */
+    uint64_t evidence; /* address of struct pw_evidence[as many] */
     uint64_t starts;   /* address of the bitmap of block starts */
     uint64_t summary;  /* address of its summary (base/bitmap.h) */
     uint64_t mapping;  /* address and bytes of the mapping that holds the tables */
     uint64_t mapping_bytes;
     uint32_t granules; /* in the whole region, guards included */
     uint32_t first;    /* granule of the first block */
-    uint32_t limit;    /* one past the last granule of the last block */
+    uint32_t limit;    /* one past the last granule of the last block; of slabs: of the last span in use */
     uint32_t shift;    /* log2 of the granule in bytes */
     uint32_t heap;     /* index of the heap that it belongs to */
     _Atomic uint32_t kind; /* enum pw_region_kind; stored last when a region is made */
-    uint64_t reserved[2];
+    uint64_t spans;        /* slab regions: address of struct pw_span[PW_SPANS]; there `starts` and … */
+    uint64_t free_bits;    /* … `summary` are 0, and this is the address of the bitmap of FREE blocks */
 };
 
 /*
@@ -185,6 +229,9 @@ struct pw_heap_image {
     uint32_t bins[PW_HEAP_NUM_BINS]; /* first block of each, as a 32-bit reference */
     uint64_t page_bitmap[PW_PAGE_BINS / 64];
     uint64_t page_bins[PW_PAGE_BINS];
+    uint32_t spans[PW_SLAB_CLASSES]; /* first span with room of each size */
+    uint32_t empty_spans;            /* first span of no size */
+    uint32_t slab_region;            /* index of the region that new spans come from, 0: none */
     uint64_t flags;
     uint64_t reserved[3];
 };
@@ -291,7 +338,13 @@ _Static_assert(sizeof(struct pw_evidence) == 16 && sizeof(struct pw_free_links) 
                "each in the other's place");
 _Static_assert(offsetof(struct pw_header, size) == 8 && offsetof(struct pw_header, prev) == 12, "frozen");
 _Static_assert(offsetof(struct pw_free_links, next) == offsetof(struct pw_evidence, alloc_thread), "frozen");
-_Static_assert(sizeof(struct pw_region) == 96 && offsetof(struct pw_region, kind) == 76, "frozen");
+_Static_assert(sizeof(struct pw_region) == 96 && offsetof(struct pw_region, kind) == 76 &&
+                   offsetof(struct pw_region, spans) == 80,
+               "frozen");
+_Static_assert(sizeof(struct pw_span) == 32 && offsetof(struct pw_span, check) == 8 &&
+                   offsetof(struct pw_span, next) == 20,
+               "frozen");
+_Static_assert((PW_SPAN_BYTES - PW_SPAN_FRONT_BYTES) / PW_SLAB_MIN_BYTES <= PW_SPAN_BLOCKS, "a place each");
 _Static_assert(sizeof(struct pw_thread_image) == 56, "frozen");
 _Static_assert(sizeof(struct pw_module) == 312 && offsetof(struct pw_module, path) == 56, "frozen");
 _Static_assert(offsetof(struct pw_stack, frames) == 16, "frozen");

@@ -89,13 +89,25 @@ static bool live_is_fine(const struct pw_image *image, uint64_t address, uint64_
 /* A freed block that waits for its next use: poison, as far as the level fills, and the tail. */
 static bool freed_is_fine(const struct pw_image *image, uint64_t address, uint64_t bytes)
 {
-    char scratch[PW_LINE_BYTES * 16];
+    char scratch[PW_VIEW_MAX];
     uint64_t filled = pw_filled_bytes(image->root, bytes);
     if (filled > sizeof scratch)
         return false;
     const void *seen = image->view(image->context, address, filled, scratch);
     return seen != NULL && pw_pattern_holds(seen, filled, pw_fill_word(image->root->free_fill)) &&
            zone_is_fine(image, address + bytes - PW_TAIL_BYTES, PW_TAIL_BYTES);
+}
+
+bool pw_scan_content(const struct pw_image *image, uint64_t address, uint64_t bytes,
+                     struct pw_fields fields)
+{
+    if (fields.state == PW_STATE_LIVE)
+        return live_is_fine(image, address, bytes, fields.slack);
+    bool is_freed = fields.state == PW_STATE_CACHED || fields.state == PW_STATE_QUARANTINED ||
+                    fields.state == PW_STATE_FREE;
+    if (!is_freed || image->root->level < PW_LEVEL_FAST)
+        return is_freed;
+    return (fields.flags & PW_HEAP_ZEROED) == 0 && freed_is_fine(image, address, bytes);
 }
 
 uint32_t pw_scan_block(const struct pw_image *image, const struct pw_region *region,
@@ -115,12 +127,7 @@ uint32_t pw_scan_block(const struct pw_image *image, const struct pw_region *reg
         !starts_are_fine(image, region, scan, granule, size))
         return 0;
     struct pw_fields fields = pw_word_fields(word);
-    uint64_t bytes = (uint64_t)size << PW_GRANULE_SHIFT;
-    bool is_fine = false;
-    if (fields.state == PW_STATE_LIVE)
-        is_fine = live_is_fine(image, address, bytes, fields.slack);
-    else if ((fields.state == PW_STATE_CACHED || fields.state == PW_STATE_QUARANTINED) &&
-             image->root->level >= PW_LEVEL_FAST && (fields.flags & PW_HEAP_ZEROED) == 0)
-        is_fine = freed_is_fine(image, address, bytes);
-    return is_fine ? size : 0;
+    if (fields.state == PW_STATE_FREE)
+        return 0;
+    return pw_scan_content(image, address, (uint64_t)size << PW_GRANULE_SHIFT, fields) ? size : 0;
 }

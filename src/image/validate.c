@@ -9,6 +9,7 @@
 
 #include "image/scan.h"
 #include "image/seal.h"
+#include "image/spans.h"
 
 enum { STEP_BLOCKS = 1024 };
 static const uint64_t step_bytes = 256 * 1024;
@@ -79,6 +80,11 @@ static bool step_region(const struct pw_image *image, const struct pw_region *re
                         struct pw_validate_cursor *cursor, uint64_t *blocks, uint64_t *bytes,
                         struct pw_fault *fault)
 {
+    if (region->kind == PW_REGION_SLABS) {
+        bool found = pw_validate_slabs(image, region, cursor, blocks, bytes, fault);
+        cursor->region += cursor->granule == 0;
+        return found;
+    }
     struct pw_scan scan;
     pw_scan_start(&scan);
     uint32_t granule = block_from(image, region, cursor->granule);

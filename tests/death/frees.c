@@ -173,7 +173,7 @@ BUG(interior_of_freed)
 BUG(past_the_end)
 {
     char *block = between(200);
-    free(wrong ? block + 210 : block); // HERE
+    free(wrong ? block + 205 : block); // HERE
 }
 
 BUG(realloc_interior)

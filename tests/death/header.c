@@ -1,6 +1,6 @@
 /* header.c - damages the block table on purpose, found through the exported root. */
 #include "bugs.h"
-#include "image/layout.h"
+#include "image/slab.h"
 
 extern struct pw_root pwheap_image_root __attribute__((weak));
 
@@ -26,6 +26,19 @@ static struct pw_header *header_of(void *block)
     return (struct pw_header *)region_of(block)->headers + granule_of(block);
 }
 
+/* Of a block of a slab: the entry of its span, and the word that is its header. */
+static struct pw_span *span_of(void *block)
+{
+    return (struct pw_span *)region_of(block)->spans + pw_span_of(granule_of(block));
+}
+
+static _Atomic uint64_t *word_of(void *block)
+{
+    uint32_t granule = granule_of(block);
+    uint32_t index = pw_granule_index(span_of(block)->shape, granule);
+    return (_Atomic uint64_t *)region_of(block)->headers + pw_span_slot(pw_span_of(granule), index);
+}
+
 static char *between(size_t size)
 {
     kept[0] = malloc(size); // BEFORE
@@ -38,13 +51,13 @@ BUG(header_word)
 {
     char *block = between(200);
     if (wrong)
-        header_of(block)->word ^= 1;
+        *word_of(block) ^= 1;
     free(block); // HERE
 }
 
 BUG(header_size)
 {
-    char *block = between(200);
+    char *block = between(6000);
     if (wrong)
         header_of(block)->size += 1;
     free(block); // HERE
@@ -54,7 +67,7 @@ BUG(header_slack)
 {
     char *block = between(200);
     if (wrong)
-        header_of(block)->word ^= (uint64_t)8 << 48;
+        *word_of(block) ^= (uint64_t)8 << 48;
     free(block); // HERE
 }
 
@@ -62,13 +75,13 @@ BUG(header_state)
 {
     char *block = between(200);
     if (wrong)
-        header_of(block)->word ^= (uint64_t)(PW_STATE_LIVE ^ PW_STATE_CACHED) << 32;
+        *word_of(block) ^= (uint64_t)(PW_STATE_LIVE ^ PW_STATE_CACHED) << 32;
     free(block); // HERE
 }
 
 BUG(header_previous)
 {
-    char *block = between(200);
+    char *block = between(6000);
     if (wrong)
         header_of(block)->prev += 1;
     pwheap_validate(); // HERE
@@ -78,8 +91,8 @@ BUG(header_previous)
 BUG(header_previous_among_plain)
 {
     for (int i = 3; i < 8; i++)
-        kept[i] = malloc(200);
-    char *block = between(200);
+        kept[i] = malloc(6000);
+    char *block = between(6000);
     if (wrong)
         header_of(block)->prev += 1;
     pwheap_validate(); // HERE
@@ -89,13 +102,13 @@ BUG(header_of_neighbour)
 {
     char *block = between(200);
     if (wrong)
-        header_of(kept[1])->word ^= (uint64_t)1 << 20;
+        *word_of(kept[1]) ^= (uint64_t)1 << 20;
     free(block); // HERE
 }
 
 BUG(header_start)
 {
-    char *block = between(200);
+    char *block = between(6000);
     uint64_t *starts = (uint64_t *)region_of(block)->starts;
     if (wrong)
         starts[granule_of(block) / 64] &= ~((uint64_t)1 << granule_of(block) % 64);
@@ -104,7 +117,7 @@ BUG(header_start)
 
 BUG(header_found_at_exit)
 {
-    char *block = between(200);
+    char *block = between(6000);
     if (wrong)
         header_of(block)->size -= 1;
     exit(0);
@@ -130,7 +143,7 @@ BUG(mapped_size_smaller)
 BUG(bin_link)
 {
     for (int i = 0; i < 16; i++)
-        kept[i] = malloc(200);
+        kept[i] = malloc(6000);
     struct pw_region *region = region_of(kept[0]);
     for (uint32_t granule = region->first; granule < region->limit;) {
         struct pw_header *header = (struct pw_header *)region->headers + granule;
@@ -146,10 +159,73 @@ BUG(bin_link)
 
 BUG(bin_bit)
 {
-    struct pw_region *region = region_of(kept[0] = malloc(200));
+    struct pw_region *region = region_of(kept[0] = malloc(6000));
     struct pw_heap_image *heap =
         (struct pw_heap_image *)(pwheap_image_root.heaps + (uint64_t)region->heap * pwheap_image_root.heap_stride);
     if (wrong)
         memset(heap->bin_bitmap, 0, sizeof heap->bin_bitmap);
+    pwheap_validate(); // HERE
+}
+
+/* What the blocks of a span have in common is damaged: none of them is found by it any more. */
+BUG(span_shape)
+{
+    char *block = between(200);
+    if (wrong)
+        span_of(block)->shape += (uint64_t)16 << 32;
+    free(block); // HERE
+}
+
+BUG(span_shape_found_by_validate)
+{
+    char *block = between(200);
+    if (wrong)
+        span_of(block)->shape ^= (uint64_t)1 << 5;
+    pwheap_validate(); // HERE
+    _Exit(0);
+}
+
+BUG(span_fresh)
+{
+    char *block = between(200);
+    if (wrong)
+        span_of(block)->fresh -= 1;
+    pwheap_validate(); // HERE
+}
+
+BUG(span_count)
+{
+    char *block = between(200);
+    if (wrong)
+        span_of(block)->free += 1;
+    pwheap_validate(); // HERE
+}
+
+/* The bitmap of free blocks says of one that is not that it is. */
+BUG(span_bit)
+{
+    char *block = between(200);
+    uint32_t granule = granule_of(block);
+    uint32_t slot = pw_span_slot(pw_span_of(granule), pw_granule_index(span_of(block)->shape, granule));
+    if (wrong)
+        ((uint64_t *)region_of(block)->free_bits)[slot / 64] |= (uint64_t)1 << slot % 64;
+    pwheap_validate(); // HERE
+}
+
+BUG(span_link)
+{
+    char *block = between(200);
+    if (wrong)
+        span_of(block)->next = 12345;
+    pwheap_validate(); // HERE
+}
+
+BUG(span_head)
+{
+    struct pw_region *region = region_of(kept[0] = malloc(200));
+    struct pw_heap_image *heap =
+        (struct pw_heap_image *)(pwheap_image_root.heaps + (uint64_t)region->heap * pwheap_image_root.heap_stride);
+    if (wrong)
+        heap->spans[span_of(kept[0])->slab_class] = 54321;
     pwheap_validate(); // HERE
 }

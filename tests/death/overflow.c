@@ -50,6 +50,14 @@ BUG(far_in_the_slack)
     free(block); // HERE
 }
 
+/* Above 512 bytes sizes grow in larger steps: there is room between the 16 bytes and the last 16. */
+BUG(between_zone_and_tail)
+{
+    char *block = between(529);
+    block[wrong ? 529 + 20 : 528] = 'X';
+    free(block); // HERE
+}
+
 BUG(sixteenth_byte)
 {
     char *block = between(200);
@@ -59,8 +67,8 @@ BUG(sixteenth_byte)
 
 BUG(last_bytes_of_the_zone)
 {
-    char *block = between(200);
-    block[wrong ? 245 : 199] = 'X';
+    char *block = between(193), *next = kept[1];
+    *(wrong ? next - 11 : block + 192) = 'X';
     free(block); // HERE
 }
 

@@ -50,6 +50,16 @@ BUG(before_first_of_region)
     free(block); // HERE
 }
 
+/* What lies before the first block of a span of small blocks is nobody's tail either. */
+BUG(before_first_of_span)
+{
+    char *block = malloc(1000);
+    for (int i = 0; i < 5000 && (uintptr_t)block % 65536 > 64; i++)
+        block = malloc(1000); // ALLOC
+    block[wrong ? -1 : 0] = 'X';
+    free(block); // HERE
+}
+
 BUG(before_mapped)
 {
     char *block = malloc(50000); // ALLOC

@@ -1,0 +1,83 @@
+/*
+ * slab.h - where the blocks of a slab region are: arithmetic over struct pw_span, the same for the heap
+ * and for a reader of an image.
+ */
+#ifndef PW_IMAGE_SLAB_H
+#define PW_IMAGE_SLAB_H
+
+#include "image/seal.h"
+
+/* A span's shape taken apart. */
+PW_INLINE uint32_t pw_shape_bytes(uint64_t shape)
+{
+    return (uint32_t)(shape >> 32) & 0xffff;
+}
+
+PW_INLINE uint32_t pw_shape_count(uint64_t shape)
+{
+    return (uint32_t)(shape >> 48);
+}
+
+/*
+ * The index of the block that holds `offset` of its span, by a multiplication: exact from the first
+ * block on. In the front zone, or of a damaged shape, the result is some index of the tables.
+ */
+PW_INLINE uint32_t pw_shape_index(uint64_t shape, uint32_t offset)
+{
+    uint64_t from_first = offset - PW_SPAN_FRONT_BYTES;
+    return (uint32_t)(from_first * (uint32_t)shape >> 32) & (PW_SPAN_BLOCKS - 1);
+}
+
+PW_INLINE uint64_t pw_shape_of(uint32_t bytes)
+{
+    uint64_t reciprocal = (((uint64_t)1 << 32) + bytes - 1) / bytes;
+    uint64_t count = (PW_SPAN_BYTES - PW_SPAN_FRONT_BYTES) / bytes;
+    return reciprocal | (uint64_t)bytes << 32 | count << 48;
+}
+
+/* True for a shape that pw_shape_of makes of a size that slabs have. */
+PW_INLINE bool pw_shape_is_sane(uint64_t shape)
+{
+    uint32_t bytes = pw_shape_bytes(shape);
+    return bytes >= PW_SLAB_MIN_BYTES && bytes <= PW_SLAB_MAX_BYTES &&
+           bytes % (1u << PW_SLAB_SHIFT) == 0 && shape == pw_shape_of(bytes);
+}
+
+/* The check of a span whose memory starts at `address`. */
+PW_INLINE uint32_t pw_span_seal(uint64_t key, uint64_t address, const struct pw_span *span)
+{
+    uint64_t shape = atomic_load_explicit(&span->shape, memory_order_relaxed);
+    uint32_t rest = (uint32_t)span->slab_class << 8 | span->flags;
+    return pw_seal(key ^ shape, address, rest, span->fresh);
+}
+
+/* The number of the span that holds a granule of a slab region, and the granule of its first block. */
+PW_INLINE uint32_t pw_span_of(uint32_t granule)
+{
+    return granule / PW_SPAN_GRANULES;
+}
+
+PW_INLINE uint32_t pw_span_first(uint32_t span)
+{
+    return span * PW_SPAN_GRANULES + (PW_SPAN_FRONT_BYTES >> PW_SLAB_SHIFT);
+}
+
+/* The granule of block `index` of a span. */
+PW_INLINE uint32_t pw_span_granule(uint32_t span, uint64_t shape, uint32_t index)
+{
+    return pw_span_first(span) + index * (pw_shape_bytes(shape) >> PW_SLAB_SHIFT);
+}
+
+/* The index of the block that holds a granule of a span of this shape. */
+PW_INLINE uint32_t pw_granule_index(uint64_t shape, uint32_t granule)
+{
+    return pw_shape_index(shape, granule % PW_SPAN_GRANULES << PW_SLAB_SHIFT);
+}
+
+/* The place of a block in the tables of its region. */
+PW_INLINE uint32_t pw_span_slot(uint32_t span, uint32_t index)
+{
+    return span << PW_SPAN_BLOCKS_SHIFT | index;
+}
+
+#endif

@@ -1,0 +1,128 @@
+/*
+ * validate_slabs.c - the blocks of a slab region, span after span. Where a cursor stands at the first
+ * granule of a span, which is no block's, the span itself comes next.
+ */
+#include "image/scan.h"
+#include "image/spans.h"
+
+/* A span that is being looked at, and a window over its headers. */
+struct window {
+    uint32_t number;
+    uint32_t fresh;
+    uint64_t shape;
+    const _Atomic uint64_t *words; /* PW_VIEW_MAX / 8 of them, from `first` on; NULL: none */
+    uint32_t first;
+    const uint64_t *free_bits; /* of the whole span; NULL: can't be read */
+    _Alignas(8) char scratch[PW_VIEW_MAX];
+    uint64_t bits_scratch[PW_SPAN_BLOCKS / 64];
+};
+
+static bool check_span(const struct pw_image *image, const struct pw_region *region, uint32_t index,
+                       uint32_t number, struct pw_fault *fault)
+{
+    const char *rule = pw_spans_broken_rule(image, region, index, number);
+    if (rule == NULL)
+        return true;
+    fault->kind = PW_KIND_HEADER;
+    fault->broken_rule = rule;
+    fault->is_certain = true;
+    fault->address = region->spans + (uint64_t)number * sizeof(struct pw_span);
+    return false;
+}
+
+static void open_window(const struct pw_image *image, const struct pw_region *region, uint32_t number,
+                        struct window *window)
+{
+    struct pw_span span;
+    (void)pw_image_span(image, region, number, &span);
+    window->number = number;
+    window->fresh = span.fresh;
+    window->shape = atomic_load_explicit(&span.shape, memory_order_relaxed);
+    window->words = NULL;
+    window->free_bits =
+        image->view(image->context, region->free_bits + (uint64_t)number * (PW_SPAN_BLOCKS / 8),
+                    PW_SPAN_BLOCKS / 8, window->bits_scratch);
+}
+
+static const _Atomic uint64_t *word_at(const struct pw_image *image, const struct pw_region *region,
+                                       struct window *window, uint32_t index)
+{
+    enum { WORDS = PW_VIEW_MAX / sizeof(uint64_t) };
+    if (window->words == NULL || index - window->first >= WORDS) {
+        window->first = PW_ALIGN_DOWN(index, (uint32_t)WORDS);
+        window->words = image->view(
+            image->context,
+            region->headers + (uint64_t)pw_span_slot(window->number, window->first) * sizeof(uint64_t),
+            PW_VIEW_MAX, window->scratch);
+    }
+    return window->words == NULL ? NULL : &window->words[index - window->first];
+}
+
+/* In a few loads: the block is plainly fine. */
+static bool is_plain(const struct pw_image *image, const struct pw_region *region,
+                     struct window *window, uint32_t index, uint32_t granule)
+{
+    const _Atomic uint64_t *at = word_at(image, region, window, index);
+    if (at == NULL || window->free_bits == NULL || index == 0)
+        return false;
+    uint32_t bytes = pw_shape_bytes(window->shape);
+    uint64_t word = atomic_load_explicit(at, memory_order_acquire);
+    uint64_t address = region->base + ((uint64_t)granule << PW_SLAB_SHIFT);
+    struct pw_fields fields = pw_word_fields(word);
+    bool is_free = (window->free_bits[index / 64] >> index % 64 & 1) != 0;
+    return pw_word_is_sealed(image->root->seal_key, address, word, bytes >> PW_SLAB_SHIFT) &&
+           is_free == (fields.state == PW_STATE_FREE) &&
+           pw_scan_content(image, address, bytes, fields);
+}
+
+static bool check_block(const struct pw_image *image, const struct pw_region *region, uint32_t index,
+                        uint32_t granule, struct pw_fault *fault)
+{
+    struct pw_header_copy header;
+    return !pw_image_header(image, region, granule, &header) ||
+           pw_diagnose_header(image, region, index, granule, &header, fault);
+}
+
+/* Check blocks of a span from cursor->granule on; where it ends the cursor goes to the next span. */
+static bool check_blocks(const struct pw_image *image, const struct pw_region *region,
+                         struct pw_validate_cursor *cursor, uint64_t *blocks, uint64_t *bytes,
+                         struct pw_fault *fault)
+{
+    struct window window;
+    open_window(image, region, pw_span_of(cursor->granule), &window);
+    uint64_t size = pw_shape_bytes(window.shape);
+    uint32_t index = window.shape == 0 ? 0 : pw_granule_index(window.shape, cursor->granule);
+    bool is_fine = true;
+    for (; is_fine && index < window.fresh && *blocks > 0 && *bytes > 0; index++) {
+        uint32_t granule = pw_span_granule(window.number, window.shape, index);
+        if (pw_unlikely(!is_plain(image, region, &window, index, granule)))
+            is_fine = check_block(image, region, cursor->region, granule, fault);
+        *blocks -= 1;
+        *bytes -= size < *bytes ? size : *bytes;
+    }
+    cursor->granule = index < window.fresh ? pw_span_granule(window.number, window.shape, index)
+                                           : (window.number + 1) * PW_SPAN_GRANULES;
+    return !is_fine;
+}
+
+bool pw_validate_slabs(const struct pw_image *image, const struct pw_region *region,
+                       struct pw_validate_cursor *cursor, uint64_t *blocks, uint64_t *bytes,
+                       struct pw_fault *fault)
+{
+    bool found = false;
+    if (cursor->granule < PW_SPAN_GRANULES)
+        cursor->granule = PW_SPAN_GRANULES;
+    while (!found && cursor->granule < region->limit && *blocks > 0 && *bytes > 0) {
+        uint32_t number = pw_span_of(cursor->granule);
+        if (cursor->granule % PW_SPAN_GRANULES == 0) {
+            cursor->granule = pw_span_first(number);
+            found = !check_span(image, region, cursor->region, number, fault);
+            *blocks -= 1;
+        } else {
+            found = check_blocks(image, region, cursor, blocks, bytes, fault);
+        }
+    }
+    if (cursor->granule >= region->limit)
+        cursor->granule = 0;
+    return found;
+}
