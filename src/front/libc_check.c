@@ -14,11 +14,11 @@ uint64_t pw_room_in_heap(uint64_t address)
     struct pw_block block = pw_heap_find(address);
     if (block.region == NULL)
         return 0; /* what is before the first block of a region or behind the last is nobody's */
-    struct pw_header *header = pw_block_header(block);
-    uint64_t word = atomic_load_explicit(&header->word, memory_order_acquire);
+    uint64_t word =
+        atomic_load_explicit(pw_region_word(block.region, block.granule), memory_order_acquire);
     struct pw_fields fields = pw_word_fields(word);
-    uint64_t start = pw_block_address(block) + pw_start_offset(fields.flags, fields.slack), requested;
-    if (!pw_word_is_sealed(pw_root.seal_key, start, word, header->size))
+    uint64_t start = pw_region_start(block.region, block.granule, fields.flags, fields.slack), requested;
+    if (!pw_word_is_sealed(pw_root.seal_key, start, word, pw_region_size(block.region, block.granule)))
         return PW_ROOM_ANY;
     if (fields.state != PW_STATE_LIVE)
         return fields.state == PW_STATE_PENDING || fields.state == PW_STATE_RETIRED ? PW_ROOM_ANY : 0;
@@ -116,8 +116,10 @@ static void diagnose(uint64_t address, uint64_t bytes, struct pw_fault *fault)
     struct pw_block_info first;
     if (room != 0)
         return;
-    if (!fault->block.known && pw_inspect_address(&image, address + PW_HEAP_ALIGNMENT, &first))
-        blame_next(fault, &first); /* the zone before the first block of a region */
+    /* The zone before the first block of a region or span is the end of 64 bytes. */
+    uint64_t behind = PW_ALIGN_DOWN(address, (uint64_t)PW_HEAP_ALIGNMENT) + PW_HEAP_ALIGNMENT;
+    if (!fault->block.known && pw_inspect_address(&image, behind, &first) && first.address == behind)
+        blame_next(fault, &first);
     else if (is_meant_for_next(fault, bytes <= PTRDIFF_MAX ? address + bytes : address))
         blame_next(fault, &next);
     else if (fault->kind == PW_KIND_OVERFLOW && fault->offset != 0)

@@ -56,7 +56,8 @@ void pw_diagnose_address(const struct pw_image *image, uint64_t address, struct 
     fault->is_certain = true;
     /* Before the first block of a region is its guard. */
     if (!pw_inspect_address(image, address, &info) &&
-        (!pw_inspect_address(image, address + PW_PAGE_BYTES, &info) || !is_live(&info)))
+        (!pw_inspect_address(image, address + PW_PAGE_BYTES, &info) || !is_live(&info) ||
+         info.kind == PW_REGION_SLABS))
         return;
     pw_inspect_neighbours(image, &info, &fault->before, &fault->after);
     if (next_was_meant(&info, &fault->after, address)) {
