@@ -6,7 +6,7 @@
  */
 #include "image/spans.h"
 
-enum { VOTERS = 16 };
+enum { VOTERS = 16, VIEW_WORDS = PW_VIEW_MAX / sizeof(uint64_t) };
 
 static uint64_t span_address(const struct pw_region *region, uint32_t number)
 {
@@ -43,15 +43,33 @@ static uint32_t count_votes(const struct pw_image *image, const uint64_t words[V
     return votes;
 }
 
+/* The index of the last of `count` header words that is not 0. */
+static uint32_t last_header(const struct pw_image *image, uint64_t headers, uint32_t count)
+{
+    uint64_t scratch[VIEW_WORDS];
+    while (count > 0) {
+        uint32_t from = (count - 1) / VIEW_WORDS * VIEW_WORDS;
+        const uint64_t *seen = image->view(image->context, headers + from * sizeof(uint64_t),
+                                           (count - from) * sizeof(uint64_t), scratch);
+        for (; seen != NULL && count > from; count--)
+            if (seen[count - 1 - from] != 0)
+                return count - 1;
+        count = from;
+    }
+    return 0;
+}
+
 /* The span's entry is damaged: put what its headers say in its place. */
 static void recover(const struct pw_image *image, const struct pw_region *region, uint32_t number,
                     struct pw_span *span)
 {
-    uint64_t words[VOTERS], first = span_address(region, number) + PW_SPAN_FRONT_BYTES;
+    uint64_t words[VOTERS] = {0}, first = span_address(region, number) + PW_SPAN_FRONT_BYTES;
+    uint64_t headers = region->headers + (uint64_t)pw_span_slot(number, 0) * sizeof(uint64_t);
+    uint64_t scratch[VOTERS];
+    const void *seen = image->view(image->context, headers, sizeof words, scratch);
     uint32_t most = 0, best = 0;
-    bool is_there;
-    for (uint32_t i = 0; i < VOTERS; i++)
-        words[i] = word_at(image, region, pw_span_slot(number, i), &is_there);
+    if (seen != NULL)
+        __builtin_memcpy(words, seen, sizeof words);
     for (uint32_t bytes = PW_SLAB_MIN_BYTES; bytes <= PW_SLAB_MAX_BYTES; bytes += 1 << PW_SLAB_SHIFT) {
         uint32_t votes = count_votes(image, words, first, bytes);
         if (votes > most) {
@@ -60,9 +78,7 @@ static void recover(const struct pw_image *image, const struct pw_region *region
         }
     }
     uint64_t shape = best == 0 ? 0 : pw_shape_of(best);
-    uint32_t fresh = best == 0 ? 0 : pw_shape_count(shape);
-    while (fresh > 0 && word_at(image, region, pw_span_slot(number, fresh - 1), &is_there) == 0)
-        fresh--;
+    uint32_t fresh = best == 0 ? 0 : last_header(image, headers, pw_shape_count(shape)) + 1;
     *span = (struct pw_span){.fresh = (uint16_t)fresh};
     atomic_store_explicit(&span->shape, shape, memory_order_relaxed);
 }
