@@ -176,7 +176,8 @@ int check_command(int argc, char **argv)
     check.report = target_report_open(check.target, &arguments.line.style, arguments.line.is_json);
     check_all(&check);
     conclude(&check, &arguments.line);
+    int status = check_status(&check);
     target_report_close(check.report);
     target_close(check.target);
-    return finish_output(check_status(&check));
+    return finish_output(status);
 }
