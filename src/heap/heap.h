@@ -145,8 +145,8 @@ PW_INLINE uint64_t pw_block_address(struct pw_block block)
 /* The block's first byte: behind the start of its first page when it is right-aligned. */
 PW_INLINE uint64_t pw_block_start(struct pw_block block)
 {
-    struct pw_fields fields = pw_header_fields(pw_block_header(block));
-    return pw_block_address(block) + pw_start_offset(fields.flags, fields.slack);
+    struct pw_fields fields = pw_region_fields(block.region, block.granule);
+    return pw_region_start(block.region, block.granule, fields.flags, fields.slack);
 }
 
 PW_INLINE uint64_t pw_block_end(struct pw_block block)
