@@ -169,10 +169,18 @@ void pw_heap_release_all(void)
 /* Of the forking thread, which holds the region lock meanwhile. */
 static uint64_t fork_mask;
 
+/*
+ * What blocks signals comes last: a handler may wait for it that has interrupted the holder of any of
+ * the others, and that one would not let go before.
+ */
 void pw_heap_before_fork(void)
 {
     for (uint32_t i = 0; i < PW_MAX_HEAPS; i++)
-        pw_heap_acquire(&pw_heaps[i]);
+        if (!pw_heaps[i].blocks_signals)
+            pw_heap_acquire(&pw_heaps[i]);
+    for (uint32_t i = 0; i < PW_MAX_HEAPS; i++)
+        if (pw_heaps[i].blocks_signals)
+            pw_heap_acquire(&pw_heaps[i]);
     fork_mask = pw_regions_acquire();
 }
 
