@@ -14,7 +14,7 @@ enum {
 };
 
 static struct pw_ring plan[PW_CACHE_CLASSES];
-static struct pw_cache *all_caches;
+static _Atomic(struct pw_cache *) all_caches; /* grows under the lock, is read without it */
 static struct pw_lock cache_lock;
 static void *(*map_bytes)(size_t bytes);
 
@@ -54,7 +54,7 @@ bool pw_cache_init(enum pw_level level, void *(*map)(size_t bytes))
 
 static struct pw_cache *reuse_locked(void)
 {
-    for (struct pw_cache *cache = all_caches; cache != NULL; cache = cache->next)
+    for (struct pw_cache *cache = pw_cache_first(); cache != NULL; cache = cache->next)
         if (!cache->in_use)
             return cache;
     return NULL;
@@ -67,10 +67,10 @@ struct pw_cache *pw_cache_open(uint16_t thread, struct pw_thread_image *image, s
     if (cache == NULL) {
         cache = map_bytes(PW_ALIGN_UP(sizeof *cache, (size_t)PW_PAGE_BYTES));
         if (cache != NULL) {
-            cache->next = all_caches;
-            all_caches = cache;
             for (uint32_t i = 0; i < PW_CACHE_CLASSES; i++)
                 cache->rings[i] = plan[i];
+            cache->next = pw_cache_first();
+            atomic_store_explicit(&all_caches, cache, memory_order_release);
         }
     }
     if (cache != NULL)
@@ -156,7 +156,7 @@ void pw_cache_close(struct pw_cache *cache)
 
 struct pw_cache *pw_cache_first(void)
 {
-    return all_caches;
+    return atomic_load_explicit(&all_caches, memory_order_acquire);
 }
 
 void pw_cache_before_fork(void)
