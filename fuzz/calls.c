@@ -243,6 +243,13 @@ void call_heap_malloc(struct program *program)
         model_take(slot, block, size, 1, PWHEAP_FAMILY_INSTANCE, heap);
 }
 
+/* A value that the compiler does not know: it has opinions on alignments that it sees. */
+static size_t hidden(size_t value)
+{
+    volatile size_t kept = value;
+    return kept;
+}
+
 void call_impossible(struct program *program)
 {
     static volatile size_t over = PTRDIFF_MAX; /* not for the compiler to see */
@@ -270,11 +277,11 @@ void call_impossible(struct program *program)
         wanted = ERRNO_BEFORE;
         break;
     case 6:
-        block = memalign(SIZE_MAX, 10);
+        block = memalign(hidden(SIZE_MAX), 10);
         wanted = EINVAL;
         break;
     default:
-        block = aligned_alloc((size_t)1 << 62, 16);
+        block = aligned_alloc(hidden((size_t)1 << 62), 16);
         break;
     }
     FUZZ_CHECK(block == NULL && errno == wanted, "an impossible request: %p, errno %d", block, errno);
