@@ -73,6 +73,16 @@ static bool zone_holds(struct pw_block block, size_t size)
     return pw_zone_all_holds(address + size, address + pw_mapped_capacity(block));
 }
 
+/* With the lock of its heap: a walker that saw the block LIVE may be reading its zone, and holds that. */
+static bool take_away(struct pw_block block, uint64_t capacity)
+{
+    struct pw_heap *heap = &pw_heaps[block.region->heap];
+    pw_heap_acquire(heap);
+    bool is_away = pw_os_guard((void *)pw_block_address(block), capacity);
+    pw_heap_release(heap);
+    return is_away;
+}
+
 /* Poison a claimed block or take its pages away, and queue it. */
 static void quarantine(struct pw_cache *cache, struct pw_block block, uint32_t stack,
                        const struct pw_call *call)
@@ -85,7 +95,7 @@ static void quarantine(struct pw_cache *cache, struct pw_block block, uint32_t s
     pw_note(cache, (uint64_t)address, pw_block_extension(block)->requested, stack, call);
     uint32_t flags = flags_of(block) & ~(PW_HEAP_ZEROED | PW_HEAP_POISONED);
     uint64_t weight = capacity;
-    if (capacity > TAKE_AWAY_BYTES && pw_os_guard(address, capacity)) {
+    if (capacity > TAKE_AWAY_BYTES && take_away(block, capacity)) {
         flags |= PW_HEAP_ZEROED;
         weight = TAKEN_AWAY_WEIGHT + (capacity >> MARKER_SHARE_SHIFT);
     } else {
@@ -185,8 +195,20 @@ bool pw_big_move(struct pw_block from, struct pw_block to, size_t bytes)
     uint32_t from_flags = flags_of(from), to_flags = flags_of(to);
     set_header(from, PW_STATE_PENDING, from_flags);
     set_header(to, PW_STATE_PENDING, to_flags);
+    /* Walkers that saw them LIVE hold these locks while they read. By index, as fork takes them. */
+    uint32_t low = from.region->heap, high = to.region->heap;
+    if (low > high) {
+        low = to.region->heap;
+        high = from.region->heap;
+    }
+    pw_heap_acquire(&pw_heaps[low]);
+    if (high != low)
+        pw_heap_acquire(&pw_heaps[high]);
     bool is_moved = pw_os_move_pages((void *)from_address, (void *)to_address,
                                      PW_ALIGN_UP(bytes, PW_PAGE_BYTES));
+    if (high != low)
+        pw_heap_release(&pw_heaps[high]);
+    pw_heap_release(&pw_heaps[low]);
     write_zone(from, from_size);
     write_zone(to, pw_block_extension(to)->requested);
     set_header(from, PW_STATE_LIVE, from_flags);
