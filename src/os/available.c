@@ -4,6 +4,7 @@
 #include "base/text.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -82,7 +83,7 @@ static uint64_t left_in_groups(void)
     return least;
 }
 
-uint64_t pw_os_memory_available(void)
+static uint64_t ask(void)
 {
     int saved_errno = errno;
     uint64_t kilobytes = number_in("/proc/meminfo", "MemAvailable:");
@@ -91,6 +92,16 @@ uint64_t pw_os_memory_available(void)
     errno = saved_errno;
     uint64_t least = free < allowed ? free : allowed;
     return least == UINT64_MAX ? 0 : least;
+}
+
+uint64_t pw_os_memory_available(void)
+{
+    static uint64_t answer;
+    static bool is_asked;
+    if (!is_asked)
+        answer = ask();
+    is_asked = true;
+    return answer;
 }
 
 uint64_t pw_os_address_space_limit(void)

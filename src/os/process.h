@@ -54,7 +54,8 @@ void pw_os_program_path(char *buffer, size_t size);
 
 /*
  * Bytes of memory that this process may have come to use yet: what the machine has free (MemAvailable) or
- * its control group still allows (of either version), if that is less; 0: not known.
+ * its control group still allows (of either version), if that is less; 0: not known. As of the first call,
+ * which is to be made before there is a second thread.
  */
 uint64_t pw_os_memory_available(void);
 /* The address space that the process is limited to (RLIMIT_AS) as of now, in bytes; UINT64_MAX: it is not. */
