@@ -27,6 +27,8 @@ AS_ON_GLIBC(a_library_may_be_loaded_and_unloaded_200_times_while_threads_allocat
 AS_ON_GLIBC(many_libraries_may_be_loaded_at_once, "loader many")
 AS_ON_GLIBC(libraries_that_do_not_load_do_no_harm, "loader missing")
 AS_ON_GLIBC(a_C_program_gets_no_C_plus_plus_library_and_its_plugins_catch_their_exceptions, "cxx_host")
+AS_ON_GLIBC(an_object_may_bring_its_own_operators_new_and_delete, "hidden_runtime")
+AS_ON_GLIBC(an_object_without_symbols_may_bring_its_own_operators, "hidden_runtime_stripped")
 AS_ON_GLIBC(no_descriptor_of_the_heap_shows, "descriptors open_ones")
 
 static void allocation_works_in_the_resolvers_that_the_loader_runs(void **state)
@@ -194,6 +196,8 @@ int main(void)
         cmocka_unit_test(a_static_program_has_signals_threads_and_children),
         cmocka_unit_test(handlers_of_a_static_program_may_allocate),
         cmocka_unit_test(the_environment_of_a_set_user_id_program_is_not_believed),
+        cmocka_unit_test(an_object_may_bring_its_own_operators_new_and_delete),
+        cmocka_unit_test(an_object_without_symbols_may_bring_its_own_operators),
         cmocka_unit_test(no_descriptor_of_the_heap_shows),
         cmocka_unit_test(a_program_without_descriptors_keeps_0_1_and_2_for_itself),
         cmocka_unit_test(a_file_that_got_the_number_of_stderr_gets_no_report),

@@ -2,6 +2,8 @@
 #include "front/entry.h"
 #include "front/guarded.h"
 #include "front/hot.h"
+#include "trace/cxx_runtime.h"
+#include "trace/depot.h"
 
 #include <errno.h>
 
@@ -15,6 +17,19 @@ static struct pw_fault mismatch(const struct pw_handle *handle, const struct pw_
     fault.relation = PW_RELATION_INSIDE;
     fault.released_as = call->family;
     return fault;
+}
+
+/* Is what looks like another family's the same, by way of an operator new or delete that an object brought itself? */
+static bool is_of_hidden_runtime(const struct pw_block *block, enum pw_family family,
+                                 const struct pw_call *call)
+{
+    uint64_t caller;
+    if (family != PW_FAMILY_MALLOC && call->family != PW_FAMILY_MALLOC)
+        return false;
+    bool is_known = family == PW_FAMILY_MALLOC && pw_root.level >= PW_LEVEL_FULL &&
+                    pw_depot_get(pw_region_evidence(block->region, block->granule)->alloc_stack,
+                                 &caller, 1) == 1;
+    return is_known ? pw_cxx_may_be_new(caller) : pw_cxx_is_hidden_somewhere();
 }
 
 bool pw_check_release(const void *pointer, const struct pw_call *call, size_t size, size_t align)
@@ -34,7 +49,8 @@ bool pw_check_release(const void *pointer, const struct pw_call *call, size_t si
     }
     if (pw_root.level < PW_LEVEL_FAST)
         return true;
-    if (family != call->family && pw_options()->alloc_dealloc_mismatch) {
+    if (family != call->family && pw_options()->alloc_dealloc_mismatch &&
+        !is_of_hidden_runtime(&block, family, call)) {
         struct pw_fault fault = mismatch(&handle, &block, PW_KIND_FAMILY_MISMATCH, call);
         pw_found(&fault, call);
         return true;
