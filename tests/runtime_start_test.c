@@ -26,6 +26,7 @@ AS_ON_GLIBC_ENDING(allocation_works_after_exit_handlers_and_in_all_destructors, 
 AS_ON_GLIBC(a_library_may_be_loaded_and_unloaded_200_times_while_threads_allocate, "loader again")
 AS_ON_GLIBC(many_libraries_may_be_loaded_at_once, "loader many")
 AS_ON_GLIBC(libraries_that_do_not_load_do_no_harm, "loader missing")
+AS_ON_GLIBC(a_library_that_is_bound_deeply_has_the_same_heap, "loader deep")
 AS_ON_GLIBC(a_C_program_gets_no_C_plus_plus_library_and_its_plugins_catch_their_exceptions, "cxx_host")
 AS_ON_GLIBC(an_object_may_bring_its_own_operators_new_and_delete, "hidden_runtime")
 AS_ON_GLIBC(an_object_without_symbols_may_bring_its_own_operators, "hidden_runtime_stripped")
@@ -36,6 +37,13 @@ static void allocation_works_in_the_resolvers_that_the_loader_runs(void **state)
     static const char *const variables[] = {"LD_BIND_NOW=1", NULL};
     (void)state;
     assert_as_on_glibc(&(struct program){.command = "early", .variables = variables}, 0);
+}
+
+static void a_library_finds_others_by_its_own_runpath(void **state)
+{
+    static const char *const variables[] = {"LD_LIBRARY_PATH=", NULL}; /* meson has the place in it */
+    (void)state;
+    assert_as_on_glibc(&(struct program){.command = "loader runpath", .variables = variables}, 0);
 }
 
 static void a_tree_of_processes_of_a_shell_runs_as_on_glibc(void **state)
@@ -196,6 +204,8 @@ int main(void)
         cmocka_unit_test(a_static_program_has_signals_threads_and_children),
         cmocka_unit_test(handlers_of_a_static_program_may_allocate),
         cmocka_unit_test(the_environment_of_a_set_user_id_program_is_not_believed),
+        cmocka_unit_test(a_library_that_is_bound_deeply_has_the_same_heap),
+        cmocka_unit_test(a_library_finds_others_by_its_own_runpath),
         cmocka_unit_test(an_object_may_bring_its_own_operators_new_and_delete),
         cmocka_unit_test(an_object_without_symbols_may_bring_its_own_operators),
         cmocka_unit_test(no_descriptor_of_the_heap_shows),

@@ -109,6 +109,35 @@ static void many(void)
     (void)printf("%d libraries came and went\n", COPIES);
 }
 
+/* A library whose own symbols come first has the same heap as the program all the same. */
+static void deep(void)
+{
+    char path[4096];
+    (void)snprintf(path, sizeof path, "%slibplugin.so", directory);
+    void *library = dlopen(path, RTLD_NOW | RTLD_DEEPBIND);
+    CHECK(library != NULL);
+    void (*plugin_free)(struct note *);
+    *(void **)&plugin_free = dlsym(library, "plugin_free");
+    for (size_t i = 0; i < 1000; i++) {
+        note_free(maker(library)(10 + i * 3));
+        plugin_free(note_new(10 + i * 3, (unsigned)i));
+    }
+    CHECK(dlclose(library) == 0);
+    (void)printf("blocks went to and fro\n");
+}
+
+/* Whose RUNPATH counts is told by the address of dlopen's caller. */
+static void runpath(void)
+{
+    void *library = open_library("libplugin.so");
+    void *(*plugin_open)(const char *);
+    *(void **)&plugin_open = dlsym(library, "plugin_open");
+    CHECK(dlopen("libholder.so", RTLD_NOW) == NULL);
+    void *other = plugin_open("libholder.so");
+    CHECK(other != NULL && dlclose(other) == 0 && dlclose(library) == 0);
+    (void)printf("a library was found beside another\n");
+}
+
 /* What the loader says when it can't is in memory of its own making. */
 static void missing(void)
 {
@@ -123,7 +152,8 @@ static void missing(void)
 
 int main(int argc, char **argv)
 {
-    static const struct mode modes[] = {{"again", again}, {"many", many}, {"missing", missing}};
+    static const struct mode modes[] = {{"again", again}, {"many", many}, {"missing", missing},
+                                        {"deep", deep},   {"runpath", runpath}};
     const char *slash = strrchr(argv[0], '/');
     (void)snprintf(directory, sizeof directory, "%.*s", slash != NULL ? (int)(slash - argv[0]) + 1 : 0, argv[0]);
     return RUN_MODE(argc, argv, modes);
