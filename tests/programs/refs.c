@@ -81,14 +81,14 @@ static NOINLINE uint64_t hidden_block(size_t size, const char *name)
     return ~(uint64_t)block;
 }
 
+/* "started" only once the address is where it stays: a process that is looked at before that has lost the block. */
 #if defined(__x86_64__)
 static NOINLINE void spin(uint64_t hidden)
 {
     scrub();
-    atomic_fetch_add(&started, 1);
-    __asm__ volatile("not %%rbx\n1:\tpause\n\tcmpl $0, (%1)\n\tjne 1b\n\tnot %%rbx"
+    __asm__ volatile("not %%rbx\n\tlock incl (%2)\n1:\tpause\n\tcmpl $0, (%1)\n\tjne 1b\n\tnot %%rbx"
                      : "+b"(hidden)
-                     : "r"(&goes_on)
+                     : "r"(&goes_on), "r"(&started)
                      : "memory", "cc");
 }
 #else
