@@ -73,14 +73,21 @@ static bool zone_holds(struct pw_block block, size_t size)
     return pw_zone_all_holds(address + size, address + pw_mapped_capacity(block));
 }
 
-/* With the lock of its heap: a walker that saw the block LIVE may be reading its zone, and holds that. */
-static bool take_away(struct pw_block block, uint64_t capacity)
+/*
+ * A walker that saw the block LIVE may be reading its zone, and holds the lock of its heap: let it end. Later
+ * ones see it PENDING. System calls on many pages take milliseconds, which nobody is to wait for.
+ */
+static void let_walkers_go(struct pw_block block)
 {
     struct pw_heap *heap = &pw_heaps[block.region->heap];
     pw_heap_acquire(heap);
-    bool is_away = pw_os_guard((void *)pw_block_address(block), capacity);
     pw_heap_release(heap);
-    return is_away;
+}
+
+static bool take_away(struct pw_block block, uint64_t capacity)
+{
+    let_walkers_go(block);
+    return pw_os_guard((void *)pw_block_address(block), capacity);
 }
 
 /* Poison a claimed block or take its pages away, and queue it. */
@@ -195,20 +202,10 @@ bool pw_big_move(struct pw_block from, struct pw_block to, size_t bytes)
     uint32_t from_flags = flags_of(from), to_flags = flags_of(to);
     set_header(from, PW_STATE_PENDING, from_flags);
     set_header(to, PW_STATE_PENDING, to_flags);
-    /* Walkers that saw them LIVE hold these locks while they read. By index, as fork takes them. */
-    uint32_t low = from.region->heap, high = to.region->heap;
-    if (low > high) {
-        low = to.region->heap;
-        high = from.region->heap;
-    }
-    pw_heap_acquire(&pw_heaps[low]);
-    if (high != low)
-        pw_heap_acquire(&pw_heaps[high]);
+    let_walkers_go(from);
+    let_walkers_go(to);
     bool is_moved = pw_os_move_pages((void *)from_address, (void *)to_address,
                                      PW_ALIGN_UP(bytes, PW_PAGE_BYTES));
-    if (high != low)
-        pw_heap_release(&pw_heaps[high]);
-    pw_heap_release(&pw_heaps[low]);
     write_zone(from, from_size);
     write_zone(to, pw_block_extension(to)->requested);
     set_header(from, PW_STATE_LIVE, from_flags);

@@ -12,6 +12,7 @@ enum {
     DIRTY_LEAST_PAGES = 512,    /* … where memory is short less, down to 2 MiB … */
     DIRTY_FREE_SHARE_SHIFT = 5, /* … as a 32nd of it, or … */
     DIRTY_LIVE_SHARE_SHIFT = 1, /* … half of what is live, if that is more */
+    RUNS_AT_ONCE = 256,         /* that are looked at with the lock held */
     OVERDUE_FACTOR = 2,         /* so much over the limit, it is given back at once; else … */
     WASTE_SHIFT = 3,            /* a run that is longer by at most an eighth is taken whole */
 };
@@ -111,10 +112,23 @@ void *pw_heap_map_memory(struct pw_heap *heap, uint64_t bytes, uint64_t align)
     return run.region == NULL ? NULL : (void *)pw_block_address(run);
 }
 
-/* Purge free runs, the longest first, until no more than half the limit is dirty. */
+/* Let others have the heap for a moment. The run at or before where we were; region NULL: the region went. */
+static struct pw_block make_way(struct pw_heap *heap, struct pw_block run)
+{
+    pw_heap_release(heap);
+    pw_heap_acquire(heap);
+    if (run.region->heap != heap->index ||
+        atomic_load_explicit(&run.region->kind, memory_order_acquire) != PW_REGION_PAGES)
+        return (struct pw_block){NULL, 0};
+    uint32_t granule = pw_region_find_start(run.region, run.granule);
+    return granule == 0 ? (struct pw_block){NULL, 0} : (struct pw_block){run.region, granule};
+}
+
+/* Purge FREE runs until no more than `keep_pages` are dirty. The lock of the heap is given up now and then. */
 static uint64_t purge_some(struct pw_heap *heap, uint64_t keep_pages)
 {
     uint64_t given = 0;
+    uint32_t looked_at = 0;
     uint32_t count = atomic_load_explicit(&pw_root.region_count, memory_order_acquire);
     for (uint32_t i = 1; i < count && heap->dirty_pages > keep_pages; i++) {
         struct pw_region *region = pw_region_at(i);
@@ -122,9 +136,13 @@ static uint64_t purge_some(struct pw_heap *heap, uint64_t keep_pages)
             atomic_load_explicit(&region->kind, memory_order_acquire) != PW_REGION_PAGES)
             continue;
         struct pw_block run = {region, region->first};
-        for (; run.region != NULL && heap->dirty_pages > keep_pages; run = pw_block_next(run))
+        while (run.region != NULL && heap->dirty_pages > keep_pages) {
             if (pw_header_fields(pw_block_header(run)).state == PW_STATE_FREE)
                 given += pw_runs_purge(heap, run);
+            if (++looked_at % RUNS_AT_ONCE == 0)
+                run = make_way(heap, run);
+            run = run.region == NULL ? run : pw_block_next(run);
+        }
     }
     return given;
 }

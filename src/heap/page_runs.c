@@ -180,12 +180,18 @@ uint64_t pw_runs_purge(struct pw_heap *heap, struct pw_block run)
 {
     uint8_t flags = flags_of(run);
     uint64_t bytes = (uint64_t)pw_runs_data_pages(run) << PW_PAGE_SHIFT;
-    if ((flags & PW_HEAP_ZEROED) != 0 || !pw_os_purge((void *)pw_block_address(run), bytes))
+    if ((flags & PW_HEAP_ZEROED) != 0)
         return 0;
     pw_runs_remove(heap, run);
-    pw_header_write(run.region, run.granule, PW_STATE_FREE,
-                    (flags & ~PW_HEAP_POISONED) | PW_HEAP_ZEROED, 0,
+    /* In no bin and not FREE it is nobody else's. The system call may take milliseconds. */
+    pw_header_write(run.region, run.granule, PW_STATE_CACHED, flags & ~PW_HEAP_POISONED, 0,
                     pw_block_header(run)->size);
+    pw_heap_release(heap);
+    bool is_purged = pw_os_purge((void *)pw_block_address(run), bytes);
+    pw_heap_acquire(heap);
+    if (is_purged)
+        flags = (uint8_t)((flags & ~PW_HEAP_POISONED) | PW_HEAP_ZEROED);
+    pw_header_write(run.region, run.granule, PW_STATE_FREE, flags, 0, pw_block_header(run)->size);
     pw_runs_add(heap, run);
-    return bytes;
+    return is_purged ? bytes : 0;
 }

@@ -24,7 +24,7 @@ void pw_runs_cut(struct pw_heap *heap, struct pw_block run, uint32_t pages, bool
 bool pw_runs_merge_all(struct pw_heap *heap);
 /* Merge a run in no bin with the run that follows it (in no bin either). False: not possible. */
 bool pw_runs_join(struct pw_block left, struct pw_block right);
-/* Give the pages of a FREE run back; it is ZEROED then. Returns bytes. */
+/* Give the pages of a FREE run back, without the heap's lock meanwhile; it is ZEROED then. Returns bytes. */
 uint64_t pw_runs_purge(struct pw_heap *heap, struct pw_block run);
 
 /* Pages of a run that may hold data: all, less a guard. */

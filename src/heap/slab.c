@@ -10,6 +10,7 @@ enum {
     MIDDLE_BYTES = 1024,   /* … of 32, above what divides a span */
     DIRTY_SPANS = 64,      /* of no size and not given back: 4 MiB a heap, or … */
     DIRTY_SHARE_SHIFT = 3, /* … an eighth of those in use, if that is more */
+    PURGED_AT_ONCE = 2,    /* of those, with the lock held */
     OVERDUE_FACTOR = 2,    /* so much over the limit, memory is given back at once, else seldom */
 };
 static const uint64_t purge_interval_ns = 250 * 1000 * 1000;
@@ -180,12 +181,13 @@ static uint64_t purge(struct pw_heap *heap, struct place place)
     return PW_SPAN_BYTES;
 }
 
-/* Purge empty spans until no more than `keep` are dirty: the first of the list are the next to be used. */
-static uint64_t purge_some(struct pw_heap *heap, uint32_t keep)
+/* Purge up to `most` empty spans until no more than `keep` are dirty: the first of the list are the next to be used. */
+static uint64_t purge_some(struct pw_heap *heap, uint32_t keep, uint32_t most)
 {
     uint64_t given = 0;
     uint32_t kept = 0;
-    for (uint32_t at = heap->image.empty_spans; at != 0 && heap->dirty_spans > keep;) {
+    for (uint32_t at = heap->image.empty_spans;
+         at != 0 && heap->dirty_spans > keep && given < most * (uint64_t)PW_SPAN_BYTES;) {
         struct place place = place_of(at);
         at = place.span->next;
         if (kept < keep)
@@ -206,8 +208,10 @@ static void purge_if_due(struct pw_heap *heap)
     uint64_t now = pw_os_time_ns();
     if (heap->dirty_spans <= limit * OVERDUE_FACTOR && now - heap->spans_purged_at_ns < purge_interval_ns)
         return;
-    heap->spans_purged_at_ns = now;
-    (void)purge_some(heap, limit / 2);
+    /* A few at a time, for the lock is held. */
+    (void)purge_some(heap, limit / 2, PURGED_AT_ONCE);
+    if (heap->dirty_spans <= limit)
+        heap->spans_purged_at_ns = now;
 }
 
 /* A span whose blocks are all FREE loses its size and its headers. */

@@ -11,8 +11,8 @@
 #include "image/seal.h"
 #include "image/spans.h"
 
-enum { STEP_BLOCKS = 1024 };
-static const uint64_t step_bytes = 256 * 1024;
+enum { STEP_BLOCKS = 256 };
+static const uint64_t step_bytes = 64 * 1024;
 
 static bool check_bin(const struct pw_image *image, const struct pw_region *region, uint32_t index,
                       uint32_t granule, const struct pw_header_copy *header, struct pw_fault *fault)
