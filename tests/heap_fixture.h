@@ -426,7 +426,7 @@ static inline struct shape check_shape(struct pw_heap *heap)
     assert_int_equal(heap->spans_in_use, shape.spans);
     assert_int_equal(heap->dirty_spans, shape.dirty_spans);
     check_span_lists(heap);
-    assert_false(pw_lock_is_held(&heap->lock));
+    assert_false(pw_heap_is_held(heap));
     return shape;
 }
 

@@ -558,7 +558,7 @@ static void the_list_goes_over_small_and_mapped_blocks_and_stops_when_told(void 
     pw_heap_list(count_listed, &left);
     assert_int_equal(left, 0);
     for (uint32_t i = 0; i < TEST_HEAPS; i++)
-        assert_false(pw_lock_is_held(&pw_heaps[i].lock));
+        assert_false(pw_lock_is_held(&pw_heap_gates[i].lock));
 }
 
 /* ---- address to block ---- */
@@ -781,11 +781,11 @@ static void around_fork_every_lock_is_held_and_afterwards_none(void **state)
     start_heaps(PW_LEVEL_OFF);
     pw_heap_before_fork();
     for (uint32_t i = 0; i < PW_MAX_HEAPS; i++)
-        assert_true(pw_lock_is_held(&pw_heaps[i].lock));
+        assert_true(pw_lock_is_held(&pw_heap_gates[i].lock));
     assert_int_equal(in_child(allocate_in_child, NULL), 0);
     pw_heap_after_fork(false);
     for (uint32_t i = 0; i < PW_MAX_HEAPS; i++)
-        assert_false(pw_lock_is_held(&pw_heaps[i].lock));
+        assert_false(pw_lock_is_held(&pw_heap_gates[i].lock));
     pw_heap_free(pw_heap_alloc(&pw_heaps[0], 1));
 }
 

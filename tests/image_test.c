@@ -1540,11 +1540,11 @@ static void a_heap_is_held_while_its_lock_is_and_no_other_is(void **state)
     start_heaps(PW_LEVEL_FAST);
     struct pw_image image = pw_image_self();
     assert_false(pw_image_heap_is_held(&image, 1));
-    pw_lock_acquire(&pw_heaps[1].lock);
+    pw_lock_acquire(&pw_heap_gates[1].lock);
     assert_true(pw_image_heap_is_held(&image, 1));
     assert_false(pw_image_heap_is_held(&image, 0));
     assert_false(pw_image_heap_is_held(&image, PW_MAX_HEAPS));
-    pw_lock_release(&pw_heaps[1].lock);
+    pw_lock_release(&pw_heap_gates[1].lock);
     assert_false(pw_image_heap_is_held(&image, 1));
     stop_heaps();
 }

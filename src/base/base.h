@@ -15,6 +15,11 @@
 #define PW_INLINE static inline __attribute__((always_inline))
 #define PW_NOINLINE __attribute__((noinline))
 #define PW_COLD __attribute__((noinline, cold))
+/*
+ * Words that each fork writes, close together: every page of them is copied twice, for the parent and for the
+ * child. Zero at first.
+ */
+#define PW_WRITTEN_IN_FORK __attribute__((section("pw_written_in_fork")))
 #define PW_PUBLIC __attribute__((visibility("default")))
 #define PW_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -15,7 +15,7 @@ enum {
 
 static struct pw_ring plan[PW_CACHE_CLASSES];
 static _Atomic(struct pw_cache *) all_caches; /* grows under the lock, is read without it */
-static struct pw_lock cache_lock;
+PW_WRITTEN_IN_FORK static struct pw_lock cache_lock;
 static void *(*map_bytes)(size_t bytes);
 
 static uint32_t places_of(uint32_t bytes)

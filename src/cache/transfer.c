@@ -13,7 +13,7 @@ struct stack {
 };
 
 static struct stack stacks[CLASSES];
-static struct pw_lock locks[LOCKS];
+PW_WRITTEN_IN_FORK static struct pw_lock locks[LOCKS];
 
 static uint32_t capacity_of(uint32_t block_class)
 {

@@ -7,7 +7,7 @@ _Static_assert(sizeof(struct pw_quarantine_batch) == PW_BATCH_BYTES, "two pages"
 
 enum { BATCHES_A_MAPPING = 8 };
 
-static struct pw_lock lock;
+PW_WRITTEN_IN_FORK static struct pw_lock lock;
 static struct pw_quarantine_batch *oldest, *newest; /* the queue */
 static struct pw_quarantine_batch *spare;           /* empty ones, linked by next */
 static uint64_t queued_bytes;

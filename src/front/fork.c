@@ -15,7 +15,7 @@
 #include <pthread.h>
 
 /* Of the forking thread. Under the locks that it holds. */
-static uint64_t mask_before;
+PW_WRITTEN_IN_FORK static uint64_t mask_before;
 
 /* Signals wait until the locks are free again: a handler that allocates would want one of them. */
 static void before(void)

@@ -117,7 +117,7 @@ static bool make_tables(void)
     if (pw_root.threads == 0 || !pw_heap_init(pw_shared_heaps + 1, hooks) ||
         !pw_cache_init((enum pw_level)pw_root.level, pw_os_map))
         return false;
-    pw_heaps[pw_shared_heaps].blocks_signals = true; /* reentry.c's */
+    pw_heap_gates[pw_shared_heaps].blocks_signals = true; /* reentry.c's */
     pw_watch_start();
     pw_guarded_start();
     if (pw_root.level >= PW_LEVEL_FULL || pw_guards_are_on)

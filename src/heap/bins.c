@@ -51,7 +51,7 @@ static void insert(struct pw_heap *heap, uint32_t bin, struct pw_block block, ui
 
 void pw_heap_add_to_free_list(struct pw_heap *heap, struct pw_block block)
 {
-    ENSURE(pw_lock_is_held(&heap->lock));
+    ENSURE(pw_heap_is_held(heap));
     uint32_t bin = bin_of(block);
     uint32_t head = heap->image.bins[bin];
     bool goes_behind = head != 0 && bin == PW_HEAP_NUM_BINS - 1 && is_zeroed(block);
@@ -60,7 +60,7 @@ void pw_heap_add_to_free_list(struct pw_heap *heap, struct pw_block block)
 
 void pw_heap_remove_from_free_list(struct pw_heap *heap, struct pw_block block)
 {
-    ENSURE(pw_lock_is_held(&heap->lock));
+    ENSURE(pw_heap_is_held(heap));
     uint32_t bin = bin_of(block);
     struct pw_free_links *links = links_of(block);
     if (links->next != 0)

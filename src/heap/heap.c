@@ -8,6 +8,7 @@
 #include "os/process.h"
 
 struct pw_heap pw_heaps[PW_MAX_HEAPS];
+struct pw_heap_gate pw_heap_gates[PW_MAX_HEAPS] __attribute__((aligned(PW_PAGE_BYTES)));
 struct pw_heap_hooks pw_heap_hooks;
 
 enum { SMALL_REGION_GRANULES = PW_SLOT_BYTES >> PW_GRANULE_SHIFT };
@@ -19,45 +20,59 @@ bool pw_heap_init(uint32_t count, const struct pw_heap_hooks *content_hooks)
     if (content_hooks != NULL)
         pw_heap_hooks = *content_hooks;
     pw_slab_init();
-    for (uint32_t i = 0; i < PW_MAX_HEAPS; i++) {
+    for (uint32_t i = 0; i < PW_MAX_HEAPS; i++)
+        pw_heap_gates[i].in_use = i < count;
+    for (uint32_t i = 0; i < count; i++)
         pw_heaps[i].index = i;
-        pw_heaps[i].in_use = i < count;
-    }
     pw_root.heaps = (uint64_t)pw_heaps;
     pw_root.heap_stride = sizeof(struct pw_heap);
+    pw_root.heap_locks = (uint64_t)pw_heap_gates;
     pw_root.heap_count = PW_MAX_HEAPS;
     return true;
 }
 
+static struct pw_heap_gate *gate_of(const struct pw_heap *heap)
+{
+    return &pw_heap_gates[heap - pw_heaps];
+}
+
 void pw_heap_acquire(struct pw_heap *heap)
 {
-    uint64_t mask = heap->blocks_signals ? pw_os_block_signals() : 0;
-    pw_lock_acquire(&heap->lock);
-    heap->signal_mask = mask;
+    struct pw_heap_gate *gate = gate_of(heap);
+    uint64_t mask = gate->blocks_signals ? pw_os_block_signals() : 0;
+    pw_lock_acquire(&gate->lock);
+    gate->signal_mask = mask;
+}
+
+bool pw_heap_is_held(const struct pw_heap *heap)
+{
+    return pw_lock_is_held(&gate_of(heap)->lock);
 }
 
 bool pw_heap_try_acquire(struct pw_heap *heap)
 {
-    uint64_t mask = heap->blocks_signals ? pw_os_block_signals() : 0;
-    bool is_ours = pw_lock_try(&heap->lock);
+    struct pw_heap_gate *gate = gate_of(heap);
+    uint64_t mask = gate->blocks_signals ? pw_os_block_signals() : 0;
+    bool is_ours = pw_lock_try(&gate->lock);
     if (is_ours)
-        heap->signal_mask = mask;
-    else if (heap->blocks_signals)
+        gate->signal_mask = mask;
+    else if (gate->blocks_signals)
         pw_os_restore_signals(mask);
     return is_ours;
 }
 
 void pw_heap_release(struct pw_heap *heap)
 {
-    uint64_t mask = heap->signal_mask;
-    pw_lock_release(&heap->lock);
-    if (heap->blocks_signals)
+    struct pw_heap_gate *gate = gate_of(heap);
+    uint64_t mask = gate->signal_mask;
+    pw_lock_release(&gate->lock);
+    if (gate->blocks_signals)
         pw_os_restore_signals(mask);
 }
 
 struct pw_block pw_heap_block_new(struct pw_heap *heap)
 {
-    ENSURE(pw_lock_is_held(&heap->lock));
+    ENSURE(pw_heap_is_held(heap));
     struct pw_region *region = pw_region_create(heap->index, PW_REGION_SMALL, SMALL_REGION_GRANULES,
                                                 PW_GRANULE_SHIFT);
     if (region == NULL)

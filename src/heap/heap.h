@@ -20,15 +20,7 @@
 
 struct pw_heap {
     struct pw_heap_image image; /* first: readers know it */
-    struct pw_lock lock;
-    uint32_t index;
-    bool in_use; /* under the region lock */
-    /*
-     * Signals are blocked while the lock is held, so that a handler may wait for it: who holds it is not
-     * what the handler interrupted. Set once, before the first use.
-     */
-    bool blocks_signals;
-    uint64_t signal_mask; /* of the lock's holder, to be set again; under the lock */
+    uint32_t index;             /* once it is in use */
     uint32_t page_region_slots; /* slots that the next page region gets */
     uint64_t dirty_pages;       /* of FREE runs that are not ZEROED */
     uint64_t live_pages;        /* of MAPPED blocks that are handed out */
@@ -39,7 +31,23 @@ struct pw_heap {
     /* Regions made so far and not given back. */
     uint32_t regions;
 };
-_Static_assert(offsetof(struct pw_heap, lock) == sizeof(struct pw_heap_image), "readers find it there");
+
+/*
+ * What is written when a heap is locked, apart from it: fork locks all of them, and each page that it writes
+ * is copied twice, in the parent and in the child.
+ */
+struct pw_heap_gate {
+    struct pw_lock lock; /* first: readers know it … */
+    uint32_t in_use;     /* … and this; under the region lock */
+    /*
+     * Signals are blocked while the lock is held, so that a handler may wait for it: who holds it is not
+     * what the handler interrupted. Set once, before the first use.
+     */
+    bool blocks_signals;
+    uint64_t signal_mask; /* of the lock's holder, to be set again; under the lock */
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct pw_heap_gate) == PW_HEAP_LOCK_STRIDE, "frozen");
+_Static_assert(sizeof(struct pw_heap_gate) * PW_MAX_HEAPS == PW_PAGE_BYTES, "one page");
 
 /*
  * What the layer above does to the bytes of small blocks. Called with the heap's lock held; may
@@ -57,6 +65,7 @@ struct pw_heap_hooks {
 };
 
 extern struct pw_heap pw_heaps[PW_MAX_HEAPS] __attribute__((visibility("hidden")));
+extern struct pw_heap_gate pw_heap_gates[PW_MAX_HEAPS] __attribute__((visibility("hidden")));
 extern struct pw_heap_hooks pw_heap_hooks __attribute__((visibility("hidden")));
 
 /* Set up the tables and `count` heaps for threads to share. False: no memory. Once, at start-up. */
@@ -64,6 +73,7 @@ bool pw_heap_init(uint32_t count, const struct pw_heap_hooks *hooks);
 
 /* Take and give the heap's lock. */
 void pw_heap_acquire(struct pw_heap *heap);
+bool pw_heap_is_held(const struct pw_heap *heap);
 bool pw_heap_try_acquire(struct pw_heap *heap);
 void pw_heap_release(struct pw_heap *heap);
 

@@ -38,7 +38,7 @@ static uint64_t dirty_pages_of(struct pw_block run)
 
 void pw_runs_add(struct pw_heap *heap, struct pw_block run)
 {
-    ENSURE(pw_lock_is_held(&heap->lock));
+    ENSURE(pw_heap_is_held(heap));
     uint32_t bin = pw_page_bin(pw_block_header(run)->size);
     struct pw_page_links *links = links_of(run);
     links->previous = 0;
@@ -52,7 +52,7 @@ void pw_runs_add(struct pw_heap *heap, struct pw_block run)
 
 void pw_runs_remove(struct pw_heap *heap, struct pw_block run)
 {
-    ENSURE(pw_lock_is_held(&heap->lock));
+    ENSURE(pw_heap_is_held(heap));
     uint32_t bin = pw_page_bin(pw_block_header(run)->size);
     struct pw_page_links *links = links_of(run);
     heap->dirty_pages -= dirty_pages_of(run);

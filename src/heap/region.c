@@ -7,7 +7,7 @@
 #include "os/process.h"
 
 _Atomic uint64_t *pw_page_map;
-static struct pw_lock region_lock;
+PW_WRITTEN_IN_FORK static struct pw_lock region_lock;
 
 bool pw_page_map_init(void)
 {

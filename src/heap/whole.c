@@ -119,11 +119,13 @@ struct pw_heap *pw_heap_open(void)
 {
     struct pw_heap *found = NULL;
     uint64_t mask = pw_regions_acquire();
-    for (uint32_t i = 0; i < PW_MAX_HEAPS && found == NULL; i++)
-        if (!pw_heaps[i].in_use)
-            found = &pw_heaps[i];
-    if (found != NULL)
-        found->in_use = true;
+    for (uint32_t i = 0; i < PW_MAX_HEAPS && found == NULL; i++) {
+        if (pw_heap_gates[i].in_use)
+            continue;
+        found = &pw_heaps[i];
+        found->index = i;
+        pw_heap_gates[i].in_use = true;
+    }
     pw_regions_release(mask);
     return found;
 }
@@ -144,7 +146,7 @@ void pw_heap_close(struct pw_heap *heap)
     heap->regions = heap->page_region_slots = 0;
     pw_heap_release(heap);
     uint64_t mask = pw_regions_acquire();
-    heap->in_use = false;
+    pw_heap_gates[heap->index].in_use = false;
     pw_regions_release(mask);
 }
 
@@ -167,7 +169,7 @@ void pw_heap_release_all(void)
 }
 
 /* Of the forking thread, which holds the region lock meanwhile. */
-static uint64_t fork_mask;
+PW_WRITTEN_IN_FORK static uint64_t fork_mask;
 
 /*
  * What blocks signals comes last: a handler may wait for it that has interrupted the holder of any of
@@ -176,10 +178,10 @@ static uint64_t fork_mask;
 void pw_heap_before_fork(void)
 {
     for (uint32_t i = 0; i < PW_MAX_HEAPS; i++)
-        if (!pw_heaps[i].blocks_signals)
+        if (!pw_heap_gates[i].blocks_signals)
             pw_heap_acquire(&pw_heaps[i]);
     for (uint32_t i = 0; i < PW_MAX_HEAPS; i++)
-        if (pw_heaps[i].blocks_signals)
+        if (pw_heap_gates[i].blocks_signals)
             pw_heap_acquire(&pw_heaps[i]);
     fork_mask = pw_regions_acquire();
 }

@@ -191,24 +191,12 @@ static void tell_head(struct pw_fault *fault, const char *rule, uint64_t address
     fault->address = address;
 }
 
-/* Has a heap no free block at all? So it is with most of the heaps that a program could have. */
-static bool has_no_heads(const struct pw_heap_image *heap)
-{
-    const uint64_t *words = (const uint64_t *)heap;
-    uint64_t any = 0;
-    for (size_t i = 0; i < offsetof(struct pw_heap_image, flags) / sizeof any; i++)
-        any |= words[i];
-    return any == 0;
-}
-
 bool pw_bins_check_heads(const struct pw_image *image, uint32_t heap, uint32_t *bin,
                          struct pw_fault *fault)
 {
     struct pw_heap_image scratch;
     struct lists lists = {.image = image, .heap = heap_image(image, heap, &scratch), .heap_index = heap};
     uint64_t address = image->root->heaps + (uint64_t)heap * image->root->heap_stride;
-    if (lists.heap != NULL && *bin == 0 && has_no_heads(lists.heap))
-        *bin = PW_HEADS_A_HEAP;
     while (lists.heap != NULL && *bin < PW_HEADS_A_HEAP) {
         uint32_t place = (*bin)++;
         if (place >= PW_HEAP_NUM_BINS + PW_PAGE_BINS) {

@@ -29,6 +29,7 @@ void pw_core_keep_tables(struct pw_core_work *work, const struct pw_image *image
     keep(work, root, sizeof *r);
     keep(work, r->regions, PW_MAX_REGIONS * sizeof(struct pw_region));
     keep(work, r->heaps, heaps * r->heap_stride);
+    keep(work, r->heap_locks, heaps * PW_HEAP_LOCK_STRIDE);
     keep(work, r->threads, (PW_MAX_THREADS + 1) * sizeof(struct pw_thread_image));
     keep(work, r->modules, PW_MAX_MODULES * sizeof(struct pw_module));
     keep(work, r->page_map, PW_SLOT_COUNT * sizeof(uint64_t));

@@ -49,17 +49,25 @@ bool pw_image_region(const struct pw_image *image, uint32_t index, struct pw_reg
     return is_sane(region);
 }
 
+static uint32_t gate_word(const struct pw_image *image, uint32_t heap, uint32_t which)
+{
+    uint32_t scratch[2];
+    if (heap >= image->root->heap_count || heap >= PW_MAX_HEAPS)
+        return 0;
+    const uint32_t *words =
+        image->view(image->context, image->root->heap_locks + (uint64_t)heap * PW_HEAP_LOCK_STRIDE,
+                    sizeof scratch, scratch);
+    return words == NULL ? 0 : words[which];
+}
+
 bool pw_image_heap_is_held(const struct pw_image *image, uint32_t heap)
 {
-    uint32_t scratch;
-    if (heap >= image->root->heap_count || heap >= PW_MAX_HEAPS)
-        return false;
-    /* The lock follows the frozen part; heap/heap.h asserts that. */
-    const uint32_t *word = image->view(image->context,
-                                       image->root->heaps + (uint64_t)heap * image->root->heap_stride +
-                                           sizeof(struct pw_heap_image),
-                                       sizeof scratch, &scratch);
-    return word != NULL && *word != 0;
+    return gate_word(image, heap, 0) != 0;
+}
+
+bool pw_image_heap_is_used(const struct pw_image *image, uint32_t heap)
+{
+    return gate_word(image, heap, 1) != 0;
 }
 
 uint32_t pw_image_find_region(const struct pw_image *image, uint64_t address)

@@ -223,7 +223,8 @@ PW_INLINE uint32_t pw_page_bin(uint32_t pages)
     return bin < PW_PAGE_BINS ? bin : PW_PAGE_BINS - 1;
 }
 
-/* What anyone may know of a heap; its lock and the rest follow it in heap/heap.h. */
+#define PW_HEAP_LOCK_STRIDE 64u
+/* What anyone may know of a heap; the rest follows it in heap/heap.h. */
 struct pw_heap_image {
     uint64_t bin_bitmap[PW_HEAP_NUM_BINS / 64];
     uint32_t bins[PW_HEAP_NUM_BINS]; /* first block of each, as a 32-bit reference */
@@ -328,7 +329,8 @@ struct pw_root {
     uint64_t ignored; /* address of struct pw_ignored[ignored_count] */
     uint64_t ignored_count;
     uint64_t callback_context; /* what the error callback was set with: a pointer of the program's */
-    uint64_t reserved[3];
+    uint64_t heap_locks; /* address of PW_HEAP_LOCK_STRIDE bytes a heap: two 32-bit words, not 0 while it is locked, and is in use */
+    uint64_t reserved[2];
 };
 
 _Static_assert(sizeof(struct pw_header) == 16, "two headers' neighbours share a cache line by fours");

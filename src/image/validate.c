@@ -137,6 +137,10 @@ static bool check_heads(const struct pw_image *image, struct pw_validate_cursor 
         cursor->granule = 0;
         return false;
     }
+    if (!pw_image_heap_is_used(image, heap)) {
+        cursor->granule = (heap + 1) * PW_HEADS_A_HEAP;
+        return false;
+    }
     if (image->lock != NULL)
         image->lock(image->context, heap);
     bool found = pw_bins_check_heads(image, heap, &bin, fault);
