@@ -160,10 +160,15 @@ gives "a block is described" 0 "$heapdump" block "$pid" "$(printf '0x%x' $((stri
 says "an address behind a block is told as such" 'is 6 bytes after a 64-byte block'
 says "the block's stack has lines" '#0 0x[0-9a-f]+ in make_block .*scene\.c:[0-9]+'
 says "the block's bytes are shown" '74 68 65 20 6e 65 65 64 6c 65'
+says "who points at it is told" '^pointed at by [1-9][0-9]* word'
+says "the block that does is named" "^  block $holder of 32 bytes \\+ 0, make_block scene\\.c"
+gives "a block is described without that" 0 "$heapdump" block --no-refs "$pid" "$string"
+holds "who points at it is not told then" sh -c '! grep -q "^pointed at" got'
 gives "an address that is in no block is told" 0 "$heapdump" block "$pid" 1000
 says "it says what is there" 'nothing is mapped there'
 gives "a block is described in JSON" 0 "$heapdump" block --json "$pid" "$string"
 holds "jq reads the block" jq -e '.block.size == 64 and .relation == "inside" and (.block.alloc_stack[0].function == "make_block")' got
+holds "with who points at it" [ "$(jq -r '.from[] | select(.place == "block") | .block' got)" = "$holder" ]
 gives "the walk is filtered by size, state and thread" 0 "$heapdump" walk --json --state=live --size=64-64 --thread=T0 "$pid"
 holds "the filter takes what it should" jq -es 'length > 0 and all(.size == 64 and .state == "live" and .thread.id == 0)' got
 gives "the walk is filtered by site" 0 "$heapdump" walk --json --state=live --site=run_thread "$pid"
@@ -295,7 +300,7 @@ if command -v bash >/dev/null; then
     says "bash completes a process" "^$pid\$"
     stop
 fi
-for command in summary walk check block find sites diff; do
+for command in $("$heapdump" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z][a-z]*\) .*/\1/p'); do
     gives "$command has help" 0 "$heapdump" $command --help
 done
 

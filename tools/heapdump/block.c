@@ -6,12 +6,12 @@
 #include "command_line.h"
 #include "heapdump.h"
 #include "message.h"
-#include "places.h"
+#include "pointers.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-enum { KEY_BYTES = COMMAND_KEY_FIRST };
+enum { KEY_BYTES = COMMAND_KEY_FIRST, KEY_NO_REFS };
 static const uint64_t shown_bytes = 256;
 
 struct arguments {
@@ -19,6 +19,7 @@ struct arguments {
     uint64_t address;
     bool has_address;
     uint64_t bytes; /* of the picture */
+    bool has_no_refs;
 };
 
 struct look {
@@ -27,6 +28,7 @@ struct look {
     const struct arguments *arguments;
     struct pw_fault where;  /* of the address: block, relation, offset, neighbours */
     struct pw_fault damage; /* of the block; kind PW_KIND_NONE: none */
+    struct pointers *pointers; /* to the block; NULL: it isn't live, or they were not looked for */
 };
 
 /* ---- an address outside of the heap ---- */
@@ -149,6 +151,10 @@ static void write_text(struct look *look)
     putchar('\n');
     write_neighbour(look, "before", &look->where.before);
     write_neighbour(look, "after", &look->where.after);
+    if (look->pointers != NULL) {
+        putchar('\n');
+        pointers_write(look->pointers);
+    }
 }
 
 /* ---- as JSON ---- */
@@ -186,6 +192,8 @@ static void write_json(struct look *look)
     member_json(look, &json, NULL, &look->where.before);
     member_json(look, &json, NULL, &look->where.after);
     json_array_end(&json);
+    if (look->pointers != NULL)
+        pointers_json(look->pointers, &json);
     json_object_end(&json);
     json_line_end(&json);
     json_free(&json);
@@ -203,6 +211,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case KEY_BYTES:
         if (!parse_bytes(arg, &arguments->bytes))
             argp_error(state, "--bytes=%s: that is no number of bytes", arg);
+        return 0;
+    case KEY_NO_REFS:
+        arguments->has_no_refs = true;
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->line.name == NULL)
@@ -222,23 +233,51 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 static const struct argp_option options[] = {
     {"bytes", KEY_BYTES, "N", 0, "Show N bytes of the block (256)", 0},
+    {"no-refs", KEY_NO_REFS, NULL, 0, "Don't look for who points at it: quicker in a large heap", 0},
     {0},
 };
 
+/* Only what is live is looked for: of other blocks a pointer says little. */
+static bool find_pointers(struct look *look, struct pointers *pointers)
+{
+    const struct pw_block_info *block = &look->where.block;
+    *pointers = (struct pointers){.reachable.target = look->target, .block = *block, .places = look->places,
+                                  .limit = POINTERS_SHOWN};
+    if (look->arguments->has_no_refs || !block->known || !block->sealed || block->state != PW_STATE_LIVE)
+        return true;
+    if (!pointers_search(pointers))
+        return false;
+    look->pointers = pointers->index != PW_REACH_NO_BLOCK ? pointers : NULL;
+    return true;
+}
+
 static int look_at(struct look *look)
 {
+    static struct pointers pointers; /* large */
     const struct pw_image *image = target_image(look->target);
     pw_diagnose_address(image, look->arguments->address, &look->where);
     const struct pw_block_info *block = &look->where.block;
     if (block->known)
         (void)pw_diagnose_block(image, block->region, block->granule, &look->damage);
+    bool is_done = find_pointers(look, &pointers);
     if (look->arguments->line.is_json)
         write_json(look);
     else if (block->known)
         write_text(look);
     else
         write_elsewhere(look);
-    return look->damage.kind != PW_KIND_NONE ? HEAPDUMP_FOUND : HEAPDUMP_FINE;
+    pointers_free(&pointers);
+    return !is_done ? HEAPDUMP_UNREADABLE : look->damage.kind != PW_KIND_NONE ? HEAPDUMP_FOUND : HEAPDUMP_FINE;
+}
+
+static int look(struct target *target, void *input)
+{
+    const struct arguments *arguments = input;
+    struct look look = {.arguments = arguments, .target = target};
+    look.places = places_open(target, &arguments->line.style);
+    int status = look_at(&look);
+    places_close(look.places);
+    return status;
 }
 
 int block_command(int argc, char **argv)
@@ -249,17 +288,9 @@ int block_command(int argc, char **argv)
         .parser = parse_option,
         .args_doc = "TARGET ADDRESS",
         .doc = "Which block an address is in or near: its state, who allocated and freed it, its bytes, its "
-               "neighbours.\vThe address is hexadecimal. Exit status 1: the block is damaged.",
+               "neighbours, who points at it.\vThe address is hexadecimal. Exit status 1: the block is damaged.",
         .children = children,
     };
     struct arguments arguments = {.line = command_line_init(), .bytes = shown_bytes};
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    struct look look = {.arguments = &arguments, .target = target_open(arguments.line.name, &arguments.line.target)};
-    if (look.target == NULL)
-        return HEAPDUMP_UNREADABLE;
-    look.places = places_open(look.target, &arguments.line.style);
-    int status = look_at(&look);
-    places_close(look.places);
-    target_close(look.target);
-    return finish_output(status);
+    return command_line_run(&arguments.line, &argp, argc, argv, &arguments, look);
 }

@@ -2,6 +2,7 @@
 #include "block_picture.h"
 
 #include "bytes.h"
+#include "memory.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -50,11 +51,21 @@ static uint64_t window_start(uint64_t start, uint64_t end, uint64_t address, uin
     return PW_ALIGN_DOWN(least(address - bytes / 2, last), (uint64_t)ROW);
 }
 
+/* The guard behind a block can't be read, and is not drawn: where the picture ends. */
+static uint64_t readable_end(struct target *target, uint64_t zone, uint64_t end)
+{
+    uint8_t byte;
+    while (end > zone && !target_read(target, end - 1, &byte, 1))
+        end = PW_ALIGN_DOWN(end - 1, (uint64_t)MEMORY_PAGE_BYTES);
+    return end > zone ? end : zone;
+}
+
 void block_picture_write(struct target *target, const struct pw_block_info *block, uint64_t address,
                          uint64_t bytes)
 {
     uint64_t start = block->address, end = start + block->block_size, zone = start + block->size;
     uint64_t row = window_start(start, end, address, bytes), last = least(end, row + bytes);
+    last = last > zone && row < zone ? readable_end(target, zone, last) : last;
     bool is_live = block->state == PW_STATE_LIVE && block->sealed;
     if (bytes == 0)
         return;

@@ -156,6 +156,17 @@ static const struct argp_option options[] = {
     {0},
 };
 
+static int look(struct target *target, void *input)
+{
+    struct arguments *arguments = input;
+    struct check check = {.target = target, .most = arguments->most};
+    check.report = target_report_open(target, &arguments->line.style, arguments->line.is_json);
+    check_all(&check);
+    conclude(&check, &arguments->line);
+    target_report_close(check.report);
+    return check_status(&check);
+}
+
 int check_command(int argc, char **argv)
 {
     static const struct argp_child children[] = {{&command_line_argp, 0, NULL, 0}, {0}};
@@ -169,15 +180,5 @@ int check_command(int argc, char **argv)
         .children = children,
     };
     struct arguments arguments = {.line = command_line_init(), .most = MOST_REPORTS};
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    struct check check = {.target = target_open(arguments.line.name, &arguments.line.target), .most = arguments.most};
-    if (check.target == NULL)
-        return HEAPDUMP_UNREADABLE;
-    check.report = target_report_open(check.target, &arguments.line.style, arguments.line.is_json);
-    check_all(&check);
-    conclude(&check, &arguments.line);
-    int status = check_status(&check);
-    target_report_close(check.report);
-    target_close(check.target);
-    return finish_output(status);
+    return command_line_run(&arguments.line, &argp, argc, argv, &arguments, look);
 }

@@ -48,17 +48,54 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     }
 }
 
-const struct argp command_line_argp = {.options = options, .parser = parse_option};
+const struct argp command_line_argp = {
+    .options = options,
+    .parser = parse_option,
+    .doc = "\vA target is a PID, a core file, or `-- PROGRAM ARGUMENT...', after all else: a program that is run, and looked "
+           "at where it ends.",
+};
 
 struct command_line command_line_init(void)
 {
     return (struct command_line){.style.demangle = true};
 }
 
+/* The program behind `--`; argv ends before it. NULL: there is none. */
+static char **cut_program(int *argc, char **argv)
+{
+    for (int i = 1; i < *argc; i++) {
+        if (strcmp(argv[i], "--") != 0)
+            continue;
+        char **program = &argv[i + 1];
+        *argc = i;
+        argv[i] = NULL;
+        return *program != NULL ? program : NULL;
+    }
+    return NULL;
+}
+
+void command_line_parse(struct command_line *line, const struct argp *argp, int argc, char **argv, void *input)
+{
+    line->target.program = cut_program(&argc, argv);
+    if (line->target.program != NULL)
+        line->name = line->target.program[0];
+    (void)argp_parse(argp, argc, argv, 0, NULL, input);
+}
+
+int command_line_run(struct command_line *line, const struct argp *argp, int argc, char **argv, void *input,
+                     int (*look)(struct target *target, void *input))
+{
+    command_line_parse(line, argp, argc, argv, input);
+    struct target *target = target_open(line->name, &line->target);
+    int status = target != NULL ? look(target, input) : HEAPDUMP_UNREADABLE;
+    target_close(target);
+    return finish_output(status);
+}
+
 error_t command_line_take_target(struct command_line *line, int key, char *arg, struct argp_state *state)
 {
-    if (key == ARGP_KEY_NO_ARGS)
-        argp_error(state, "which target? A PID or a core file");
+    if (key == ARGP_KEY_NO_ARGS && line->name == NULL)
+        argp_error(state, "which target? A PID, a core file, or `-- PROGRAM ARGUMENT...' to run one");
     if (key != ARGP_KEY_ARG)
         return ARGP_ERR_UNKNOWN;
     if (line->name != NULL)

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 struct command_line {
-    const char *name; /* of the target: the command sets it */
+    const char *name; /* of the target: the command sets it; of `-- PROGRAM` it is set before */
     struct target_options target;
     struct source_style style;
     bool is_json;
@@ -24,6 +24,17 @@ struct command_line {
  */
 extern const struct argp command_line_argp;
 struct command_line command_line_init(void);
+
+/*
+ * argp_parse, with what stands behind `--` as the target: a program and its arguments. `input` is argp's, and `line` in it.
+ */
+void command_line_parse(struct command_line *line, const struct argp *argp, int argc, char **argv, void *input);
+/*
+ * All of a command: parse, open the target, look at it, close it, flush. The exit status is what `look` returns;
+ * HEAPDUMP_UNREADABLE where there is nothing to look at, or nobody to write to.
+ */
+int command_line_run(struct command_line *line, const struct argp *argp, int argc, char **argv, void *input,
+                     int (*look)(struct target *target, void *input));
 
 /* For a command's parser: `arg` is the target; a second one, or none, is an error. */
 error_t command_line_take_target(struct command_line *line, int key, char *arg, struct argp_state *state);

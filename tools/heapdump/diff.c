@@ -297,7 +297,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         arguments->names[state->arg_num] = arg;
         return 0;
     case ARGP_KEY_END:
-        if (state->arg_num < SIDES)
+        if (arguments->line.target.program != NULL && state->arg_num == SIDES - 1)
+            arguments->names[SIDES - 1] = arguments->line.name;
+        else if (state->arg_num != SIDES || arguments->line.target.program != NULL)
             argp_error(state, "two targets are compared: the earlier and the later one");
         return 0;
     default:
@@ -333,17 +335,19 @@ int diff_command(int argc, char **argv)
         .parser = parse_option,
         .args_doc = "BEFORE AFTER",
         .doc = "What grew from one target to another, by allocation stack and by size.\v"
-               "Each is a PID or a core. Compares live blocks; --state asks for others.",
+               "Each is a PID or a core, the second one also `-- PROGRAM ARGUMENT...'. Compares live blocks; --state asks for others.",
         .children = children,
     };
     static struct diff diff; /* large */
     struct arguments arguments = {.line = command_line_init(), .filter = block_filter_init(), .limit = TABLE_SITES};
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    command_line_parse(&arguments.line, &argp, argc, argv, &arguments);
     block_filter_default_live(&arguments.filter);
     diff = (struct diff){.arguments = &arguments};
     bool is_open = true;
     for (int side = 0; side < SIDES && is_open; side++) {
-        diff.targets[side] = target_open(arguments.names[side], &arguments.line.target);
+        struct target_options how = arguments.line.target;
+        how.program = side == SIDES - 1 ? how.program : NULL;
+        diff.targets[side] = target_open(arguments.names[side], &how);
         is_open = diff.targets[side] != NULL;
         diff.places[side] = is_open ? places_open(diff.targets[side], &arguments.line.style) : NULL;
     }

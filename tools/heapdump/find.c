@@ -241,6 +241,13 @@ static int find_all(struct find *find)
     return HEAPDUMP_FINE;
 }
 
+static int look(struct target *target, void *input)
+{
+    static struct find find; /* large */
+    find = (struct find){.arguments = input, .target = target, .json.out = stdout};
+    return find_all(&find);
+}
+
 int find_command(int argc, char **argv)
 {
     static const struct argp_child children[] = {
@@ -255,13 +262,5 @@ int find_command(int argc, char **argv)
     };
     static struct arguments arguments;
     arguments = (struct arguments){.line = command_line_init(), .filter = block_filter_init(), .limit = UINT64_MAX};
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    static struct find find;
-    find = (struct find){.arguments = &arguments, .json.out = stdout};
-    find.target = target_open(arguments.line.name, &arguments.line.target);
-    if (find.target == NULL)
-        return HEAPDUMP_UNREADABLE;
-    int status = find_all(&find);
-    target_close(find.target);
-    return finish_output(status);
+    return command_line_run(&arguments.line, &argp, argc, argv, &arguments, look);
 }

@@ -273,13 +273,14 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static int look(struct leaks *leaks)
+static int search(struct leaks *leaks)
 {
-    leaks->reachable.reach.starts_only = leaks->arguments->starts_only;
+    const struct arguments *arguments = leaks->arguments;
+    leaks->reachable.reach.starts_only = arguments->starts_only;
     if (!reachable_search(&leaks->reachable))
         return HEAPDUMP_UNREADABLE;
     target_resume(leaks->reachable.target);
-    leaks->places = places_open(leaks->reachable.target, &leaks->arguments->line.style);
+    leaks->places = places_open(leaks->reachable.target, &arguments->line.style);
     add_up(leaks);
     write_sites(leaks);
     write_end(leaks);
@@ -287,6 +288,16 @@ static int look(struct leaks *leaks)
     json_free(&leaks->json);
     free(leaks->sites.all);
     return leaks->lost_blocks == 0 ? HEAPDUMP_FINE : HEAPDUMP_FOUND;
+}
+
+static int look(struct target *target, void *input)
+{
+    static struct leaks leaks; /* large */
+    leaks = (struct leaks){.arguments = input, .reachable.target = target, .json.out = stdout};
+    int status = read_suppressions(&leaks) ? search(&leaks) : HEAPDUMP_UNREADABLE;
+    reachable_close(&leaks.reachable);
+    free(leaks.suppressions_text);
+    return status;
 }
 
 int leaks_command(int argc, char **argv)
@@ -302,18 +313,6 @@ int leaks_command(int argc, char **argv)
                "Exit status 1 if there are leaks.",
         .children = children,
     };
-    static struct leaks leaks;
     struct arguments arguments = {.line = command_line_init(), .limit = UINT64_MAX};
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    leaks = (struct leaks){.arguments = &arguments, .json.out = stdout};
-    if (!read_suppressions(&leaks))
-        return HEAPDUMP_UNREADABLE;
-    leaks.reachable.target = target_open(arguments.line.name, &arguments.line.target);
-    if (leaks.reachable.target == NULL)
-        return HEAPDUMP_UNREADABLE;
-    int status = look(&leaks);
-    reachable_close(&leaks.reachable);
-    target_close(leaks.reachable.target);
-    free(leaks.suppressions_text);
-    return finish_output(status);
+    return command_line_run(&arguments.line, &argp, argc, argv, &arguments, look);
 }

@@ -114,8 +114,9 @@ static int draw_svg(const struct map_command *command, struct map *map, const ch
     return HEAPDUMP_UNREADABLE;
 }
 
-static int draw(const struct map_command *command, struct target *target)
+static int look(struct target *target, void *input)
 {
+    const struct map_command *command = input;
     char title[512];
     struct map *map = map_open(target);
     bool is_damaged = map_totals(map)->bytes[MAP_DAMAGED] != 0 || map_totals(map)->damages != 0;
@@ -150,11 +151,5 @@ int map_command(int argc, char **argv)
     };
     struct map_command command = {.line = command_line_init(), .color = "auto"};
     (void)setlocale(LC_CTYPE, "");
-    argp_parse(&argp, argc, argv, 0, NULL, &command);
-    struct target *target = target_open(command.line.name, &command.line.target);
-    if (target == NULL)
-        return HEAPDUMP_UNREADABLE;
-    int status = draw(&command, target);
-    target_close(target);
-    return finish_output(status);
+    return command_line_run(&command.line, &argp, argc, argv, &command, look);
 }

@@ -1,6 +1,7 @@
 /* proc_files.c - see proc_files.h */
 #include "proc_files.h"
 
+#include <dirent.h>
 #include <elf.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -30,6 +31,22 @@ bool proc_is_dead(pid_t pid, pid_t tid)
     return end == NULL || strchr("ZX", end[1] == ' ' ? end[2] : 'X') != NULL;
 }
 
+pid_t proc_living_thread(pid_t pid)
+{
+    char path[64];
+    pid_t found = proc_is_dead(pid, pid) ? 0 : pid;
+    snprintf(path, sizeof path, "/proc/%d/task", pid);
+    DIR *folder = found == 0 ? opendir(path) : NULL;
+    for (struct dirent *entry = NULL; folder != NULL && found == 0 && (entry = readdir(folder)) != NULL;) {
+        pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (tid > 0 && !proc_is_dead(pid, tid))
+            found = tid;
+    }
+    if (folder != NULL)
+        closedir(folder);
+    return found != 0 ? found : pid;
+}
+
 pid_t proc_tracer(pid_t pid)
 {
     char line[256];
@@ -41,6 +58,33 @@ pid_t proc_tracer(pid_t pid)
     if (stream != NULL)
         fclose(stream);
     return tracer;
+}
+
+long proc_system_call(pid_t pid, pid_t tid)
+{
+    char file[64];
+    long number = -1;
+    snprintf(file, sizeof file, "task/%d/syscall", tid);
+    FILE *stream = open_file(pid, file);
+    if (stream != NULL && fscanf(stream, "%ld", &number) != 1)
+        number = -1;
+    if (stream != NULL)
+        fclose(stream);
+    return number;
+}
+
+bool proc_handles_signal(pid_t pid, int number)
+{
+    char line[256];
+    unsigned long long ignored = 0, caught = 0;
+    FILE *stream = open_file(pid, "status");
+    while (stream != NULL && fgets(line, sizeof line, stream) != NULL) {
+        (void)sscanf(line, "SigIgn: %llx", &ignored);
+        (void)sscanf(line, "SigCgt: %llx", &caught);
+    }
+    if (stream != NULL)
+        fclose(stream);
+    return ((ignored | caught) >> (number - 1) & 1) != 0;
 }
 
 void proc_thread_name(pid_t pid, pid_t tid, char *name, size_t size)

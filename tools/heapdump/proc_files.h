@@ -11,8 +11,14 @@
 
 /* True: a zombie, or gone. */
 bool proc_is_dead(pid_t pid, pid_t tid);
+/* The first thread of a process that has not ended; `pid` if all have. */
+pid_t proc_living_thread(pid_t pid);
 /* Who traces it; 0: nobody. */
 pid_t proc_tracer(pid_t pid);
+/* The number of the system call that a stopped thread is in; -1: none, or not to be told. */
+long proc_system_call(pid_t pid, pid_t tid);
+/* Does it catch or ignore the signal? */
+bool proc_handles_signal(pid_t pid, int number);
 /* "" where there is none. */
 void proc_thread_name(pid_t pid, pid_t tid, char *name, size_t size);
 /* The path of its executable, allocated; "" if it can't be told. */

@@ -98,6 +98,11 @@ bool run_thoroughly(struct run *run, const char *program, const char *library, s
 /* Add an option to those of PWHEAP_CHECK, in quotes where it needs them. False: it can't be written. */
 bool run_add_option(struct run *run, const char *name, const char *value);
 /*
+ * In a forked child: become the program, with the library preloaded and PWHEAP_CHECK as the run has it. Reports
+ * go to `log_path`; NULL: to stderr.
+ */
+_Noreturn void run_become(const struct run *run, const char *program, const char *library, const char *log_path);
+/*
  * Run it once and wait: how it ended, as waitpid tells it. False: it could not be started; said why.
  * `findings` tells what was reported; NULL where the log is the user's.
  */

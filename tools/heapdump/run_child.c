@@ -66,7 +66,7 @@ static void set_variables(const struct run *run, const char *library, const char
     (void)setenv("LD_PRELOAD", preload.data, 1);
 }
 
-static _Noreturn void become(const struct run *run, const char *program, const char *library, const char *log_path)
+void run_become(const struct run *run, const char *program, const char *library, const char *log_path)
 {
     (void)signal(SIGINT, SIG_DFL);
     (void)signal(SIGQUIT, SIG_DFL);
@@ -147,7 +147,7 @@ bool run_once(struct run *run, const char *program, const char *library, struct 
     child = pid > 0 ? pid : 0;
     sigprocmask(SIG_SETMASK, &before, NULL);
     if (pid == 0)
-        become(run, program, library, log != NULL ? run_log_path(log) : run->log);
+        run_become(run, program, library, log != NULL ? run_log_path(log) : run->log);
     if (pid < 0)
         message("can't start a process: %s", strerror(errno));
     else if (log != NULL)

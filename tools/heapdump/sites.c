@@ -54,6 +54,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case 'o':
         arguments->output = arg;
         return 0;
+    case ARGP_KEY_END:
+        if (arguments->form == FORM_PPROF && arguments->output == NULL && isatty(STDOUT_FILENO))
+            argp_error(state, "a profile is no text: give it a file with -o");
+        return 0;
     default:
         return command_line_take_target(&arguments->line, key, arg, state);
     }
@@ -109,8 +113,9 @@ static int write_sites(const struct arguments *arguments, const struct site_outp
     return HEAPDUMP_FINE;
 }
 
-static int sum_up(struct arguments *arguments, struct target *target)
+static int look(struct target *target, void *input)
 {
+    struct arguments *arguments = input;
     struct sites sites = {0};
     struct places *places = places_open(target, &arguments->line.style);
     if (target_image(target)->root->level < PW_LEVEL_FULL)
@@ -148,15 +153,5 @@ int sites_command(int argc, char **argv)
         .children = children,
     };
     struct arguments arguments = {.line = command_line_init(), .filter = block_filter_init()};
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    if (arguments.form == FORM_PPROF && arguments.output == NULL && isatty(STDOUT_FILENO)) {
-        message("a profile is no text: give it a file with -o");
-        return HEAPDUMP_USAGE;
-    }
-    struct target *target = target_open(arguments.line.name, &arguments.line.target);
-    if (target == NULL)
-        return HEAPDUMP_UNREADABLE;
-    int status = sum_up(&arguments, target);
-    target_close(target);
-    return finish_output(status);
+    return command_line_run(&arguments.line, &argp, argc, argv, &arguments, look);
 }

@@ -84,7 +84,7 @@ static bool write_file(void *context, uint64_t offset, const void *bytes, uint64
 static int open_proc(const struct snapshot *snapshot, const char *file)
 {
     char path[64];
-    snprintf(path, sizeof path, "/proc/%u/%s", target_pid(snapshot->target), file);
+    snprintf(path, sizeof path, "/proc/%u/%s", target_reader(snapshot->target), file);
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
@@ -244,10 +244,11 @@ static const char *choose_path(const struct snapshot *snapshot)
 static void tell(const struct snapshot *snapshot)
 {
     char bytes[BYTES_TEXT];
-    printf("%s: process %u, %s of memory%s, %zu threads, stopped for %.0f ms\n", snapshot->path,
-           target_pid(snapshot->target), bytes_text(bytes, snapshot->work->content_bytes),
-           snapshot->leaves_content_out ? " (tables only)" : "", snapshot->work->thread_count,
-           (double)target_stopped_ns(snapshot->target) / 1e6);
+    double milliseconds = (double)target_stopped_ns(snapshot->target) / 1e6;
+    printf("%s: process %u, %s of memory%s, %zu threads", snapshot->path, target_pid(snapshot->target),
+           bytes_text(bytes, snapshot->work->content_bytes), snapshot->leaves_content_out ? " (tables only)" : "",
+           snapshot->work->thread_count);
+    printf(milliseconds > 0 ? ", stopped for %.0f ms\n" : "\n", milliseconds);
 }
 
 static int take(struct snapshot *snapshot)
@@ -284,18 +285,19 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case KEY_NO_CONTENT:
         snapshot->leaves_content_out = true;
         return 0;
+    case ARGP_KEY_END:
+        snapshot->line.target.needs_no_heap = !snapshot->leaves_content_out;
+        return 0;
     default:
         return command_line_take_target(&snapshot->line, key, arg, state);
     }
 }
 
-static int open_and_take(struct snapshot *snapshot)
+static int look(struct target *target, void *input)
 {
-    snapshot->line.target.needs_no_heap = !snapshot->leaves_content_out;
-    snapshot->target = target_open(snapshot->line.name, &snapshot->line.target);
-    if (snapshot->target == NULL)
-        return HEAPDUMP_UNREADABLE;
-    if (!target_is_live(snapshot->target)) {
+    struct snapshot *snapshot = input;
+    snapshot->target = target;
+    if (!target_is_live(target)) {
         message("%s is a core already", snapshot->line.name);
         return HEAPDUMP_USAGE;
     }
@@ -331,8 +333,5 @@ int snapshot_command(int argc, char **argv)
         .children = children,
     };
     struct snapshot snapshot = {.line = command_line_init(), .page_map = -1, .file = -1};
-    argp_parse(&argp, argc, argv, 0, NULL, &snapshot);
-    int status = open_and_take(&snapshot);
-    target_close(snapshot.target);
-    return finish_output(status);
+    return command_line_run(&snapshot.line, &argp, argc, argv, &snapshot, look);
 }

@@ -343,6 +343,24 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
+static int look(struct target *target, void *input)
+{
+    struct command_line *line = input;
+    struct summary summary = {.target = target};
+    target_freeze(target);
+    count_regions(&summary);
+    blocks_walk(target, "reading the heap", visit, &summary);
+    sites_sort(&summary.sites, false);
+    struct places *places = places_open(target, &line->style);
+    if (line->is_json)
+        write_json(&summary, places);
+    else
+        write_text(&summary, places);
+    places_close(places);
+    sites_free(&summary.sites);
+    return is_healthy(&summary) ? HEAPDUMP_FINE : HEAPDUMP_FOUND;
+}
+
 int summary_command(int argc, char **argv)
 {
     static const struct argp_child children[] = {{&command_line_argp, 0, NULL, 0}, {0}};
@@ -353,22 +371,5 @@ int summary_command(int argc, char **argv)
         .children = children,
     };
     struct command_line line = command_line_init();
-    argp_parse(&argp, argc, argv, 0, NULL, &line);
-    struct summary summary = {.target = target_open(line.name, &line.target)};
-    if (summary.target == NULL)
-        return HEAPDUMP_UNREADABLE;
-    target_freeze(summary.target);
-    count_regions(&summary);
-    blocks_walk(summary.target, "reading the heap", visit, &summary);
-    sites_sort(&summary.sites, false);
-    struct places *places = places_open(summary.target, &line.style);
-    if (line.is_json)
-        write_json(&summary, places);
-    else
-        write_text(&summary, places);
-    int status = is_healthy(&summary) ? HEAPDUMP_FINE : HEAPDUMP_FOUND;
-    places_close(places);
-    sites_free(&summary.sites);
-    target_close(summary.target);
-    return finish_output(status);
+    return command_line_run(&line, &argp, argc, argv, &line, look);
 }

@@ -144,6 +144,8 @@ static bool open_core(struct target *target)
 static bool open_kind(struct target *target)
 {
     uint32_t pid;
+    if (target->options.program != NULL)
+        return target_run_open(target);
     return is_number(target->name, &pid) ? target_live_open(target, pid) : open_core(target);
 }
 

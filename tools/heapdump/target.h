@@ -1,6 +1,6 @@
 /*
- * target.h - the heap that is looked at: of a live process, or in a core file (the kernel's, gcore's,
- * our own snapshot). All commands work on it alike.
+ * target.h - the heap that is looked at: of a live process, of one that is run for it, or in a core file
+ * (the kernel's, gcore's, our own snapshot). All commands work on it alike.
  *
  *   command ── target_image ── struct pw_image: image/image.h's walk, inspect, validate …
  *          └── target_stack ── target_locate: a depot stack, and its frames with file and line
@@ -12,6 +12,7 @@
  *
  *   target.c          open and close, the image over the memory
  *   target_live.c     a process: /proc, ptrace, process_vm_readv
+ *   target_run.c      a process that is started, and stopped where it ends
  *   target_core.c     an ELF core
  *   target_root.c     where the root is
  *   target_freeze.c   copying the tables, letting go
@@ -27,13 +28,14 @@ struct target;
 
 struct target_options {
     const char *executable;     /* -e: of a core whose program lies elsewhere; NULL: as the core says */
+    char **program;             /* of `-- PROGRAM ARGUMENT…`: run to its end, and looked at there; NULL: none */
     const char *debuginfo_path; /* as symbols_open takes it */
     bool leaves_running;        /* a live process is not stopped: what is read may change meanwhile */
     bool needs_no_heap;         /* opens also what has no pwheap in it: target_image is then NULL */
 };
 
 /*
- * `name` is a PID or the path of a core. NULL: it can't be looked into; why is on stderr, and the exit
+ * `name` is a PID or the path of a core; with options.program only what it is called. NULL: it can't be looked into; why is on stderr, and the exit
  * status is HEAPDUMP_UNREADABLE. Warnings (a core that is cut) go there as well.
  */
 struct target *target_open(const char *name, const struct target_options *options);
@@ -43,6 +45,8 @@ void target_close(struct target *target);
 
 bool target_is_live(const struct target *target);
 uint32_t target_pid(const struct target *target); /* 0: not known */
+/* Of a process, the thread whose folder in /proc has its memory, program and files: the first one may have ended. */
+uint32_t target_reader(const struct target *target);
 /* The program's path, "" if it is not known. */
 const char *target_program(const struct target *target);
 /* The machine as in an ELF header (EM_X86_64 …). */

@@ -5,7 +5,7 @@
  * thread that was about to take a signal gets it when it is let go. When heapdump ends, however it
  * ends, the kernel lets all of them go. A process that a debugger holds already is read as it stands.
  */
-#include "target_parts.h"
+#include "target_live.h"
 
 #include "message.h"
 #include "proc_files.h"
@@ -27,25 +27,6 @@
 enum { MAX_ROUNDS = 100, REGISTER_BYTES = 16384 };
 static const uint64_t stop_patience_ns = 2000000000u;
 static const long run_between_stops_ns = 200000;
-
-struct tracee {
-    pid_t tid;
-    bool is_stopped;
-    int signal; /* to be handed on when it is let go; 0: none */
-};
-
-struct target_live {
-    pid_t pid;
-    int memory_fd;     /* /proc/PID/mem */
-    int pagemap_fd;    /* or -1 */
-    bool uses_file;    /* process_vm_readv doesn't work here */
-    bool is_stopped;   /* by us */
-    uint64_t stopped_at;
-    uint64_t stopped_ns;
-    struct tracee *tracees;
-    size_t tracee_count;
-    size_t tracee_capacity;
-};
 
 static uint64_t now_ns(void)
 {
@@ -75,7 +56,7 @@ static size_t read_live(void *context, uint64_t address, void *to, size_t bytes)
     if (live->uses_file)
         return read_by_file(live, address, to, bytes);
     struct iovec local = {to, bytes}, remote = {(void *)(uintptr_t)address, bytes};
-    ssize_t got = process_vm_readv(live->pid, &local, 1, &remote, 1, 0);
+    ssize_t got = process_vm_readv(live->reader_tid, &local, 1, &remote, 1, 0);
     if (got >= 0)
         return (size_t)got;
     if (errno == EFAULT || errno == EINVAL)
@@ -105,21 +86,22 @@ bool target_live_present(struct target *target, uint64_t start, size_t pages, ui
 
 /* ---- stopping ---- */
 
-static bool is_known(const struct target_live *live, pid_t tid)
+struct tracee *target_tracee(const struct target_live *live, pid_t tid)
 {
     for (size_t i = 0; i < live->tracee_count; i++)
         if (live->tracees[i].tid == tid)
-            return true;
-    return false;
+            return &live->tracees[i];
+    return NULL;
 }
 
-static void add_tracee(struct target_live *live, pid_t tid)
+struct tracee *target_tracee_add(struct target_live *live, pid_t tid)
 {
     if (live->tracee_count == live->tracee_capacity) {
         live->tracee_capacity = live->tracee_capacity * 2 + 64;
         live->tracees = heapdump_grow(live->tracees, live->tracee_capacity, sizeof *live->tracees);
     }
-    live->tracees[live->tracee_count++] = (struct tracee){.tid = tid};
+    live->tracees[live->tracee_count] = (struct tracee){.tid = tid};
+    return &live->tracees[live->tracee_count++];
 }
 
 /* Seize and interrupt every thread that isn't yet; *count is how many. False: errno says why not. */
@@ -134,14 +116,14 @@ static bool seize_new(struct target_live *live, size_t *count)
     int error = 0;
     for (struct dirent *entry = readdir(folder); entry != NULL && error == 0; entry = readdir(folder)) {
         pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
-        if (tid <= 0 || is_known(live, tid))
+        if (tid <= 0 || target_tracee(live, tid) != NULL)
             continue;
         if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) != 0) {
             if (errno != ESRCH && !proc_is_dead(live->pid, tid))
                 error = errno;
             continue;
         }
-        add_tracee(live, tid);
+        (void)target_tracee_add(live, tid);
         (void)ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
         (*count)++;
     }
@@ -158,8 +140,9 @@ static void note_stop(struct tracee *tracee, int status)
         tracee->signal = WSTOPSIG(status);
 }
 
-static void wait_for(struct tracee *tracee, uint64_t deadline)
+void target_tracee_wait(struct tracee *tracee)
 {
+    uint64_t deadline = now_ns() + stop_patience_ns;
     int status;
     for (;;) {
         pid_t got = waitpid(tracee->tid, &status, __WALL | WNOHANG);
@@ -185,7 +168,7 @@ static bool stop(struct target_live *live)
         if (!seize_new(live, &seized))
             return false;
         for (; waited < live->tracee_count; waited++)
-            wait_for(&live->tracees[waited], now_ns() + stop_patience_ns);
+            target_tracee_wait(&live->tracees[waited]);
     }
     return true;
 }
@@ -202,16 +185,22 @@ static void resume(struct target_live *live)
     live->stopped_ns += now_ns() - live->stopped_at;
 }
 
+uint32_t target_reader(const struct target *target)
+{
+    return target->live != NULL ? (uint32_t)target->live->reader_tid : target->pid;
+}
+
+/* What stands at its end is gone when it is let go. */
 void target_live_resume(struct target *target)
 {
-    if (target->live != NULL)
+    if (target->live != NULL && !target->live->is_at_end)
         resume(target->live);
 }
 
 uint64_t target_live_stopped_ns(const struct target *target)
 {
     const struct target_live *live = target->live;
-    if (live == NULL)
+    if (live == NULL || live->is_at_end)
         return 0;
     return live->stopped_ns + (live->is_stopped ? now_ns() - live->stopped_at : 0);
 }
@@ -281,7 +270,7 @@ static bool stop_or_read_as_it_is(struct target *target)
 bool target_live_stop_again(struct target *target)
 {
     struct target_live *live = target->live;
-    if (!live->is_stopped)
+    if (!live->is_stopped || live->is_at_end)
         return false;
     resume(live);
     nanosleep(&(struct timespec){.tv_nsec = run_between_stops_ns}, NULL);
@@ -290,7 +279,7 @@ bool target_live_stop_again(struct target *target)
         return false;
     }
     target_clear(target);
-    proc_segments(target, live->pid);
+    proc_segments(target, live->reader_tid);
     list_threads(target);
     return true;
 }
@@ -302,31 +291,48 @@ static int open_proc(pid_t pid, const char *file)
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-bool target_live_open(struct target *target, uint32_t pid)
+struct target_live *target_live_new(struct target *target, pid_t pid)
 {
     struct target_live *live = heapdump_grow(NULL, 1, sizeof *live);
-    *live = (struct target_live){.pid = (pid_t)pid, .memory_fd = -1, .pagemap_fd = -1};
+    *live = (struct target_live){.pid = pid, .memory_fd = -1, .pagemap_fd = -1};
     target->live = live;
-    target->pid = pid;
-    live->memory_fd = open_proc(live->pid, "mem");
+    target->pid = (uint32_t)pid;
+    return live;
+}
+
+bool target_live_open_files(struct target *target)
+{
+    struct target_live *live = target->live;
+    live->reader_tid = proc_living_thread(live->pid);
+    live->memory_fd = open_proc(live->reader_tid, "mem");
     if (live->memory_fd < 0) {
         explain_refusal(target, errno);
         return false;
     }
-    live->pagemap_fd = open_proc(live->pid, "pagemap");
-    if (!stop_or_read_as_it_is(target))
-        return false;
+    live->pagemap_fd = open_proc(live->reader_tid, "pagemap");
+    return true;
+}
+
+bool target_live_know(struct target *target)
+{
+    struct target_live *live = target->live;
     free(target->program);
-    target->program = proc_program(live->pid);
-    target->machine = proc_machine(live->pid);
+    target->program = proc_program(live->reader_tid);
+    target->machine = proc_machine(live->reader_tid);
     if (target->machine == EM_NONE) {
         message("process %d is no 64-bit little-endian one (or a kernel thread): it can't be read", live->pid);
         return false;
     }
-    proc_segments(target, live->pid);
+    proc_segments(target, live->reader_tid);
     list_threads(target);
     target->memory = memory_open(read_live, live);
     return true;
+}
+
+bool target_live_open(struct target *target, uint32_t pid)
+{
+    (void)target_live_new(target, (pid_t)pid);
+    return target_live_open_files(target) && stop_or_read_as_it_is(target) && target_live_know(target);
 }
 
 void target_live_close(struct target *target)
@@ -334,7 +340,10 @@ void target_live_close(struct target *target)
     struct target_live *live = target->live;
     if (live == NULL)
         return;
-    resume(live);
+    if (live->is_at_end)
+        target_run_end(live);
+    else
+        resume(live);
     if (live->memory_fd >= 0)
         close(live->memory_fd);
     if (live->pagemap_fd >= 0)

@@ -45,11 +45,11 @@ void target_file_path(const struct target *target, const char *path, struct byte
         bytes_str(out, path);
     } else if (is_program(target, path)) {
         bytes_str(out, "/proc/");
-        bytes_unsigned(out, target->pid);
+        bytes_unsigned(out, target_reader(target));
         bytes_str(out, "/exe");
     } else if (!is_deleted(path)) { /* as the process sees it, perhaps in a container */
         bytes_str(out, "/proc/");
-        bytes_unsigned(out, target->pid);
+        bytes_unsigned(out, target_reader(target));
         bytes_str(out, "/root");
         bytes_str(out, path);
     }

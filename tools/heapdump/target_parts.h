@@ -67,6 +67,8 @@ void target_add_registers(struct target *target, struct target_thread *thread, c
 
 /* False: said why. */
 bool target_live_open(struct target *target, uint32_t pid);
+/* Run options.program to its end. False: said why. */
+bool target_run_open(struct target *target);
 void target_live_close(struct target *target);
 void target_live_resume(struct target *target);
 /* After a moment of running: stopped again, threads and segments as they are now. */

@@ -290,12 +290,12 @@ int top_command(int argc, char **argv)
     };
     struct top top = {.line = command_line_init(), .interval = 2};
     (void)setlocale(LC_CTYPE, "");
-    argp_parse(&argp, argc, argv, 0, NULL, &top);
+    command_line_parse(&top.line, &argp, argc, argv, &top);
     if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO)) {
         message("top needs a terminal; `heapdump summary' does not");
         return HEAPDUMP_USAGE;
     }
-    if (top.line.name[strspn(top.line.name, "0123456789")] != '\0') {
+    if (top.line.target.program != NULL || top.line.name[strspn(top.line.name, "0123456789")] != '\0') {
         message("top looks at a process: give its PID, not `%s'", top.line.name);
         return HEAPDUMP_USAGE;
     }

@@ -294,20 +294,22 @@ static void choose_columns(struct walk *walk)
     walk->site_width = columns == 0 ? INT16_MAX : left > LEAST_SITE_WIDTH ? left : LEAST_SITE_WIDTH;
 }
 
-static int walk_target(struct walk *walk, const struct arguments *arguments)
+static int look(struct target *target, void *input)
 {
-    choose_columns(walk);
-    target_freeze(walk->target);
-    block_filter_bind(walk->filter, walk->target);
-    walk->places = places_open(walk->target, &arguments->line.style);
-    write_all(walk);
-    places_close(walk->places);
-    block_filter_free(walk->filter);
-    json_free(&walk->json);
-    free(walk->entries);
-    if (walk->damaged != 0)
-        message("%" PRIu64 " blocks have damaged headers; see `heapdump check'", walk->damaged);
-    return walk->damaged != 0 ? HEAPDUMP_FOUND : HEAPDUMP_FINE;
+    struct arguments *arguments = input;
+    struct walk walk = {.target = target, .arguments = arguments, .filter = &arguments->filter, .json.out = stdout};
+    choose_columns(&walk);
+    target_freeze(target);
+    block_filter_bind(walk.filter, target);
+    walk.places = places_open(target, &arguments->line.style);
+    write_all(&walk);
+    places_close(walk.places);
+    block_filter_free(walk.filter);
+    json_free(&walk.json);
+    free(walk.entries);
+    if (walk.damaged != 0)
+        message("%" PRIu64 " blocks have damaged headers; see `heapdump check'", walk.damaged);
+    return walk.damaged != 0 ? HEAPDUMP_FOUND : HEAPDUMP_FINE;
 }
 
 int walk_command(int argc, char **argv)
@@ -323,12 +325,5 @@ int walk_command(int argc, char **argv)
         .children = children,
     };
     struct arguments arguments = {.line = command_line_init(), .filter = block_filter_init(), .limit = UINT64_MAX};
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    struct walk walk = {.arguments = &arguments, .filter = &arguments.filter, .json.out = stdout};
-    walk.target = target_open(arguments.line.name, &arguments.line.target);
-    if (walk.target == NULL)
-        return HEAPDUMP_UNREADABLE;
-    int status = walk_target(&walk, &arguments);
-    target_close(walk.target);
-    return finish_output(status);
+    return command_line_run(&arguments.line, &argp, argc, argv, &arguments, look);
 }
