@@ -21,6 +21,17 @@
  */
 #define PW_WRITTEN_IN_FORK __attribute__((section("pw_written_in_fork")))
 #define PW_PUBLIC __attribute__((visibility("default")))
+/*
+ * For functions that read what others may be writing, on purpose, as docs/internals.md says ("The states of a
+ * block"): ThreadSanitizer doesn't look at what they read. Naming them in a list of suppressions won't do: where it
+ * has forgotten the stack of the earlier of two accesses, such a list can't match.
+ */
+#define PW_RACES __attribute__((no_sanitize("thread")))
+#if defined(__SANITIZE_THREAD__)
+#define PW_INLINE_RACES static inline PW_RACES /* forced into a caller it would be looked at with it */
+#else
+#define PW_INLINE_RACES PW_INLINE
+#endif
 #define PW_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Round `value` up / down to a multiple of `align`, a power of two. */

@@ -8,7 +8,7 @@ enum { CLASSES = PW_CLASSES, LOCKS = 16, STACK_BYTES = 1 << 20, FEWEST = 32 };
 
 struct stack {
     void **blocks;
-    uint32_t count;
+    _Atomic uint32_t count; /* changed with the lock held, glanced at without */
     uint32_t capacity;
 };
 
@@ -36,17 +36,22 @@ bool pw_transfer_init(void *(*map)(size_t bytes))
     return places != NULL;
 }
 
+static uint32_t count_of(const struct stack *stack)
+{
+    return atomic_load_explicit(&stack->count, memory_order_relaxed);
+}
+
 uint32_t pw_transfer_put(uint32_t block_class, void *const *blocks, uint32_t count)
 {
     struct stack *stack = &stacks[block_class - 1];
     struct pw_lock *lock = &locks[block_class % LOCKS];
     pw_lock_acquire(lock);
-    uint32_t room = stack->capacity - stack->count;
+    uint32_t there = count_of(stack), room = stack->capacity - there;
     if (count > room)
         count = room;
     for (uint32_t i = 0; i < count; i++)
-        stack->blocks[stack->count + i] = blocks[i];
-    stack->count += count;
+        stack->blocks[there + i] = blocks[i];
+    atomic_store_explicit(&stack->count, there + count, memory_order_relaxed);
     pw_lock_release(lock);
     return count;
 }
@@ -55,13 +60,13 @@ uint32_t pw_transfer_take(uint32_t block_class, void **blocks, uint32_t want)
 {
     struct stack *stack = &stacks[block_class - 1];
     struct pw_lock *lock = &locks[block_class % LOCKS];
-    if (stack->count == 0)
+    if (count_of(stack) == 0)
         return 0; /* perhaps just filled by another: as if we had come before */
     pw_lock_acquire(lock);
-    uint32_t count = want < stack->count ? want : stack->count;
-    stack->count -= count;
+    uint32_t there = count_of(stack), count = want < there ? want : there;
     for (uint32_t i = 0; i < count; i++)
-        blocks[i] = stack->blocks[stack->count + i];
+        blocks[i] = stack->blocks[there - count + i];
+    atomic_store_explicit(&stack->count, there - count, memory_order_relaxed);
     pw_lock_release(lock);
     return count;
 }

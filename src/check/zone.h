@@ -3,7 +3,10 @@
  *
  * At fast the zone is the 16 bytes after the last requested one and the tail of the block (its last
  * 16 bytes, which are there in every state); at full it is everything between. What lies before a
- * block is its predecessor's tail.
+ * block is its predecessor's tail. Zones are shared by neighbours: who dresses a block may write bytes of its zone
+ * while the owner of the next one looks at them. They hold the pattern already, which is always the same for an
+ * address; what does not hold (the block before was freed and poisoned meanwhile) is looked at again with the heap's
+ * lock held (front/found.c).
  */
 #ifndef PW_CHECK_ZONE_H
 #define PW_CHECK_ZONE_H
@@ -20,14 +23,14 @@ PW_INLINE void pw_zone_write_near(uint64_t end_of_data)
 }
 
 /* The 16 bytes from `start` on hold the pattern. */
-PW_INLINE bool pw_zone_near_holds(uint64_t start)
+PW_INLINE_RACES bool pw_zone_near_holds(uint64_t start)
 {
     uint64_t word = pw_zone_word(pw_root.zone_pattern, start);
     return ((pw_load64((const void *)start) ^ word) | (pw_load64((const void *)(start + 8)) ^ word)) == 0;
 }
 
 /* The tail before `end` (16-byte aligned) holds the pattern. */
-PW_INLINE bool pw_zone_tail_holds(uint64_t end)
+PW_INLINE_RACES bool pw_zone_tail_holds(uint64_t end)
 {
     uint64_t word = pw_root.zone_pattern;
     return ((pw_load64((const void *)(end - 16)) ^ word) | (pw_load64((const void *)(end - 8)) ^ word)) == 0;
@@ -39,7 +42,7 @@ PW_INLINE void pw_zone_write_all(uint64_t start, uint64_t end)
     pw_zone_write(pw_root.zone_pattern, start, end - start);
 }
 
-PW_INLINE bool pw_zone_all_holds(uint64_t start, uint64_t end)
+PW_INLINE_RACES bool pw_zone_all_holds(uint64_t start, uint64_t end)
 {
     return pw_zone_holds(pw_root.zone_pattern, (const void *)start, start, end - start);
 }

@@ -180,8 +180,11 @@ void *pw_acquire(struct pw_cache *cache, size_t size, size_t align, bool zero,
     return block;
 }
 
-/* Every byte between the data of the block before and this one, and this one's own zone. */
-static bool zones_hold(const struct pw_handle *handle, struct pw_block block)
+/*
+ * Every byte between the data of the block before and this one, and this one's own zone. Of the blocks around this
+ * one all may change meanwhile; pw_found_in_block looks again, with the lock.
+ */
+static PW_RACES bool zones_hold(const struct pw_handle *handle, struct pw_block block)
 {
     uint64_t end = handle->address + handle->bytes;
     if (!pw_zone_all_holds(end - pw_word_fields(handle->word).slack, end) ||
@@ -196,7 +199,7 @@ static bool zones_hold(const struct pw_handle *handle, struct pw_block block)
     return pw_zone_all_holds(handle->address - fields.slack, handle->address);
 }
 
-static bool next_is_sealed(struct pw_block block)
+static PW_RACES bool next_is_sealed(struct pw_block block)
 {
     struct pw_block next = pw_block_next(block);
     if (next.region == NULL)

@@ -95,7 +95,8 @@ PW_INLINE void pw_header_write(const struct pw_region *region, uint32_t granule,
                                uint32_t flags, uint32_t slack, uint32_t size)
 {
     struct pw_header *header = pw_region_header(region, granule);
-    header->size = size;
+    if (header->size != size) /* a change of state leaves it: walkers may be reading it, with the heap's lock */
+        header->size = size;
     uint64_t address = pw_region_address(region, granule) + pw_start_offset(flags, slack);
     uint64_t word = pw_word_make(pw_root.seal_key, address, state, flags, slack, size);
     atomic_store_explicit(&header->word, word, memory_order_release);

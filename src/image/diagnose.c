@@ -28,7 +28,7 @@ static uint8_t expected_byte(const struct pw_image *image, const struct range *r
     return range->is_zone ? pw_zone_byte(image->root->zone_pattern, address) : (uint8_t)range->fill;
 }
 
-static bool range_holds(const struct pw_image *image, const struct range *range)
+static PW_RACES bool range_holds(const struct pw_image *image, const struct range *range)
 {
     char scratch[PW_VIEW_MAX];
     uint64_t word = range->is_zone ? pw_zone_word(image->root->zone_pattern, range->start)
@@ -43,7 +43,7 @@ static bool range_holds(const struct pw_image *image, const struct range *range)
 }
 
 /* The first and the last wrong byte of a range; false: there is none. */
-static bool measure_damage(const struct pw_image *image, const struct range *range,
+static PW_RACES bool measure_damage(const struct pw_image *image, const struct range *range,
                            struct pw_damage *damage)
 {
     char scratch[PW_VIEW_MAX];
@@ -66,7 +66,8 @@ static bool measure_damage(const struct pw_image *image, const struct range *ran
 }
 
 /* Take the picture: whole rows of 16 bytes around the first damage, within the block and its zone. */
-static void picture(const struct pw_image *image, const struct range *range, struct pw_damage *damage)
+static PW_RACES void picture(const struct pw_image *image, const struct range *range,
+                             struct pw_damage *damage)
 {
     uint64_t start = PW_ALIGN_DOWN(damage->start, (uint64_t)16);
     if (start >= range->start + 16 || start % PW_PAGE_BYTES != 0)

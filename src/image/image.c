@@ -34,6 +34,15 @@ static bool is_sane(const struct pw_region *region)
            region->first < region->limit && region->limit <= region->granules;
 }
 
+/*
+ * The entry is copied before the lock of its heap is taken, to know which lock that is, and once more with it held:
+ * meanwhile its `limit` may grow.
+ */
+static PW_RACES void copy_region(struct pw_region *region, const struct pw_region *seen)
+{
+    *region = *seen;
+}
+
 bool pw_image_region(const struct pw_image *image, uint32_t index, struct pw_region *region)
 {
     uint32_t count = atomic_load_explicit(&image->root->region_count, memory_order_acquire);
@@ -45,7 +54,7 @@ bool pw_image_region(const struct pw_image *image, uint32_t index, struct pw_reg
                     sizeof scratch, &scratch);
     if (seen == NULL)
         return false;
-    *region = *seen;
+    copy_region(region, seen);
     return is_sane(region);
 }
 

@@ -34,8 +34,9 @@ static uint64_t requested_size(const struct pw_image *image, const struct pw_reg
     return requested;
 }
 
-static void inspect_evidence(const struct pw_image *image, const struct pw_region *region,
-                             uint32_t granule, struct pw_block_info *info)
+/* Of a block that is freed just now it may be what was before or what comes after. */
+static PW_RACES void inspect_evidence(const struct pw_image *image, const struct pw_region *region,
+                                      uint32_t granule, struct pw_block_info *info)
 {
     if (image->root->level < PW_LEVEL_FULL && region->kind != PW_REGION_GUARD)
         return;

@@ -64,7 +64,7 @@ static bool starts_are_fine(const struct pw_image *image, const struct pw_region
     return summary != NULL && (*summary >> word % 64 & 1) != 0;
 }
 
-static bool zone_is_fine(const struct pw_image *image, uint64_t start, uint64_t bytes)
+static PW_RACES bool zone_is_fine(const struct pw_image *image, uint64_t start, uint64_t bytes)
 {
     char scratch[PW_LINE_BYTES * 4];
     if (bytes > sizeof scratch)
@@ -87,7 +87,7 @@ static bool live_is_fine(const struct pw_image *image, uint64_t address, uint64_
 }
 
 /* A freed block that waits for its next use: poison, as far as the level fills, and the tail. */
-static bool freed_is_fine(const struct pw_image *image, uint64_t address, uint64_t bytes)
+static PW_RACES bool freed_is_fine(const struct pw_image *image, uint64_t address, uint64_t bytes)
 {
     char scratch[PW_VIEW_MAX];
     uint64_t filled = pw_filled_bytes(image->root, bytes);

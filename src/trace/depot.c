@@ -111,7 +111,10 @@ static bool chunk_ensure(uint32_t index)
     return true;
 }
 
-/* Take `units` units that lie in one chunk; the id, or 0 when there is no room. */
+/*
+ * Take `units` units that lie in one chunk; the id, or 0 when there is no room. They may have been another thread's,
+ * which wrote to them before units_return.
+ */
 static uint32_t units_take(uint32_t units)
 {
     uint32_t used = atomic_load_explicit(&image->used, memory_order_relaxed);
@@ -126,7 +129,7 @@ static uint32_t units_take(uint32_t units)
         if (!chunk_ensure(start >> PW_DEPOT_CHUNK_UNITS_SHIFT))
             return 0;
     } while (!atomic_compare_exchange_weak_explicit(&image->used, &used, start + units,
-                                                    memory_order_relaxed, memory_order_relaxed));
+                                                    memory_order_acquire, memory_order_relaxed));
     return start;
 }
 
@@ -134,7 +137,7 @@ static uint32_t units_take(uint32_t units)
 static void units_return(uint32_t start, uint32_t units)
 {
     uint32_t expected = start + units;
-    atomic_compare_exchange_strong_explicit(&image->used, &expected, start, memory_order_relaxed,
+    atomic_compare_exchange_strong_explicit(&image->used, &expected, start, memory_order_release,
                                             memory_order_relaxed);
 }
 
