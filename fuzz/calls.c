@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ERRNO_BEFORE = 4711 };
+enum { ERRNO_BEFORE = 4711, RUN_OF_ONE = 4 /* so many calls in a run count as an operation */ };
 /* What a program may ask for in blocks above the small ones: their pages cost most of the time. */
-enum { SMALL_BYTES = 16384, LARGEST_BYTES = 1 << 24, MOST_BIG_BYTES = 1 << 21 };
+enum { SMALL_BYTES = 16384, LARGEST_BYTES = 1 << 24, MOST_BIG_BYTES = 1 << 19 };
 
 /* Bins, the small threshold, pages, what realloc moves, and what no heap can give. */
 static const size_t edges[] = {
@@ -292,6 +292,7 @@ void call_fill_run(struct program *program)
     unsigned slot = fuzz_byte(&program->input);
     size_t size = program_take_size(program);
     unsigned count = fuzz_byte(&program->input) % 32;
+    program->operations += count / RUN_OF_ONE;
     for (unsigned i = 0; i < count; i++) {
         unsigned index = (slot + i) % MODEL_SLOTS;
         program_free(index, 0);
@@ -305,6 +306,7 @@ void call_fill_run(struct program *program)
 void call_free_run(struct program *program)
 {
     unsigned slot = fuzz_byte(&program->input), count = fuzz_byte(&program->input) % MODEL_SLOTS;
+    program->operations += count / RUN_OF_ONE;
     for (unsigned i = 0; i < count; i++)
         program_free((slot + i) % MODEL_SLOTS, i);
 }

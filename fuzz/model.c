@@ -2,6 +2,7 @@
 #include "model.h"
 
 #include <malloc.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct model model = {.foreign_blocks = SIZE_MAX};
@@ -111,23 +112,54 @@ unsigned model_count(void)
 struct walk {
     uint64_t seen; /* a bit a slot */
     size_t foreign;
+    unsigned count;
+    uint8_t slots[MODEL_SLOTS]; /* those that are not empty, by address */
 };
 _Static_assert(MODEL_SLOTS <= 64, "a bit a slot");
 
-static bool is_in(const struct pwheap_block *block, const struct model_slot *slot)
+static int by_address(const void *a, const void *b)
 {
-    const unsigned char *start = block->address;
-    return slot->block != NULL && slot->block < start + block->block_size && start < slot->block + slot->size;
+    const unsigned char *one = model.slots[*(const uint8_t *)a].block, *other = model.slots[*(const uint8_t *)b].block;
+    return (one > other) - (one < other);
+}
+
+static void sort_slots(struct walk *walk)
+{
+    for (unsigned i = 0; i < MODEL_SLOTS; i++)
+        if (model.slots[i].block != NULL)
+            walk->slots[walk->count++] = (uint8_t)i;
+    qsort(walk->slots, walk->count, sizeof walk->slots[0], by_address); /* so few are sorted without malloc */
+}
+
+static const unsigned char *end_of(const struct model_slot *slot)
+{
+    return slot->block + (slot->size == 0 ? 1 : slot->size);
+}
+
+/* The first of walk->slots that ends behind an address. */
+static unsigned first_behind(const struct walk *walk, const unsigned char *address)
+{
+    unsigned low = 0;
+    for (unsigned high = walk->count; low < high;) {
+        unsigned middle = (low + high) / 2;
+        if (end_of(&model.slots[walk->slots[middle]]) <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 static bool compare(void *context, const struct pwheap_block *block)
 {
     struct walk *walk = context;
+    const unsigned char *address = block->address, *end = address + block->block_size;
     bool is_ours = false;
-    for (unsigned i = 0; i < MODEL_SLOTS; i++) {
+    for (unsigned at = first_behind(walk, address); at < walk->count; at++) {
+        unsigned i = walk->slots[at];
         const struct model_slot *slot = &model.slots[i];
-        if (slot->block == NULL || (slot->block != block->address && !is_in(block, slot)))
-            continue;
+        if (slot->block >= end)
+            break;
         FUZZ_CHECK(slot->block == block->address && block->state == PWHEAP_STATE_LIVE &&
                        block->size == slot->size && block->family == slot->family,
                    "the walk has a block %p, %zu bytes, state %d, family %d, where %p has %zu bytes, family %d",
@@ -144,6 +176,7 @@ static bool compare(void *context, const struct pwheap_block *block)
 void model_walk(void)
 {
     struct walk walk = {.seen = 0};
+    sort_slots(&walk);
     pwheap_walk(compare, &walk);
     for (unsigned i = 0; i < MODEL_SLOTS; i++)
         FUZZ_CHECK(model.slots[i].block == NULL || (walk.seen >> i & 1) != 0,

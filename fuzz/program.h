@@ -21,8 +21,8 @@ enum program_op {
     OP_FREE,           /* slot, which form */
     OP_CHECK,          /* - */
     OP_DESCRIBE,       /* slot, offset */
-    OP_WALK,           /* a multiple of 16: do it (it is dear) */
-    OP_VALIDATE,       /* the same */
+    OP_WALK,           /* - */
+    OP_VALIDATE,       /* - */
     OP_FAIL_MAPPING,   /* which call fails, and every how many after it */
     OP_SWITCH_THREAD,  /* thread */
     OP_END_THREAD,     /* thread */
@@ -41,6 +41,7 @@ struct program {
     size_t big_bytes; /* asked for in big blocks */
     unsigned operations, walks, validations, switches, endings;
     unsigned thread;   /* that runs now */
+    bool looks;        /* walks and validates where it says so */
     bool maps_fail;    /* a call may answer NULL */
     bool is_damaged;   /* corrupt.c has planted something that is still there */
     void (*plant)(struct program *program); /* corrupt.c: called before each operation; or NULL */
