@@ -80,41 +80,12 @@ static void choose_victim(void)
         plant.slot = (plant.slot + 1) % MODEL_SLOTS;
 }
 
-struct before {
-    const char *block;
-    const char *nearest;
-    enum pwheap_block_state state;
-};
-
-static bool note_before(void *context, const struct pwheap_block *block)
-{
-    struct before *before = context;
-    const char *address = block->address;
-    if (address < before->block && address > before->nearest) {
-        before->nearest = address;
-        before->state = block->state;
-    }
-    return true;
-}
-
-/*
- * Blocks that an earlier input damaged are out of service, and their zones are nobody's: an underflow into
- * one is not told.
- */
-static bool is_behind_retired(void)
-{
-    struct before before = {.block = plant.block};
-    (void)pwheap_walk(note_before, &before);
-    return before.state == PWHEAP_STATE_RETIRED;
-}
-
 /* Look for what has been planted, mend it, and go on as if nothing had been. */
 static void look(void)
 {
     if (seen.count == 0)
         (void)pwheap_validate();
-    if (seen.count != 0 || plant.what != PLANT_UNDERFLOW || !is_behind_retired())
-        check_told();
+    check_told();
     plant_mend(&plant);
     plant.kind = NULL;
     seen.count = 0;

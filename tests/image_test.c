@@ -681,7 +681,7 @@ static void every_damaged_byte_of_a_tail_is_the_next_blocks_underflow_or_a_use_a
 {
     (void)state;
     static const int dead[] = {QUARANTINED_100, CACHED_50, FREE_A, FREE_B, FREE_C, QUARANTINED_5000,
-                               CACHED_ZEROED, CACHED_300};
+                               CACHED_ZEROED, CACHED_300, RETIRED_40};
     for (enum pw_level level = PW_LEVEL_FAST; level <= PW_LEVEL_FULL; level++) {
         set_the_scene(level);
         for (size_t i = 0; i < PW_ARRAY_SIZE(dead); i++) {

@@ -64,6 +64,13 @@ struct pw_image pw_image_locked(void)
     return image;
 }
 
+/* Make the zone before `end` whole, so that damage there is not found again and later damage is. */
+static void mend_zone(uint64_t end)
+{
+    if (pw_root.level >= PW_LEVEL_FAST)
+        pw_zone_cut(end);
+}
+
 void pw_retire(struct pw_block block)
 {
     struct pw_fields fields = pw_region_fields(block.region, block.granule);
@@ -71,6 +78,9 @@ void pw_retire(struct pw_block block)
     if (block.region->shift != PW_PAGE_SHIFT)
         fields.flags &= (uint8_t)~PW_HEAP_RIGHT;
     if (block.region->shift == PW_SLAB_SHIFT || pw_header_is_sealed(block.region, block.granule)) {
+        uint32_t size = pw_region_size(block.region, block.granule);
+        if (block.region->shift != PW_PAGE_SHIFT)
+            mend_zone(pw_region_address(block.region, block.granule + size));
         pw_region_set(block.region, block.granule, PW_STATE_RETIRED, fields.flags,
                       pw_start_offset(fields.flags, fields.slack));
         return;
@@ -79,6 +89,8 @@ void pw_retire(struct pw_block block)
     struct pw_image image = pw_image_self();
     uint32_t next = pw_image_next_start(&image, block.region, block.granule + 1);
     uint32_t size = (next == 0 ? block.region->limit : next) - block.granule;
+    if (block.region->shift != PW_PAGE_SHIFT)
+        mend_zone(pw_region_address(block.region, block.granule + size));
     pw_header_write(block.region, block.granule, PW_STATE_RETIRED, fields.flags,
                     pw_start_offset(fields.flags, fields.slack), size);
 }
@@ -137,13 +149,6 @@ static bool diagnose(struct pw_block block, struct pw_fault *fault)
     return !is_fine;
 }
 
-/* Make what was damaged in the zone before a block whole, so that it is not found again. */
-static void mend_front(uint64_t address)
-{
-    if (pw_root.level >= PW_LEVEL_FAST)
-        pw_zone_cut(address);
-}
-
 bool pw_found_in_block(uint64_t address, const struct pw_call *call)
 {
     struct pw_block block = pw_block_at(pw_page_map_entry(address), address);
@@ -153,7 +158,7 @@ bool pw_found_in_block(uint64_t address, const struct pw_call *call)
     pw_guarded_accuse(&fault.block);
     pw_found(&fault, call);
     if (block.region->shift != PW_PAGE_SHIFT)
-        mend_front(address);
+        mend_zone(address);
     pw_retire(block);
     return true;
 }

@@ -99,8 +99,12 @@ static unsigned plan_ranges(const struct pw_image *image, const struct pw_block_
     uint64_t body_end = end - (is_mapped ? 0 : PW_TAIL_BYTES);
     unsigned count = 0;
     if (root->level == PW_LEVEL_OFF || info->state == PW_STATE_PENDING ||
-        info->state == PW_STATE_RETIRED)
+        (info->state == PW_STATE_RETIRED && is_mapped))
         return 0;
+    if (info->state == PW_STATE_RETIRED) { /* nobody's, but what lies before the next block is its zone */
+        ranges[count++] = (struct range){body_end, PW_TAIL_BYTES, true, 0};
+        return count;
+    }
     if (is_mapped && info->size == 0)
         return 0; /* of the guard pool, and has no page to look at */
     if (info->state == PW_STATE_LIVE) {
@@ -170,6 +174,7 @@ static void blame(const struct pw_image *image, const struct pw_block_info *dama
         }
         fault->is_certain = from_start == 0 || to_end == 0 || !next_is_live;
     } else if (range->is_zone && next_is_live) {
+        fault->is_certain = info->state != PW_STATE_RETIRED; /* who wrote there before may have gone on */
         blame_underflow(fault, &next);
     } else {
         fault->kind = PW_KIND_USE_AFTER_FREE;

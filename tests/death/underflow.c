@@ -39,6 +39,16 @@ BUG(before_found_at_exit)
     exit(0);
 }
 
+/* The block before was damaged earlier, and is out of service: what lies before ours is zone all the same. */
+BUG(before_behind_retired)
+{
+    char *block = between(200), *before = kept[0];
+    before[wrong ? 200 : 199] = 'X';
+    free(before); // FIRST
+    block[wrong ? -1 : 0] = 'X';
+    free(block); // HERE
+}
+
 /* A new region begins when the first is used up: what lies before its first block is nobody's tail. */
 BUG(before_first_of_region)
 {
