@@ -47,6 +47,27 @@ PW_INLINE_RACES bool pw_zone_all_holds(uint64_t start, uint64_t end)
     return pw_zone_holds(pw_root.zone_pattern, (const void *)start, start, end - start);
 }
 
+/*
+ * The same for the slack of a small block: at least 16 bytes, and `end` a multiple of 16. In vectors from
+ * the end, which are all equal; what they leave at the start is within its 16 bytes.
+ */
+PW_INLINE void pw_zone_write_slack(uint64_t start, uint64_t end)
+{
+    pw_vector pattern = {pw_root.zone_pattern, pw_root.zone_pattern};
+    for (uint64_t at = end - 16; at > start; at -= 16)
+        *(pw_vector *)at = pattern;
+    pw_zone_write_near(start);
+}
+
+PW_INLINE_RACES bool pw_zone_slack_holds(uint64_t start, uint64_t end)
+{
+    pw_vector pattern = {pw_root.zone_pattern, pw_root.zone_pattern};
+    pw_vector bad = {0, 0};
+    for (uint64_t at = end - 16; at > start; at -= 16)
+        bad |= *(const pw_vector *)at ^ pattern;
+    return pw_zone_near_holds(start) && (bad[0] | bad[1]) == 0;
+}
+
 /* The hooks of the heap (heap/heap.h). */
 void pw_zone_cut(uint64_t end);
 void pw_zone_joined(uint64_t end, bool is_zeroed);

@@ -16,9 +16,9 @@ void *pw_allocate(size_t size, size_t align, bool zero, const struct pw_call *ca
 void pw_give_back(void *pointer, const struct pw_call *call);
 /* Check family, size and alignment of a release; false: the pointer is not to be released. Reports. */
 bool pw_check_release(const void *pointer, const struct pw_call *call, size_t size, size_t align);
-/* Both, errno kept; NULL is nothing. */
-void pw_release_as(void *pointer, const struct pw_call *call, size_t size, size_t align);
-void *pw_reallocate(void *pointer, size_t size, const struct pw_call *call);
+/* Both, errno kept; NULL is nothing. The stack of the call is put into it. */
+void pw_release_as(void *pointer, struct pw_call *call, size_t size, size_t align);
+void *pw_reallocate(void *pointer, size_t size, struct pw_call *call);
 
 /* Misuse that fails with errno, and is reported only when allocator_may_return_null=0; true: reported. */
 bool pw_found_size(size_t size, const struct pw_call *call);

@@ -61,6 +61,27 @@ PW_INLINE struct pw_handle pw_handle_of(void *block)
     return handle;
 }
 
+/*
+ * Fetch what the work on the block at `address` will touch: its first and last bytes, its header and, at
+ * full, its evidence. Of any address; nothing is read at the address, and of others than slabs nothing is done.
+ */
+PW_INLINE void pw_handle_fetch(uint64_t address, bool with_evidence)
+{
+    uint64_t entry = pw_page_map_entry(address);
+    if (pw_unlikely(!pw_entry_is_slab(entry)))
+        return;
+    uint64_t shape = atomic_load_explicit(&pw_entry_span(entry, address)->shape, memory_order_relaxed);
+    uint64_t *word = (uint64_t *)pw_entry_word(entry, address, shape);
+    __builtin_prefetch(word, 1);
+    __builtin_prefetch((void *)address, 1);
+    __builtin_prefetch((void *)(address + pw_shape_bytes(shape) - 1), 1);
+    if (with_evidence) {
+        const struct pw_region *region = pw_entry_region(entry);
+        size_t slot = (size_t)(word - (uint64_t *)region->headers);
+        __builtin_prefetch((struct pw_evidence *)region->evidence + slot, 1);
+    }
+}
+
 PW_INLINE bool pw_handle_is_sealed(const struct pw_handle *handle)
 {
     return pw_word_is_sealed(pw_root.seal_key, handle->address, handle->word, handle->size);
@@ -73,6 +94,15 @@ PW_INLINE void pw_handle_set(const struct pw_handle *handle, uint32_t state, uin
                           pw_word_make(pw_root.seal_key, handle->address, state, flags, slack,
                                        handle->size),
                           memory_order_release);
+}
+
+/* Its evidence; entry is that of its address. */
+PW_INLINE struct pw_evidence *pw_handle_evidence(const struct pw_handle *handle, uint64_t entry)
+{
+    const struct pw_region *region = pw_entry_region(entry);
+    uint64_t place = (uint64_t)handle->header - region->headers;
+    place = pw_likely(pw_entry_is_slab(entry)) ? place / sizeof(uint64_t) : place / sizeof(struct pw_header);
+    return (struct pw_evidence *)region->evidence + place;
 }
 
 /* Mark a block in `state` PENDING. */
@@ -107,7 +137,7 @@ PW_INLINE void pw_dress(const struct pw_handle *handle, size_t size, bool zero, 
     if (level == PW_LEVEL_FAST)
         pw_zone_write_near(end_of_data);
     else if (level >= PW_LEVEL_FULL)
-        pw_zone_write_all(end_of_data, handle->address + handle->bytes);
+        pw_zone_write_slack(end_of_data, handle->address + handle->bytes);
     pw_handle_set(handle, PW_STATE_LIVE, flags, (uint32_t)(handle->bytes - size));
 }
 

@@ -10,9 +10,32 @@ uint32_t pw_stack_of(const struct pw_cache *cache, const struct pw_call *call)
 {
     if (cache->level < PW_LEVEL_FULL)
         return 0;
+    if (call->stack != 0)
+        return call->stack;
     if (pw_unlikely(!pw_can_unwind))
         return pw_depot_put(&call->pc, 1);
     return pw_unwind_capture_id(pw_options()->malloc_context_size, call->pc, call->frame);
+}
+
+void pw_stack_ahead(struct pw_call *call, const void *pointer)
+{
+    struct pw_cache *cache = pw_self;
+    if (cache == NULL || cache->level < PW_LEVEL_FULL || !pw_enter(cache))
+        return;
+    pw_handle_fetch((uint64_t)pointer, true);
+    call->stack = pw_stack_of(cache, call);
+    pw_leave(cache);
+}
+
+/* Fetch the block that the ring for `size` bytes will give. */
+static void fetch_next(const struct pw_cache *cache, size_t size)
+{
+    uint64_t bytes = size > PW_SLAB_MAX_BYTES ? size : pw_bytes_for(size, PW_LEVEL_FULL);
+    if (bytes > PW_SLAB_MAX_BYTES)
+        return;
+    const struct pw_ring *ring = &cache->rings[pw_class_for(bytes) - 1];
+    if (ring->count > 0)
+        pw_handle_fetch((uint64_t)cache->places[ring->first + ring->head], true);
 }
 
 void *pw_refill(struct pw_cache *cache, uint32_t block_class, const struct pw_call *call)
@@ -56,12 +79,6 @@ void pw_recycle(struct pw_cache *cache, uint64_t address)
     pw_handle_set(&handle, PW_STATE_CACHED, 0, pw_word_fields(handle.word).slack);
     if (!pw_cache_push(cache, handle.block_class, (void *)address))
         pw_overflow(cache, handle.block_class, (void *)address);
-}
-
-static struct pw_evidence *evidence_of(uint64_t address)
-{
-    struct pw_block block = pw_block_at(pw_page_map_entry(address), address);
-    return pw_region_evidence(block.region, block.granule);
 }
 
 static void fill_new(void *block, size_t size)
@@ -110,7 +127,7 @@ static void *small_acquire(struct pw_cache *cache, size_t size, uint64_t bytes, 
     if (++cache->allocations == cache->chores_at)
         pw_chores(cache, call);
     if (cache->level >= PW_LEVEL_FULL) {
-        *evidence_of(handle.address) = (struct pw_evidence){
+        *pw_handle_evidence(&handle, pw_page_map_entry(handle.address)) = (struct pw_evidence){
             .alloc_stack = stack, .alloc_thread = cache->thread, .number = cache->allocations};
         pw_cache_count_live(cache, (int64_t)handle.bytes);
         pw_dress(&handle, size, zero, flags, PW_LEVEL_FULL);
@@ -171,6 +188,8 @@ static void *acquire(struct pw_cache *cache, size_t size, size_t align, bool zer
 void *pw_acquire(struct pw_cache *cache, size_t size, size_t align, bool zero,
                  const struct pw_call *call)
 {
+    if (cache->level >= PW_LEVEL_FULL)
+        fetch_next(cache, size);
     uint32_t stack = pw_stack_of(cache, call);
     void *block = acquire(cache, size, align, zero, stack, call);
     if (block != NULL)
@@ -180,42 +199,74 @@ void *pw_acquire(struct pw_cache *cache, size_t size, size_t align, bool zero,
     return block;
 }
 
+/* The block beside another: its word, address and size in granules. */
+struct neighbour {
+    uint64_t word; /* 0: there is none */
+    uint64_t address;
+    uint32_t size;
+};
+
+static PW_RACES struct neighbour neighbour_of(struct pw_block block)
+{
+    if (block.region == NULL)
+        return (struct neighbour){.word = 0};
+    return (struct neighbour){
+        .word = atomic_load_explicit(pw_region_word(block.region, block.granule), memory_order_acquire),
+        .address = pw_block_address(block),
+        .size = pw_region_size(block.region, block.granule)};
+}
+
+static PW_RACES struct neighbour neighbour_before(const struct pw_handle *handle, uint64_t entry)
+{
+    if (pw_unlikely(!pw_entry_is_slab(entry)))
+        return neighbour_of(pw_block_previous(pw_block_at(entry, handle->address)));
+    bool is_first = handle->address % PW_SPAN_BYTES == PW_SPAN_FRONT_BYTES;
+    return (struct neighbour){
+        .word = is_first ? 0 : atomic_load_explicit(handle->header - 1, memory_order_acquire),
+        .address = handle->address - handle->bytes,
+        .size = handle->size};
+}
+
+/* In a slab, the words behind the last block that was handed out are 0. */
+static PW_RACES struct neighbour neighbour_behind(const struct pw_handle *handle, uint64_t entry)
+{
+    if (pw_unlikely(!pw_entry_is_slab(entry)))
+        return neighbour_of(pw_block_next(pw_block_at(entry, handle->address)));
+    return (struct neighbour){.word = atomic_load_explicit(handle->header + 1, memory_order_acquire),
+                              .address = handle->address + handle->bytes,
+                              .size = handle->size};
+}
+
 /*
  * Every byte between the data of the block before and this one, and this one's own zone. Of the blocks around this
  * one all may change meanwhile; pw_found_in_block looks again, with the lock.
  */
-static PW_RACES bool zones_hold(const struct pw_handle *handle, struct pw_block block)
+static PW_RACES bool zones_hold(const struct pw_handle *handle, uint64_t entry)
 {
     uint64_t end = handle->address + handle->bytes;
-    if (!pw_zone_all_holds(end - pw_word_fields(handle->word).slack, end) ||
+    if (!pw_zone_slack_holds(end - pw_word_fields(handle->word).slack, end) ||
         !pw_zone_tail_holds(handle->address))
         return false;
-    struct pw_block previous = pw_block_previous(block);
-    if (previous.region == NULL)
+    struct neighbour before = neighbour_before(handle, entry);
+    struct pw_fields fields = pw_word_fields(before.word);
+    if (fields.state != PW_STATE_LIVE ||
+        !pw_word_is_sealed(pw_root.seal_key, before.address, before.word, before.size))
         return true;
-    struct pw_fields fields = pw_region_fields(previous.region, previous.granule);
-    if (fields.state != PW_STATE_LIVE || !pw_header_is_sealed(previous.region, previous.granule))
-        return true;
-    return pw_zone_all_holds(handle->address - fields.slack, handle->address);
+    return pw_zone_slack_holds(handle->address - fields.slack, handle->address);
 }
 
-static PW_RACES bool next_is_sealed(struct pw_block block)
+static PW_RACES bool next_is_sealed(const struct pw_handle *handle, uint64_t entry)
 {
-    struct pw_block next = pw_block_next(block);
-    if (next.region == NULL)
-        return true;
-    uint64_t word =
-        atomic_load_explicit(pw_region_word(next.region, next.granule), memory_order_acquire);
-    return pw_word_is_sound(pw_root.seal_key, pw_block_address(next), word,
-                            pw_region_size(next.region, next.granule));
+    struct neighbour next = neighbour_behind(handle, entry);
+    return next.word == 0 || pw_word_is_sound(pw_root.seal_key, next.address, next.word, next.size);
 }
 
 /* Check, claim, poison, put into the quarantine. */
-static void full_release(struct pw_cache *cache, struct pw_handle *handle, struct pw_block block,
+static void full_release(struct pw_cache *cache, struct pw_handle *handle, uint64_t entry,
                          const struct pw_call *call)
 {
     uint32_t stack = pw_stack_of(cache, call);
-    if ((!zones_hold(handle, block) || !next_is_sealed(block)) &&
+    if ((!zones_hold(handle, entry) || !next_is_sealed(handle, entry)) &&
         pw_found_in_block(handle->address, call))
         return;
     uint64_t expected = handle->word;
@@ -225,7 +276,7 @@ static void full_release(struct pw_cache *cache, struct pw_handle *handle, struc
         pw_found_bad_pointer((void *)handle->address, call);
         return;
     }
-    struct pw_evidence *evidence = pw_region_evidence(block.region, block.granule);
+    struct pw_evidence *evidence = pw_handle_evidence(handle, entry);
     evidence->free_stack = stack;
     evidence->free_thread = cache->thread;
     pw_note(cache, handle->address, handle->bytes - pw_word_fields(handle->word).slack, stack, call);
@@ -245,13 +296,13 @@ static void release(struct pw_cache *cache, void *pointer, const struct pw_call 
         pw_found_bad_pointer(pointer, call);
         return;
     }
-    struct pw_block block = pw_block_at(entry, handle.address);
-    if ((entry & PW_ENTRY_SHIFT_MASK) == PW_PAGE_SHIFT && pw_is_guarded(block))
-        pw_guarded_release(cache, block, handle.word, call);
-    else if ((entry & PW_ENTRY_SHIFT_MASK) == PW_PAGE_SHIFT)
-        pw_big_release(cache, block, handle.word, call);
+    bool is_mapped = (entry & PW_ENTRY_SHIFT_MASK) == PW_PAGE_SHIFT;
+    if (pw_unlikely(is_mapped) && pw_is_guarded(pw_block_at(entry, handle.address)))
+        pw_guarded_release(cache, pw_block_at(entry, handle.address), handle.word, call);
+    else if (pw_unlikely(is_mapped))
+        pw_big_release(cache, pw_block_at(entry, handle.address), handle.word, call);
     else if (cache->level >= PW_LEVEL_FULL)
-        full_release(cache, &handle, block, call);
+        full_release(cache, &handle, entry, call);
     else if (cache->level == PW_LEVEL_FAST)
         pw_small_release(cache, &handle, call, PW_LEVEL_FAST);
     else

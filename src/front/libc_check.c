@@ -9,8 +9,32 @@ static bool requested_bytes(struct pw_block block, uint64_t word, uint64_t start
            pw_block_extension(block)->check == pw_extension_check(pw_root.seal_key, start, *requested);
 }
 
+/* Slabs, where all of it is arithmetic. */
+static uint64_t room_in_slab(uint64_t entry, uint64_t address, uint64_t shape, uint32_t offset)
+{
+    uint32_t bytes = pw_shape_bytes(shape);
+    uint64_t word =
+        atomic_load_explicit(pw_entry_word(entry, address, shape), memory_order_acquire);
+    uint64_t start = address - (offset - PW_SPAN_FRONT_BYTES - pw_shape_index(shape, offset) * bytes);
+    struct pw_fields fields = pw_word_fields(word);
+    if (!pw_word_is_sealed(pw_root.seal_key, start, word, bytes >> PW_SLAB_SHIFT))
+        return PW_ROOM_ANY;
+    if (fields.state != PW_STATE_LIVE)
+        return fields.state == PW_STATE_PENDING || fields.state == PW_STATE_RETIRED ? PW_ROOM_ANY : 0;
+    uint64_t end = start + bytes - fields.slack;
+    return address < end ? end - address : 0;
+}
+
 uint64_t pw_room_in_heap(uint64_t address)
 {
+    uint64_t entry = pw_page_map_entry(address);
+    if (pw_entry_is_slab(entry)) {
+        uint64_t shape = atomic_load_explicit(&pw_entry_span(entry, address)->shape, memory_order_relaxed);
+        uint32_t offset = (uint32_t)address % PW_SPAN_BYTES, index = pw_shape_index(shape, offset);
+        if (offset >= PW_SPAN_FRONT_BYTES && index < pw_shape_count(shape) &&
+            atomic_load_explicit(pw_entry_word(entry, address, shape), memory_order_relaxed) != 0)
+            return room_in_slab(entry, address, shape, offset);
+    }
     struct pw_block block = pw_heap_find(address);
     if (block.region == NULL)
         return 0; /* what is before the first block of a region or behind the last is nobody's */

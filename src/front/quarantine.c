@@ -37,12 +37,12 @@ static void evict(struct pw_cache *cache, void *address, const struct pw_call *c
 static void evict_batch(struct pw_cache *cache, struct pw_quarantine_batch *batch,
                         const struct pw_call *call)
 {
-    enum { AHEAD = 4 };
+    enum { AHEAD = 8 };
     struct pw_call leaving = *call;
     leaving.operation = PW_OP_QUARANTINE;
     for (uint32_t i = 0; i < batch->count; i++) {
         if (i + AHEAD < batch->count)
-            __builtin_prefetch(batch->blocks[i + AHEAD]);
+            pw_handle_fetch((uint64_t)batch->blocks[i + AHEAD], false);
         evict(cache, batch->blocks[i], &leaving);
     }
     pw_quarantine_free_batch(batch);

@@ -38,9 +38,11 @@ bool pw_check_release(const void *pointer, const struct pw_call *call, size_t si
     struct pw_handle handle = pw_gate(pointer, &entry);
     if (handle.header == NULL)
         return true; /* pw_release says what is wrong with it */
-    struct pw_block block = pw_block_at(entry, handle.address);
     uint32_t flags = pw_word_fields(handle.word).flags;
     enum pw_family family = (enum pw_family)((flags & PW_HEAP_FAMILY_MASK) >> PW_HEAP_FAMILY_SHIFT);
+    if (pw_likely(family == call->family && size == PW_ANY_SIZE && align == PW_ANY_ALIGN))
+        return true;
+    struct pw_block block = pw_block_at(entry, handle.address);
     if ((family == PW_FAMILY_INSTANCE) != (call->family == PW_FAMILY_INSTANCE)) {
         struct pw_fault fault = mismatch(&handle, &block, PW_KIND_BAD_FREE, call);
         fault.place = "a block of another heap";
@@ -69,11 +71,12 @@ bool pw_check_release(const void *pointer, const struct pw_call *call, size_t si
     return true;
 }
 
-void pw_release_as(void *pointer, const struct pw_call *call, size_t size, size_t align)
+void pw_release_as(void *pointer, struct pw_call *call, size_t size, size_t align)
 {
     if (pointer == NULL)
         return;
     int saved_errno = errno;
+    pw_stack_ahead(call, pointer);
     if (pw_check_release(pointer, call, size, align))
         pw_give_back(pointer, call);
     errno = saved_errno;
@@ -89,7 +92,7 @@ static bool resize_small(struct pw_handle *handle, struct pw_block block, size_t
     uint64_t end = handle->address + handle->bytes;
     uint64_t old_end = end - pw_word_fields(handle->word).slack;
     if (level == PW_LEVEL_FAST ? !pw_zone_near_holds(old_end)
-                               : level >= PW_LEVEL_FULL && !pw_zone_all_holds(old_end, end))
+                               : level >= PW_LEVEL_FULL && !pw_zone_slack_holds(old_end, end))
         return false; /* the copy's free reports it */
     uint64_t expected = handle->word;
     if (!atomic_compare_exchange_strong_explicit(handle->header, &expected,
@@ -99,7 +102,7 @@ static bool resize_small(struct pw_handle *handle, struct pw_block block, size_t
     if (level == PW_LEVEL_FAST)
         pw_zone_write_near(handle->address + size);
     else if (level >= PW_LEVEL_FULL)
-        pw_zone_write_all(handle->address + size, end);
+        pw_zone_write_slack(handle->address + size, end);
     (void)block;
     pw_handle_set(handle, PW_STATE_LIVE, pw_word_fields(handle->word).flags,
                   (uint32_t)(handle->bytes - size));
@@ -144,7 +147,7 @@ static void copy_content(struct pw_block from, const void *pointer, void *to, si
         __builtin_memcpy(to, pointer, bytes);
 }
 
-void *pw_reallocate(void *pointer, size_t size, const struct pw_call *call)
+void *pw_reallocate(void *pointer, size_t size, struct pw_call *call)
 {
     if (pointer == NULL)
         return pw_allocate(size, 1, false, call);
@@ -152,6 +155,7 @@ void *pw_reallocate(void *pointer, size_t size, const struct pw_call *call)
         pw_release_as(pointer, call, PW_ANY_SIZE, PW_ANY_ALIGN);
         return NULL;
     }
+    pw_stack_ahead(call, pointer);
     uint64_t entry;
     struct pw_handle handle = pw_gate(pointer, &entry);
     if (handle.header == NULL) {

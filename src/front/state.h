@@ -17,6 +17,7 @@ struct pw_call {
     uint64_t frame; /* stack pointer right after that return */
     enum pw_operation operation;
     enum pw_family family;
+    uint32_t stack; /* the id of its stack once that is known (pw_stack_ahead), else 0 */
     void *signal_context; /* the call is a signal handler's look at the heap; else NULL */
 };
 
@@ -132,6 +133,11 @@ void *pw_refill(struct pw_cache *cache, uint32_t block_class, const struct pw_ca
 void pw_overflow(struct pw_cache *cache, uint32_t block_class, void *block);
 /* The id of the stack of a call, at full; else 0. */
 uint32_t pw_stack_of(const struct pw_cache *cache, const struct pw_call *call);
+/*
+ * A call that is about to give back or resize `pointer`, at full: have its stack taken now, while the
+ * memory that the block's checks need is fetched. Other levels, and inside the allocator: nothing.
+ */
+void pw_stack_ahead(struct pw_call *call, const void *pointer);
 /* Mark a LIVE block of `bytes` that leaves the program CACHED, and put it into its ring. */
 void pw_recycle(struct pw_cache *cache, uint64_t address);
 
