@@ -17,14 +17,22 @@ PW_INLINE uint64_t pw_poison_bytes(uint64_t bytes)
     return body < pw_root.free_fill_max ? body : pw_root.free_fill_max;
 }
 
-/* Where the vectors lie that together cover what is poisoned of a block at fast: 16 to 64 bytes. */
-PW_INLINE void pw_poison_line_places(uint64_t bytes, uint64_t places[4])
+/*
+ * The four vectors that together cover what is poisoned of a block at fast, 16 to 64 bytes: they begin at its
+ * start, at these two places, and 16 bytes before its end.
+ */
+struct pw_poison_places {
+    uint64_t second;
+    uint64_t third;
+    uint64_t last;
+};
+
+PW_INLINE struct pw_poison_places pw_poison_line_places(uint64_t bytes)
 {
     uint64_t filled = bytes >= PW_LINE_BYTES + PW_TAIL_BYTES ? PW_LINE_BYTES : bytes - PW_TAIL_BYTES;
-    places[0] = 0;
-    places[1] = filled / 4 & ~(uint64_t)15;
-    places[2] = filled / 2 & ~(uint64_t)15;
-    places[3] = filled - 16;
+    return (struct pw_poison_places){.second = filled / 4 & ~(uint64_t)15,
+                                     .third = filled / 2 & ~(uint64_t)15,
+                                     .last = filled - 16};
 }
 
 /* Poison the first line of a block of at least 32 bytes. */
@@ -32,21 +40,21 @@ PW_INLINE void pw_poison_line(uint64_t start, uint64_t bytes)
 {
     uint64_t word = pw_fill_word(pw_root.free_fill);
     pw_vector fill = {word, word};
-    uint64_t places[4];
-    pw_poison_line_places(bytes, places);
-    for (int i = 0; i < 4; i++)
-        *(pw_vector *)(start + places[i]) = fill;
+    struct pw_poison_places at = pw_poison_line_places(bytes);
+    *(pw_vector *)start = fill;
+    *(pw_vector *)(start + at.second) = fill;
+    *(pw_vector *)(start + at.third) = fill;
+    *(pw_vector *)(start + at.last) = fill;
 }
 
 PW_INLINE bool pw_poison_line_holds(uint64_t start, uint64_t bytes)
 {
     uint64_t word = pw_fill_word(pw_root.free_fill);
     pw_vector fill = {word, word};
-    pw_vector bad = {0, 0};
-    uint64_t places[4];
-    pw_poison_line_places(bytes, places);
-    for (int i = 0; i < 4; i++)
-        bad |= *(const pw_vector *)(start + places[i]) ^ fill;
+    struct pw_poison_places at = pw_poison_line_places(bytes);
+    pw_vector bad = (*(const pw_vector *)start ^ fill) | (*(const pw_vector *)(start + at.second) ^ fill) |
+                    (*(const pw_vector *)(start + at.third) ^ fill) |
+                    (*(const pw_vector *)(start + at.last) ^ fill);
     return (bad[0] | bad[1]) == 0;
 }
 

@@ -45,21 +45,32 @@ void pw_give_back(void *pointer, const struct pw_call *call)
     }
 }
 
+/* The long ways are functions of their own, so that the short ones have no struct pw_call to make room for. */
+static PW_NOINLINE void *malloc_slowly(size_t size, uint64_t pc, uint64_t frame)
+{
+    struct pw_call call = {.pc = pc, .frame = frame, .operation = PW_OP_MALLOC, .family = PW_FAMILY_MALLOC};
+    return pw_allocate(size, 1, false, &call);
+}
+
+static PW_NOINLINE void free_slowly(void *pointer, uint64_t pc, uint64_t frame)
+{
+    struct pw_call call = {.pc = pc, .frame = frame, .operation = PW_OP_FREE, .family = PW_FAMILY_MALLOC};
+    pw_release_as(pointer, &call, PW_ANY_SIZE, PW_ANY_ALIGN);
+}
+
 PW_PUBLIC void *malloc(size_t size)
 {
     void *block = pw_quick_acquire(size, false, PW_FAMILY_MALLOC);
     if (pw_likely(block != NULL))
         return block;
-    struct pw_call call = PW_CALL(PW_OP_MALLOC, PW_FAMILY_MALLOC);
-    return pw_allocate(size, 1, false, &call);
+    return malloc_slowly(size, PW_CALLER_PC, PW_CALLER_FRAME);
 }
 
 PW_PUBLIC void free(void *pointer)
 {
     if (pw_likely(pw_quick_release(pointer, PW_FAMILY_MALLOC, PW_ANY_SIZE)))
         return;
-    struct pw_call call = PW_CALL(PW_OP_FREE, PW_FAMILY_MALLOC);
-    pw_release_as(pointer, &call, PW_ANY_SIZE, PW_ANY_ALIGN);
+    free_slowly(pointer, PW_CALLER_PC, PW_CALLER_FRAME);
 }
 
 PW_PUBLIC void cfree(void *pointer);

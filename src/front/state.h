@@ -22,9 +22,11 @@ struct pw_call {
 };
 
 /* To be written in the entry point itself. */
+#define PW_CALLER_PC ((uint64_t)__builtin_return_address(0))
+#define PW_CALLER_FRAME ((uint64_t)__builtin_dwarf_cfa())
 #define PW_CALL(operation_, family_)                                                               \
-    ((struct pw_call){.pc = (uint64_t)__builtin_return_address(0),                                 \
-                      .frame = (uint64_t)__builtin_dwarf_cfa(),                                    \
+    ((struct pw_call){.pc = PW_CALLER_PC,                                                          \
+                      .frame = PW_CALLER_FRAME,                                                    \
                       .operation = (operation_),                                                   \
                       .family = (family_)})
 
