@@ -22,6 +22,7 @@ AS_ON_GLIBC(a_program_that_runs_into_its_data_limit_goes_on, "limits data")
 AS_ON_GLIBC(threads_that_are_short_of_memory_go_on, "limits threads")
 AS_ON_GLIBC(freed_blocks_are_not_kept_when_address_space_is_short, "limits big_ones")
 AS_ON_GLIBC(freed_blocks_that_nobody_touched_cost_nothing, "limits huge_ones")
+AS_ON_GLIBC(sizes_that_a_program_is_done_with_hold_no_memory, "phases peak")
 AS_ON_GLIBC(what_the_system_has_no_room_for_is_refused_not_promised, "limits sizes")
 
 static void limit_address_space(void *context)
@@ -108,6 +109,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(freed_blocks_are_not_kept_when_address_space_is_short),
         cmocka_unit_test(freed_blocks_that_nobody_touched_cost_nothing),
+        cmocka_unit_test(sizes_that_a_program_is_done_with_hold_no_memory),
         cmocka_unit_test(what_the_system_has_no_room_for_is_refused_not_promised),
         cmocka_unit_test(a_program_that_needs_little_runs_in_a_memory_cgroup_of_64_mib),
         cmocka_unit_test(threads_that_are_short_of_memory_go_on),

@@ -135,6 +135,17 @@ void pw_cache_flush(struct pw_cache *cache)
     }
 }
 
+void pw_cache_clear_out(struct pw_cache *cache, bool (*check)(void *block))
+{
+    void *out[MOST_PLACES];
+    for (uint32_t i = 0; i < PW_CACHE_CLASSES; i++) {
+        struct pw_ring *ring = &cache->rings[i];
+        if (ring->count > ring->keep)
+            give_checked(out, take_oldest(cache, ring, ring->count - ring->keep, out), check);
+        ring->batch = plan[i].batch;
+    }
+}
+
 void pw_cache_flush_transfer(bool (*check)(void *block))
 {
     void *out[MOST_PLACES];

@@ -67,6 +67,8 @@ struct pw_cache *pw_cache_open(uint16_t thread, struct pw_thread_image *image, s
 void pw_cache_close(struct pw_cache *cache);
 /* Give the blocks of all rings back to their heaps. */
 void pw_cache_flush(struct pw_cache *cache);
+/* The same, but those that have to stay in do; `check` as in pw_cache_drain. */
+void pw_cache_clear_out(struct pw_cache *cache, bool (*check)(void *block));
 /* The same for what is in the transfer cache; `check` as in pw_cache_drain. */
 void pw_cache_flush_transfer(bool (*check)(void *block));
 /* Any cache, for a look at all of them; then cache->next. */

@@ -38,20 +38,6 @@ static void fetch_next(const struct pw_cache *cache, size_t size)
         pw_handle_fetch((uint64_t)cache->places[ring->first + ring->head], true);
 }
 
-void *pw_refill(struct pw_cache *cache, uint32_t block_class, const struct pw_call *call)
-{
-    (void)call;
-    bool is_fifo = cache->level >= PW_LEVEL_FAST;
-    pw_reentry_settle();
-    while (pw_cache_refill(cache, block_class)) {
-        void *block = pw_cache_pop(cache, block_class, is_fifo);
-        if (block != NULL)
-            return block;
-    }
-    /* No memory: what was to stay in is better than nothing. */
-    return pw_cache_pop(cache, block_class, false);
-}
-
 /* A block is leaving its ring for the heap at level fast: is its poison intact? */
 static bool may_leave(void *block)
 {
@@ -60,6 +46,30 @@ static bool may_leave(void *block)
         return true;
     struct pw_call call = PW_CALL(PW_OP_QUARANTINE, PW_FAMILY_MALLOC);
     return !pw_found_in_block(handle.address, &call);
+}
+
+/* Blocks that nobody asks for any more must not hold memory while the heap grows. */
+static void clear_out(struct pw_cache *cache)
+{
+    bool (*check)(void *) = cache->level == PW_LEVEL_FAST ? may_leave : NULL;
+    pw_cache_clear_out(cache, check);
+    pw_cache_flush_transfer(check);
+}
+
+void *pw_refill(struct pw_cache *cache, uint32_t block_class, const struct pw_call *call)
+{
+    (void)call;
+    bool is_fifo = cache->level >= PW_LEVEL_FAST;
+    pw_reentry_settle();
+    if (pw_unlikely(pw_heap_has_grown(cache->heap)))
+        clear_out(cache);
+    while (pw_cache_refill(cache, block_class)) {
+        void *block = pw_cache_pop(cache, block_class, is_fifo);
+        if (block != NULL)
+            return block;
+    }
+    /* No memory: what was to stay in is better than nothing. */
+    return pw_cache_pop(cache, block_class, false);
 }
 
 void pw_overflow(struct pw_cache *cache, uint32_t block_class, void *block)

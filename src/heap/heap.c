@@ -11,7 +11,11 @@ struct pw_heap pw_heaps[PW_MAX_HEAPS];
 struct pw_heap_gate pw_heap_gates[PW_MAX_HEAPS] __attribute__((aligned(PW_PAGE_BYTES)));
 struct pw_heap_hooks pw_heap_hooks;
 
-enum { SMALL_REGION_GRANULES = PW_SLOT_BYTES >> PW_GRANULE_SHIFT };
+enum {
+    SMALL_REGION_GRANULES = PW_SLOT_BYTES >> PW_GRANULE_SHIFT,
+    GROWTH_BYTES = 2 << 20, /* after so much new memory, or … */
+    GROWTH_SHARE_SHIFT = 4, /* … a 16th of what is in use, if that is more, caches are cleared out */
+};
 
 bool pw_heap_init(uint32_t count, const struct pw_heap_hooks *content_hooks)
 {
@@ -68,6 +72,24 @@ void pw_heap_release(struct pw_heap *heap)
     pw_lock_release(&gate->lock);
     if (gate->blocks_signals)
         pw_os_restore_signals(mask);
+}
+
+void pw_heap_count_fresh(struct pw_heap *heap, uint64_t bytes)
+{
+    heap->fresh_bytes += bytes;
+    uint64_t in_use = ((uint64_t)heap->spans_in_use * PW_SPAN_BYTES) + (heap->live_pages << PW_PAGE_SHIFT);
+    uint64_t step = in_use >> GROWTH_SHARE_SHIFT;
+    if (heap->fresh_bytes - heap->cleared_at < (step > GROWTH_BYTES ? step : GROWTH_BYTES))
+        return;
+    heap->cleared_at = heap->fresh_bytes;
+    atomic_store_explicit(&heap->has_grown, true, memory_order_relaxed);
+}
+
+bool pw_heap_has_grown(struct pw_heap *heap)
+{
+    if (pw_likely(!atomic_load_explicit(&heap->has_grown, memory_order_relaxed)))
+        return false;
+    return atomic_exchange_explicit(&heap->has_grown, false, memory_order_relaxed);
 }
 
 struct pw_block pw_heap_block_new(struct pw_heap *heap)
@@ -191,6 +213,8 @@ static uint32_t carve(struct pw_heap *heap, struct pw_block block, uint32_t gran
         pw_header_write(region, piece.granule, PW_STATE_CACHED, zeroed, 0, granules);
         out[i] = (void *)pw_block_address(piece);
     }
+    if (zeroed)
+        pw_heap_count_fresh(heap, (uint64_t)count * granules << PW_GRANULE_SHIFT);
     uint32_t left = size - count * granules;
     set_previous(next, left == 0 ? granules : left);
     if (left > 0) {

@@ -28,6 +28,9 @@ struct pw_heap {
     uint32_t spans_in_use;      /* of a size */
     uint32_t dirty_spans;       /* of no size, whose memory was used */
     uint64_t spans_purged_at_ns;
+    uint64_t fresh_bytes;       /* handed out of memory that was the system's until then */
+    uint64_t cleared_at;        /* the value of it when the caches were last cleared out */
+    _Atomic bool has_grown;     /* since then, by so much that they should be again */
     /* Regions made so far and not given back. */
     uint32_t regions;
 };
@@ -76,6 +79,15 @@ void pw_heap_acquire(struct pw_heap *heap);
 bool pw_heap_is_held(const struct pw_heap *heap);
 bool pw_heap_try_acquire(struct pw_heap *heap);
 void pw_heap_release(struct pw_heap *heap);
+
+/*
+ * Has the heap taken so much new memory of the system that whoever keeps blocks should give them back before
+ * it takes more? A few cached blocks of a size that the program is done with hold all of its spans. Once for
+ * each time; without the lock.
+ */
+bool pw_heap_has_grown(struct pw_heap *heap);
+/* Under the lock: so many bytes of new memory are handed out. */
+void pw_heap_count_fresh(struct pw_heap *heap, uint64_t bytes);
 
 /* The bin of blocks of `bytes` (a multiple of 64, at least 64): bytes / 64 - 1, at most the last. */
 PW_INLINE uint32_t pw_heap_get_bin_index(uint64_t bytes)

@@ -89,6 +89,8 @@ static void make_block(struct pw_heap *heap, struct pw_block run, uint32_t pages
             flags |= PW_HEAP_GUARDED;
     }
     heap->live_pages += header->size;
+    if ((flags & PW_HEAP_ZEROED) != 0)
+        pw_heap_count_fresh(heap, (uint64_t)header->size << PW_PAGE_SHIFT);
     pw_header_write(run.region, run.granule, PW_STATE_CACHED, flags, 0, header->size);
 }
 

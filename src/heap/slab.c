@@ -161,6 +161,8 @@ static struct place open_span(struct pw_heap *heap, uint32_t slab_class)
     seal(place);
     add(&heap->image.spans[slab_class], place);
     heap->spans_in_use++;
+    if ((place.span->flags & PW_SPAN_DIRTY) == 0)
+        pw_heap_count_fresh(heap, PW_SPAN_BYTES);
     return place;
 }
 
