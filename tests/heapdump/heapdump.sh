@@ -237,6 +237,8 @@ if [ -s gcore ]; then
     gives "what gcore left out is not taken for damage" 3 "$heapdump" check gcore
     warns "it says what is missing" 'lacks the contents of .* regions'
     agrees "the walk of gcore's core agrees" gcore
+    gives "nor for leaks" 3 "$heapdump" leaks gcore
+    warns "it says that it can't tell" 'nothing can be said of leaks'
 else
     skip "gcore's core: gdb could not make one"
 fi

@@ -108,6 +108,20 @@ static void a_walk_reads_ahead_and_a_jump_does_not(void **state)
     memory_close(memory);
 }
 
+/* The page before is there: that alone is no walk. */
+static void jumps_next_to_what_was_read_do_not_read_ahead(void **state)
+{
+    (void)state;
+    struct world world = {.salt = 5};
+    struct memory *memory = memory_open(read_world, &world);
+    uint64_t word;
+    for (uint64_t round = 0; round < 2; round++)
+        for (uint64_t i = 0; i < 100; i++)
+            assert_true(memory_read(memory, base + (8 + i * 37 % 100 * 2 + round) * PAGE, &word, sizeof word));
+    assert_int_equal(world.bytes_read, 200 * PAGE);
+    memory_close(memory);
+}
+
 static void pages_come_back_after_many_others(void **state)
 {
     (void)state;
@@ -235,6 +249,7 @@ int main(void)
         cmocka_unit_test(a_hole_is_not_read_and_what_is_around_it_is),
         cmocka_unit_test(addresses_at_the_end_of_the_world_are_no_error),
         cmocka_unit_test(a_walk_reads_ahead_and_a_jump_does_not),
+        cmocka_unit_test(jumps_next_to_what_was_read_do_not_read_ahead),
         cmocka_unit_test(pages_come_back_after_many_others),
         cmocka_unit_test(what_is_frozen_stays_as_it_was),
         cmocka_unit_test(more_than_the_budget_is_not_frozen),

@@ -276,6 +276,10 @@ static const struct argp_option options[] = {
 static int search(struct leaks *leaks)
 {
     const struct arguments *arguments = leaks->arguments;
+    if (target_lacks_content(leaks->reachable.target)) {
+        message("without the contents of blocks nothing can be said of leaks");
+        return HEAPDUMP_UNREADABLE;
+    }
     leaks->reachable.reach.starts_only = arguments->starts_only;
     if (!reachable_search(&leaks->reachable))
         return HEAPDUMP_UNREADABLE;

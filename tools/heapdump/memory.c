@@ -1,9 +1,9 @@
 /*
  * memory.c - see memory.h
  *
- * The cache is 8-way set-associative by page. A page missed right after its predecessor is taken for
- * the start of a run and READ_AHEAD pages come in one read; a page missed alone comes alone, so that
- * a walk along links costs no more than it must. A small direct-mapped table in front answers most.
+ * The cache is 8-way set-associative by page. A page missed where one of the last few reads ended is taken for
+ * the start of a run and READ_AHEAD pages come in one read; any other comes alone, so that a search along
+ * pointers costs no more than it must. A small direct-mapped table in front answers most.
  */
 #include "memory.h"
 
@@ -18,6 +18,7 @@ enum {
     SETS = 1024, /* 32 MiB in all */
     READ_AHEAD = 64,
     QUICK = 1024,
+    STREAMS = 8, /* a walk reads headers, evidence, spans and contents side by side */
 };
 static const uint64_t no_page = UINT64_MAX;
 
@@ -42,6 +43,8 @@ struct memory {
     uint8_t next[SETS]; /* the way that is replaced next */
     uint8_t *frames[SETS]; /* WAYS pages each; NULL: no page of it was asked for yet */
     uint8_t *run;       /* READ_AHEAD pages */
+    uint64_t streams[STREAMS]; /* the pages after the last reads */
+    size_t oldest_stream;
     struct extent *extents;
     size_t extent_count;
     size_t extent_capacity;
@@ -53,6 +56,8 @@ void memory_forget(struct memory *memory)
 {
     for (size_t i = 0; i < QUICK; i++)
         memory->quick[i].page = no_page;
+    for (size_t i = 0; i < STREAMS; i++)
+        memory->streams[i] = no_page;
     for (size_t set = 0; set < SETS; set++)
         for (size_t way = 0; way < WAYS; way++)
             memory->pages[set][way] = no_page;
@@ -120,15 +125,26 @@ static void insert(struct memory *memory, uint64_t page, const uint8_t *data)
         memcpy(memory->frames[set] + way * MEMORY_PAGE_BYTES, data, MEMORY_PAGE_BYTES);
 }
 
+/* The stream that goes on with `page`, or else the oldest, which is given up. */
+static uint64_t *stream_of(struct memory *memory, uint64_t page)
+{
+    for (size_t i = 0; i < STREAMS; i++)
+        if (memory->streams[i] == page)
+            return &memory->streams[i];
+    return &memory->streams[memory->oldest_stream++ % STREAMS];
+}
+
 static void fetch(struct memory *memory, uint64_t page)
 {
-    size_t count = page > 0 && way_of(memory, page - 1) < WAYS ? READ_AHEAD : 1;
+    uint64_t *stream = stream_of(memory, page);
+    size_t count = *stream == page ? READ_AHEAD : 1;
     size_t got = memory->source(memory->context, page << PAGE_SHIFT, memory->run,
                                 count * MEMORY_PAGE_BYTES) / MEMORY_PAGE_BYTES;
     for (size_t i = got; i-- > 0;) /* the page asked for last, so that none of the run pushes it out */
         insert(memory, page + i, memory->run + i * MEMORY_PAGE_BYTES);
     if (got == 0)
         insert(memory, page, NULL);
+    *stream = page + (got > 0 ? got : 1);
 }
 
 static const struct extent *find_extent(const struct memory *memory, uint64_t address)

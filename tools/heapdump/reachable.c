@@ -121,8 +121,8 @@ static void search_root(void *context, uint64_t start, uint64_t end, uint32_t ma
     struct select *select = context;
     const struct target_segment *segments;
     (void)target_segments(select->reachable->target, &segments);
-    select->lacks_memory = select->lacks_memory ||
-                           (!segments[mapping].is_readable && (segments[mapping].access & TARGET_WRITE) != 0);
+    /* Private memory that isn't in a core was never written; shared memory may be left out all the same. */
+    select->lacks_memory = select->lacks_memory || (!segments[mapping].is_readable && select->mappings[mapping].is_memory);
     struct pw_reach *reach = &select->reachable->reach;
     bool starts_only = reach->starts_only;
     reach->starts_only = starts_only && !select->mappings[mapping].is_loader;

@@ -247,6 +247,11 @@ bool target_is_whole(const struct target *target)
     return !target->is_partial;
 }
 
+bool target_lacks_content(const struct target *target)
+{
+    return target->blank_count != 0;
+}
+
 uint64_t target_stopped_ns(const struct target *target)
 {
     return target_live_stopped_ns(target);

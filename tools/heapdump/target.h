@@ -53,6 +53,8 @@ const char *target_program(const struct target *target);
 uint16_t target_machine(const struct target *target);
 /* False: a core that is cut short, or that lacks tables of the heap. What can be read is less than there was. */
 bool target_is_whole(const struct target *target);
+/* True: a core without the contents of blocks (gcore's, a snapshot with --no-content). It was said. */
+bool target_lacks_content(const struct target *target);
 /* How long the process was stopped, in ns: so far, or in all. 0 of a core. */
 uint64_t target_stopped_ns(const struct target *target);
 
