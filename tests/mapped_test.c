@@ -85,6 +85,28 @@ static void a_mapped_block_has_room_for_what_was_asked_and_little_more(void **st
     }
 }
 
+/* However the runs are that are free: cut from one another, of sizes that differ by a page. */
+static void an_exact_block_has_less_than_a_page_too_many(void **state)
+{
+    (void)state;
+    start_heaps(PW_LEVEL_OFF);
+    uint64_t random = 5;
+    char *blocks[64] = {NULL};
+    for (int step = 0; step < 20000; step++) {
+        size_t i = pw_random_next(&random) % 64;
+        if (blocks[i] != NULL)
+            unmap(blocks[i]);
+        uint64_t bytes = 1 + pw_random_next(&random) % (300 * KIB);
+        blocks[i] = pw_heap_map_exactly(heap, bytes);
+        assert_non_null(blocks[i]);
+        uint64_t room = pw_mapped_capacity(block_at(blocks[i]));
+        CHECK(room >= bytes && room - bytes < PW_PAGE_BYTES, "step %d: %llu bytes in %llu", step,
+              (unsigned long long)bytes, (unsigned long long)room);
+        assert_int_equal(fields_of(blocks[i]).flags & PW_HEAP_GUARDED, PW_HEAP_GUARDED);
+    }
+    check_shape(heap);
+}
+
 static void the_pages_before_and_behind_a_block_fault_and_its_own_do_not(void **state)
 {
     (void)state;
@@ -716,6 +738,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_mapped_block_has_room_for_what_was_asked_and_little_more),
+        cmocka_unit_test(an_exact_block_has_less_than_a_page_too_many),
         cmocka_unit_test(the_pages_before_and_behind_a_block_fault_and_its_own_do_not),
         cmocka_unit_test(so_do_the_ends_of_small_regions_and_of_all_tables),
         cmocka_unit_test(without_guards_blocks_are_made_and_say_that_they_have_none),

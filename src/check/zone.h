@@ -42,6 +42,18 @@ PW_INLINE void pw_zone_write_all(uint64_t start, uint64_t end)
     pw_zone_write(pw_root.zone_pattern, start, end - start);
 }
 
+/* The same for ranges of any length: before a guard page there may be none, or a few bytes. */
+PW_INLINE void pw_zone_write_any(uint64_t start, uint64_t end)
+{
+    if (end - start >= sizeof(uint64_t)) {
+        pw_zone_write_all(start, end);
+        return;
+    }
+    for (; start < end; start++)
+        *(uint8_t *)start = pw_zone_byte(pw_root.zone_pattern, start);
+}
+
+/* Of any length. */
 PW_INLINE_RACES bool pw_zone_all_holds(uint64_t start, uint64_t end)
 {
     return pw_zone_holds(pw_root.zone_pattern, (const void *)start, start, end - start);

@@ -179,16 +179,6 @@ static struct canary canary_of(struct pw_block block, size_t size)
     return (struct canary){size == 0 ? start : page, start, start + size, back};
 }
 
-static void write_canary(uint64_t start, uint64_t end)
-{
-    if (end - start >= sizeof(uint64_t)) {
-        pw_zone_write(pw_root.zone_pattern, start, end - start);
-        return;
-    }
-    for (; start < end; start++)
-        *(uint8_t *)start = pw_zone_byte(pw_root.zone_pattern, start);
-}
-
 static bool canary_holds(struct pw_block block, size_t size)
 {
     struct canary canary = canary_of(block, size);
@@ -198,8 +188,8 @@ static bool canary_holds(struct pw_block block, size_t size)
 static void dress(struct pw_block block, size_t size)
 {
     struct canary canary = canary_of(block, size);
-    write_canary(canary.front, canary.start);
-    write_canary(canary.end, canary.back);
+    pw_zone_write_any(canary.front, canary.start);
+    pw_zone_write_any(canary.end, canary.back);
     pw_mapped_set_requested(block, size);
 }
 

@@ -171,7 +171,12 @@ void *pw_reallocate(void *pointer, size_t size, struct pw_call *call)
     size_t old_size = pw_block_requested(block, handle.word);
     if (size <= PTRDIFF_MAX && resize_in_place(&handle, block, size, call))
         return pointer;
+    bool is_big = block.region->shift == PW_PAGE_SHIFT;
+    if (is_big)
+        pw_big_seat_like(pointer, old_size < size ? old_size : size);
     void *moved = pw_allocate(size, 1, false, call);
+    if (is_big)
+        pw_big_seat_like(NULL, 0);
     if (moved == NULL)
         return NULL;
     copy_content(block, pointer, moved, old_size < size ? old_size : size);

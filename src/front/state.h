@@ -173,6 +173,13 @@ bool pw_big_resize(struct pw_block block, size_t size);
  * pays; false: copy them. What `from` holds then is nothing to rely on.
  */
 bool pw_big_move(struct pw_block from, struct pw_block to, size_t bytes);
+/*
+ * Until it is called with NULL, MAPPED blocks that the calling thread gets are to lie in their page as the one
+ * at `pointer`, if its `bytes` are so many that their pages may be moved.
+ */
+void pw_big_seat_like(const void *pointer, size_t bytes);
+/* Are the zones around a LIVE MAPPED block of `size` bytes as they were left? */
+bool pw_big_zone_holds(struct pw_block block, size_t size);
 /* A MAPPED block leaves the quarantine. */
 void pw_big_evict(struct pw_block block, const struct pw_call *call);
 

@@ -43,8 +43,11 @@ void *pw_take_from(struct pw_heap *heap, size_t size, size_t align, bool zero, u
     return block == NULL ? NULL : dress(block, size, align, zero, thread, number, stack, call);
 }
 
-static bool zone_holds(const struct pw_handle *handle, uint64_t size)
+static bool zone_holds(const struct pw_handle *handle, struct pw_block block)
 {
+    uint64_t size = pw_block_requested(block, handle->word);
+    if (block.region->shift == PW_PAGE_SHIFT)
+        return size <= pw_mapped_capacity(block) && pw_big_zone_holds(block, size);
     return pw_root.level == PW_LEVEL_OFF || pw_zone_near_holds(handle->address + size);
 }
 
@@ -60,8 +63,7 @@ bool pw_claim(void *pointer, const struct pw_call *call)
     bool is_mapped = block.region->shift == PW_PAGE_SHIFT;
     if (is_mapped && pw_is_guarded(block))
         return pw_guarded_claim(block, handle.word, call);
-    if (!zone_holds(&handle, pw_block_requested(block, handle.word)) &&
-        pw_found_in_block(handle.address, call))
+    if (!zone_holds(&handle, block) && pw_found_in_block(handle.address, call))
         return false;
     uint64_t expected = handle.word;
     if (!atomic_compare_exchange_strong_explicit(handle.header, &expected,
@@ -73,7 +75,10 @@ bool pw_claim(void *pointer, const struct pw_call *call)
     if (!is_mapped && pw_root.level >= PW_LEVEL_FAST)
         pw_poison_write(handle.address, pw_poison_bytes(handle.bytes));
     struct pw_fields fields = pw_word_fields(handle.word);
-    pw_handle_set(&handle, PW_STATE_CACHED,
-                  is_mapped ? fields.flags & (PW_HEAP_MAPPED | PW_HEAP_GUARDED) : 0, fields.slack);
+    if (is_mapped)
+        pw_header_write(block.region, block.granule, PW_STATE_CACHED,
+                        fields.flags & (PW_HEAP_MAPPED | PW_HEAP_GUARDED), 0, handle.size);
+    else
+        pw_handle_set(&handle, PW_STATE_CACHED, 0, fields.slack);
     return true;
 }

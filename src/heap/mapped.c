@@ -74,12 +74,15 @@ static struct pw_block cut_front(struct pw_heap *heap, struct pw_block run, uint
     return aligned;
 }
 
-/* Cut what is not needed off a run in no bin, see to its guard, and make it a CACHED block. */
-static void make_block(struct pw_heap *heap, struct pw_block run, uint32_t pages)
+/*
+ * Cut what is not needed off a run in no bin, see to its guard, and make it a CACHED block. `waste` pages too
+ * many are better than a cut.
+ */
+static void make_block(struct pw_heap *heap, struct pw_block run, uint32_t pages, uint32_t waste)
 {
     uint32_t spare = pw_block_header(run)->size - pages;
     bool is_guarded = (pw_header_fields(pw_block_header(run)).flags & PW_HEAP_GUARDED) != 0;
-    if (spare >= PW_RUN_MIN_PAGES && (spare > pages >> WASTE_SHIFT || !is_guarded))
+    if (spare >= PW_RUN_MIN_PAGES && (spare > waste || !is_guarded))
         pw_runs_cut(heap, run, pages, true);
     struct pw_header *header = pw_block_header(run);
     uint32_t flags = pw_header_fields(header).flags | PW_HEAP_MAPPED;
@@ -108,7 +111,27 @@ void *pw_heap_map_memory(struct pw_heap *heap, uint64_t bytes, uint64_t align)
         pw_runs_remove(heap, run);
         if (align > PW_PAGE_BYTES)
             run = cut_front(heap, run, align);
-        make_block(heap, run, (uint32_t)pages);
+        make_block(heap, run, (uint32_t)pages, (uint32_t)pages >> WASTE_SHIFT);
+    }
+    pw_heap_release(heap);
+    return run.region == NULL ? NULL : (void *)pw_block_address(run);
+}
+
+void *pw_heap_map_exactly(struct pw_heap *heap, uint64_t bytes)
+{
+    uint64_t pages = (PW_ALIGN_UP(bytes, PW_PAGE_BYTES) >> PW_PAGE_SHIFT) + 1;
+    if (pages < PW_RUN_MIN_PAGES)
+        pages = PW_RUN_MIN_PAGES;
+    if (bytes > PTRDIFF_MAX || pages > UINT32_MAX / 2)
+        return NULL;
+    pw_heap_acquire(heap);
+    struct pw_block run = find_run(heap, pages);
+    /* A single page can't be cut off. */
+    if (run.region != NULL && pw_block_header(run)->size - pages == PW_RUN_MIN_PAGES - 1)
+        run = find_run(heap, pages + PW_RUN_MIN_PAGES);
+    if (run.region != NULL) {
+        pw_runs_remove(heap, run);
+        make_block(heap, run, (uint32_t)pages, 0);
     }
     pw_heap_release(heap);
     return run.region == NULL ? NULL : (void *)pw_block_address(run);

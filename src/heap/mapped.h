@@ -17,6 +17,8 @@
  * two); NULL: no memory. Takes the heap's lock. Its extension is written by pw_mapped_set_requested.
  */
 void *pw_heap_map_memory(struct pw_heap *heap, uint64_t bytes, uint64_t align);
+/* The same, its guard page as close behind the `bytes` as pages are, as a rule; NULL: no memory, or too dear. */
+void *pw_heap_map_exactly(struct pw_heap *heap, uint64_t bytes);
 /* Give a MAPPED block that is CACHED back for reuse, or to the system. Takes its heap's lock. */
 void pw_heap_unmap_memory(void *block);
 

@@ -82,14 +82,14 @@ BUG(into_the_next_block)
 BUG(mapped_one_byte)
 {
     char *block = fill(malloc(20000), 20000); // ALLOC
-    block[20000 - !wrong] = 'X';
+    block[20000 - !wrong] = 'X'; // STORE
     free(block); // HERE
 }
 
 BUG(mapped_far)
 {
     char *block = fill(malloc(20000), 20000); // ALLOC
-    block[wrong ? 20000 + 300 : 19999] = 'X';
+    block[wrong ? 20000 + 300 : 19999] = 'X'; // STORE
     free(block); // HERE
 }
 
@@ -126,21 +126,21 @@ BUG(found_by_next)
 BUG(mapped_found_by_realloc_in_place)
 {
     char *block = fill(malloc(20000), 20000); // ALLOC
-    block[20000 - !wrong] = 'X';
+    block[20000 - !wrong] = 'X'; // STORE
     free(realloc(block, 20001)); // HERE
 }
 
 BUG(mapped_found_by_realloc)
 {
     char *block = fill(malloc(20000), 20000); // ALLOC
-    block[20000 - !wrong] = 'X';
+    block[20000 - !wrong] = 'X'; // STORE
     free(realloc(block, 3000)); // HERE
 }
 
 BUG(mapped_found_at_exit)
 {
     char *block = kept[2] = fill(malloc(20000), 20000); // ALLOC
-    block[20000 - !wrong] = 'X';
+    block[20000 - !wrong] = 'X'; // STORE
     exit(0); // HERE
 }
 

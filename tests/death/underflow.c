@@ -74,7 +74,7 @@ BUG(before_mapped)
 {
     char *block = malloc(50000); // ALLOC
     block[wrong ? -1 : 0] = 'X'; // HERE
-    free(block);
+    free(block); // LATER
 }
 
 BUG(before_mapped_beside_another)
@@ -82,4 +82,5 @@ BUG(before_mapped_beside_another)
     char *first = malloc(50000), *second = malloc(50000); // ALLOC
     char *block = first > second ? first : second;
     block[wrong ? -1 : 0] = 'X'; // HERE
+    exit(0); // LATER
 }

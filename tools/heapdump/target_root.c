@@ -145,9 +145,14 @@ static uint64_t zone_of(const struct pw_block_info *block)
 {
     if (!block->known || !block->sealed || block->state == PW_STATE_PENDING || block->state == PW_STATE_RETIRED)
         return 0;
-    if (block->state == PW_STATE_LIVE)
-        return block->address + block->size;
-    return (block->flags & PW_HEAP_MAPPED) != 0 ? 0 : block->address + block->block_size - PW_TAIL_BYTES;
+    bool is_mapped = (block->flags & PW_HEAP_MAPPED) != 0;
+    if (block->state != PW_STATE_LIVE)
+        return is_mapped ? 0 : block->address + block->block_size - PW_TAIL_BYTES;
+    uint64_t zone = block->address + block->size, page = PW_ALIGN_DOWN(block->address, PW_PAGE_BYTES);
+    if (!is_mapped || zone + PW_TAIL_BYTES <= block->address + block->block_size - PW_PAGE_BYTES)
+        return zone;
+    /* It ends at its guard page: what there is of a zone is before it. */
+    return (block->flags & PW_HEAP_RIGHT) != 0 && block->address - page >= PW_TAIL_BYTES ? page : 0;
 }
 
 /*
