@@ -234,12 +234,34 @@ static void sites_sum_up_and_the_largest_comes_first(void **state)
         sites_add(&sites, i % 5000, 1, i % 5000);
     assert_int_equal(sites.count, 5000);
     assert_int_equal(sites.blocks, 100000);
-    assert_int_equal(sites_find(&sites, 4999)->bytes, 20 * 4999);
-    assert_null(sites_find(&sites, 5000));
     sites_sort(&sites, false);
-    for (size_t i = 0; i < sites.count; i++)
+    for (size_t i = 0; i < sites.count; i++) {
         assert_int_equal(sites.table[i].stack, 4999 - i);
+        assert_int_equal(sites.table[i].bytes, 20 * (4999 - i));
+    }
     sites_free(&sites);
+}
+
+static void keys_are_numbered_as_they_come(void **state)
+{
+    (void)state;
+    struct numbers numbers = {0};
+    for (unsigned round = 0; round < 2; round++)
+        for (uint32_t i = 0; i < 100000; i++)
+            assert_int_equal(numbers_take(&numbers, ((uint64_t)i << 40) ^ UINT64_MAX), i);
+    assert_int_equal(numbers.count, 100000);
+    assert_int_equal(numbers_take(&numbers, 0), 100000);
+    numbers_free(&numbers);
+    assert_int_equal(numbers_take(&numbers, 0), 0);
+    numbers_free(&numbers);
+}
+
+static void hashes_go_on_from_each_other(void **state)
+{
+    (void)state;
+    assert_int_equal(hash_bytes(HASH_NOTHING, "", 0), HASH_NOTHING);
+    assert_int_equal(hash_bytes(HASH_NOTHING, "a", 1), 0xAF63DC4C8601EC8Cu); /* FNV-1a's own example */
+    assert_int_equal(hash_bytes(hash_bytes(HASH_NOTHING, "ab", 2), "cd", 2), hash_bytes(HASH_NOTHING, "abcd", 4));
 }
 
 int main(void)
@@ -257,6 +279,8 @@ int main(void)
         cmocka_unit_test(ranges_may_be_open),
         cmocka_unit_test(addresses_are_hexadecimal),
         cmocka_unit_test(bytes_are_written_as_people_read_them),
+        cmocka_unit_test(keys_are_numbered_as_they_come),
+        cmocka_unit_test(hashes_go_on_from_each_other),
         cmocka_unit_test(sites_sum_up_and_the_largest_comes_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

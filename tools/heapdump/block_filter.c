@@ -3,6 +3,7 @@
 
 #include "blocks.h"
 #include "command_line.h"
+#include "numbers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -109,33 +110,10 @@ void block_filter_default_live(struct block_filter *filter)
 /* ---- stacks that were judged already ---- */
 
 struct stack_verdicts {
-    struct {
-        uint32_t stack; /* 0: free */
-        bool matches;
-    } *table;
+    struct numbers stacks;
+    bool *match; /* by the number of the stack */
     size_t capacity;
-    size_t count;
 };
-
-static size_t slot_of(const struct stack_verdicts *verdicts, uint32_t stack)
-{
-    size_t slot = (stack * 0x9E3779B1u >> 4) & (verdicts->capacity - 1);
-    while (verdicts->table[slot].stack != 0 && verdicts->table[slot].stack != stack)
-        slot = (slot + 1) & (verdicts->capacity - 1);
-    return slot;
-}
-
-static void grow(struct stack_verdicts *verdicts)
-{
-    struct stack_verdicts old = *verdicts;
-    verdicts->capacity = old.capacity == 0 ? FIRST_CAPACITY : old.capacity * 2;
-    verdicts->table = heapdump_grow(NULL, verdicts->capacity, sizeof *verdicts->table);
-    memset(verdicts->table, 0, verdicts->capacity * sizeof *verdicts->table);
-    for (size_t i = 0; i < old.capacity; i++)
-        if (old.table[i].stack != 0)
-            verdicts->table[slot_of(verdicts, old.table[i].stack)] = old.table[i];
-    free(old.table);
-}
 
 static bool matches(const struct block_filter *filter, const char *text)
 {
@@ -176,23 +154,24 @@ static bool site_takes(struct block_filter *filter, struct target *target, struc
         *filter->verdicts = (struct stack_verdicts){0};
     }
     struct stack_verdicts *verdicts = filter->verdicts;
-    if (verdicts->count >= verdicts->capacity / 2)
-        grow(verdicts);
-    size_t slot = slot_of(verdicts, stack);
-    if (verdicts->table[slot].stack == 0) {
-        verdicts->table[slot].stack = stack;
-        verdicts->table[slot].matches = stack_matches(filter, target, places, stack);
-        verdicts->count++;
+    uint32_t known = verdicts->stacks.count, number = numbers_take(&verdicts->stacks, stack);
+    if (number == verdicts->capacity) {
+        verdicts->capacity = verdicts->capacity * 2 + FIRST_CAPACITY;
+        verdicts->match = heapdump_grow(verdicts->match, verdicts->capacity, sizeof *verdicts->match);
     }
-    return verdicts->table[slot].matches;
+    if (number == known)
+        verdicts->match[number] = stack_matches(filter, target, places, stack);
+    return verdicts->match[number];
 }
 
 void block_filter_free(struct block_filter *filter)
 {
     if (filter->site != NULL)
         regfree(&filter->expression);
-    if (filter->verdicts != NULL)
-        free(filter->verdicts->table);
+    if (filter->verdicts != NULL) {
+        numbers_free(&filter->verdicts->stacks);
+        free(filter->verdicts->match);
+    }
     free(filter->verdicts);
 }
 

@@ -11,6 +11,7 @@
 #include "demangle.h"
 
 #include "bytes.h"
+#include "numbers.h"
 
 #include <dlfcn.h>
 #include <poll.h>
@@ -166,10 +167,7 @@ static const char *ask(const char *name)
 
 static size_t cache_index(const char *name)
 {
-    uint64_t hash = 0xCBF29CE484222325u; /* FNV-1a */
-    for (const char *at = name; *at != '\0'; at++)
-        hash = (hash ^ (unsigned char)*at) * 0x100000001B3u;
-    return (hash >> 32) % CACHE_ENTRIES;
+    return (hash_bytes(HASH_NOTHING, name, strlen(name)) >> 32) % CACHE_ENTRIES;
 }
 
 static char *copy(const char *text)

@@ -15,7 +15,7 @@
 #include <string.h>
 
 enum { KEY_BLOCKS = COMMAND_KEY_FIRST, KEY_LIMIT };
-enum { SIDES = 2, TABLE_SITES = 20, SHOWN_FRAMES = 8 };
+enum { SIDES = 2, TABLE_SITES = 20, SHOWN_FRAMES = 8, FIRST_CAPACITY = 1024 };
 
 struct arguments {
     struct command_line line;
@@ -32,17 +32,16 @@ struct tally {
 
 /* One stack, on both sides. */
 struct change {
-    uint64_t key;
     struct tally tallies[SIDES];
     uint32_t stacks[SIDES]; /* ids there; 0: it isn't there */
-    bool is_used;
 };
 
 struct diff {
     const struct arguments *arguments;
     struct target *targets[SIDES];
     struct places *places[SIDES];
-    struct change *changes; /* open addressing by key; then an array */
+    struct change *changes;
+    struct numbers numbers; /* of stacks' keys: indices of the changes */
     size_t capacity;
     size_t count;
     struct tally sizes[SIDES][SIZE_CLASSES];
@@ -51,60 +50,32 @@ struct diff {
 
 /* ---- equal stacks ---- */
 
-static uint64_t mix(uint64_t hash, const void *data, size_t bytes)
-{
-    const uint8_t *byte = data;
-    for (size_t i = 0; i < bytes; i++)
-        hash = (hash ^ byte[i]) * 0x100000001B3u;
-    return hash;
-}
-
 static uint64_t stack_key(struct target *target, uint32_t stack)
 {
-    uint64_t frames[PW_MAX_FRAMES], hash = 0xCBF29CE484222325u;
+    uint64_t frames[PW_MAX_FRAMES], hash = HASH_NOTHING;
     size_t count = target_stack(target, stack, frames);
     for (size_t i = 0; i < count; i++) {
         const struct pw_module *module = target_find_module(target, frames[i] - 1);
         uint64_t offset = module != NULL ? frames[i] - module->bias : frames[i];
         if (module != NULL && module->build_id_len != 0)
-            hash = mix(hash, module->build_id, module->build_id_len);
+            hash = hash_bytes(hash, module->build_id, module->build_id_len);
         else if (module != NULL)
-            hash = mix(hash, module->path, strlen(module->path));
-        hash = mix(hash, &offset, sizeof offset);
+            hash = hash_bytes(hash, module->path, strlen(module->path));
+        hash = hash_bytes(hash, &offset, sizeof offset);
     }
     return hash;
 }
 
-static size_t slot_of(const struct diff *diff, uint64_t key)
-{
-    size_t slot = (size_t)(key >> 8) & (diff->capacity - 1);
-    while (diff->changes[slot].is_used && diff->changes[slot].key != key)
-        slot = (slot + 1) & (diff->capacity - 1);
-    return slot;
-}
-
-static void grow(struct diff *diff)
-{
-    struct change *old = diff->changes;
-    size_t old_capacity = diff->capacity;
-    diff->capacity = old_capacity == 0 ? 1024 : old_capacity * 2;
-    diff->changes = heapdump_grow(NULL, diff->capacity, sizeof *diff->changes);
-    memset(diff->changes, 0, diff->capacity * sizeof *diff->changes);
-    for (size_t i = 0; i < old_capacity; i++)
-        if (old[i].is_used)
-            diff->changes[slot_of(diff, old[i].key)] = old[i];
-    free(old);
-}
-
 static void add_site(struct diff *diff, int side, const struct site *site)
 {
-    uint64_t key = stack_key(diff->targets[side], site->stack);
-    if (diff->count >= diff->capacity / 2)
-        grow(diff);
-    struct change *change = &diff->changes[slot_of(diff, key)];
-    diff->count += !change->is_used;
-    change->is_used = true;
-    change->key = key;
+    uint32_t index = numbers_take(&diff->numbers, stack_key(diff->targets[side], site->stack));
+    if (index == diff->capacity) {
+        diff->capacity = diff->capacity * 2 + FIRST_CAPACITY;
+        diff->changes = heapdump_grow(diff->changes, diff->capacity, sizeof *diff->changes);
+    }
+    if (index == diff->count)
+        diff->changes[diff->count++] = (struct change){0};
+    struct change *change = &diff->changes[index];
     change->stacks[side] = site->stack;
     change->tallies[side].blocks += site->blocks;
     change->tallies[side].bytes += site->bytes;
@@ -175,9 +146,9 @@ static int compare_grown_blocks(const void *left, const void *right)
 static void sort_changes(struct diff *diff)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < diff->capacity; i++) {
+    for (size_t i = 0; i < diff->count; i++) {
         const struct change *change = &diff->changes[i];
-        if (change->is_used && (delta(change->tallies, false) != 0 || delta(change->tallies, true) != 0))
+        if (delta(change->tallies, false) != 0 || delta(change->tallies, true) != 0)
             diff->changes[kept++] = *change;
     }
     diff->count = kept;
@@ -359,6 +330,7 @@ int diff_command(int argc, char **argv)
         target_close(diff.targets[side]);
     }
     block_filter_free(&arguments.filter);
+    numbers_free(&diff.numbers);
     free(diff.changes);
     return finish_output(is_open ? HEAPDUMP_FINE : HEAPDUMP_UNREADABLE);
 }

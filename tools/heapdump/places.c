@@ -1,10 +1,10 @@
 /*
- * places.c - see places.h. An open-addressing table by pc; spots and their strings live in chunks that
- * are given back together.
+ * places.c - see places.h. Spots and their strings live in chunks that are given back together.
  */
 #include "places.h"
 
 #include "demangle.h"
+#include "numbers.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -24,8 +24,8 @@ struct places {
     struct source_style style;
     struct chunk *chunks;
     struct spot **table;
-    size_t capacity; /* a power of two */
-    size_t count;
+    size_t capacity;
+    struct numbers numbers; /* of pcs: indices of the table */
     struct bytes path;
     struct bytes text;
 };
@@ -56,9 +56,7 @@ static const char *keep(struct places *places, const char *str)
 struct places *places_open(struct target *target, const struct source_style *style)
 {
     struct places *places = heapdump_grow(NULL, 1, sizeof *places);
-    *places = (struct places){.target = target, .style = *style, .capacity = FIRST_CAPACITY};
-    places->table = heapdump_grow(NULL, FIRST_CAPACITY, sizeof *places->table);
-    memset(places->table, 0, FIRST_CAPACITY * sizeof *places->table);
+    *places = (struct places){.target = target, .style = *style};
     return places;
 }
 
@@ -72,32 +70,12 @@ void places_close(struct places *places)
     demangle_close();
     bytes_free(&places->path);
     bytes_free(&places->text);
+    numbers_free(&places->numbers);
     free(places->table);
     free(places);
 }
 
 /* ---- the table ---- */
-
-static size_t slot_of(const struct places *places, uint64_t pc)
-{
-    size_t slot = (size_t)(pc * 0x9E3779B97F4A7C15u >> 20) & (places->capacity - 1);
-    while (places->table[slot] != NULL && places->table[slot]->pc != pc)
-        slot = (slot + 1) & (places->capacity - 1);
-    return slot;
-}
-
-static void grow(struct places *places)
-{
-    struct spot **old = places->table;
-    size_t old_capacity = places->capacity;
-    places->capacity *= 2;
-    places->table = heapdump_grow(NULL, places->capacity, sizeof *places->table);
-    memset(places->table, 0, places->capacity * sizeof *places->table);
-    for (size_t i = 0; i < old_capacity; i++)
-        if (old[i] != NULL)
-            places->table[slot_of(places, old[i]->pc)] = old[i];
-    free(old);
-}
 
 static bool is_runtime(const struct pw_module *module)
 {
@@ -138,14 +116,14 @@ static struct spot *make_spot(struct places *places, uint64_t pc)
 
 const struct spot *places_spot(struct places *places, uint64_t pc)
 {
-    size_t slot = slot_of(places, pc);
-    if (places->table[slot] != NULL)
-        return places->table[slot];
-    if (++places->count > places->capacity / 2)
-        grow(places);
-    struct spot *spot = make_spot(places, pc);
-    places->table[slot_of(places, pc)] = spot;
-    return spot;
+    uint32_t known = places->numbers.count, number = numbers_take(&places->numbers, pc);
+    if (number == places->capacity) {
+        places->capacity = places->capacity * 2 + FIRST_CAPACITY;
+        places->table = heapdump_grow(places->table, places->capacity, sizeof *places->table);
+    }
+    if (number == known)
+        places->table[number] = make_spot(places, pc);
+    return places->table[number];
 }
 
 const struct spot *places_call(struct places *places, uint64_t return_address)

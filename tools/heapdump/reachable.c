@@ -3,6 +3,7 @@
 
 #include "frames.h"
 #include "message.h"
+#include "numbers.h"
 
 #include "image/roots.h"
 
@@ -37,13 +38,10 @@ static void give_all_back(void)
 
 /* ---- the memory map as image/roots.h has it ---- */
 
-/* Equal for equal paths, never 0: FNV-1a. */
+/* Equal for equal paths, never 0. */
 static uint64_t hash_path(const char *path)
 {
-    uint64_t hash = 0xCBF29CE484222325u;
-    for (; *path != '\0'; path++)
-        hash = (hash ^ (unsigned char)*path) * 0x100000001B3u;
-    return hash | 1;
+    return hash_bytes(HASH_NOTHING, path, strlen(path)) | 1;
 }
 
 /* A core has no name for the first thread's stack: it lies above all files, and holds its stack pointer. */
@@ -112,7 +110,6 @@ static void search_threads(struct reachable *reachable)
 struct select {
     struct reachable *reachable;
     const struct pw_root_mapping *mappings;
-    size_t mapping_count;
     bool lacks_memory; /* of a core: what the program could write to is not in it */
 };
 
@@ -128,7 +125,6 @@ static void search_root(void *context, uint64_t start, uint64_t end, uint32_t ma
     reach->starts_only = starts_only && !select->mappings[mapping].is_loader;
     pw_reach_range(reach, start, end);
     reach->starts_only = starts_only;
-    progress_set((double)mapping / (double)(select->mapping_count + 1));
 }
 
 static bool search_roots(struct reachable *reachable)
@@ -136,7 +132,7 @@ static bool search_roots(struct reachable *reachable)
     size_t mapping_count, thread_count;
     struct pw_root_mapping *mappings = list_mappings(reachable->target, &mapping_count);
     struct pw_root_thread *threads = list_threads(reachable->target, &thread_count);
-    struct select select = {.reachable = reachable, .mappings = mappings, .mapping_count = mapping_count};
+    struct select select = {.reachable = reachable, .mappings = mappings};
     struct pw_roots roots = {.image = reachable->reach.image,
                              .mappings = mappings,
                              .mapping_count = (uint32_t)mapping_count,
@@ -155,9 +151,32 @@ static bool search_roots(struct reachable *reachable)
     return done;
 }
 
+/* What the caller wants to be told, and how far the search is. */
+struct search {
+    struct pw_reach *reach;
+    void (*found)(void *context, uint64_t place, uint32_t block);
+    void *context;
+    uint32_t reached;
+    uint32_t calls;
+};
+
+static void note_found(void *context, uint64_t place, uint32_t block)
+{
+    enum { CALLS_A_LOOK = 4096 };
+    struct search *search = context;
+    search->reached += pw_reach_block(search->reach, block)->mark == PW_REACH_LOST;
+    if (++search->calls % CALLS_A_LOOK == 0 && progress_is_due())
+        progress_set((double)search->reached / search->reach->count);
+    if (search->found != NULL)
+        search->found(search->context, place, block);
+}
+
 bool reachable_search(struct reachable *reachable)
 {
     struct pw_reach *reach = &reachable->reach;
+    struct search search = {.reach = reach, .found = reach->found, .context = reach->context};
+    reach->found = note_found;
+    reach->context = &search;
     reach->image = target_image(reachable->target);
     reach->map = take;
     progress_start("looking for pointers");
@@ -165,6 +184,8 @@ bool reachable_search(struct reachable *reachable)
     if (done)
         pw_reach_finish(reach);
     progress_end();
+    reach->found = search.found;
+    reach->context = search.context;
     if (!done)
         message("there is not enough memory to look at all blocks");
     return done;

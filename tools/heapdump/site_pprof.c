@@ -27,15 +27,6 @@ enum {
 };
 
 /* From a key to a number that counts up from 1 in the order of first use. */
-struct numbers {
-    struct {
-        uint64_t key;
-        uint64_t number; /* 0: free */
-    } *table;
-    size_t capacity;
-    size_t count;
-};
-
 struct pprof {
     const struct site_output *output;
     struct bytes message; /* the profile so far */
@@ -47,39 +38,12 @@ struct pprof {
     struct bytes string_table;
 };
 
-/* ---- numbers ---- */
-
-static size_t slot_of(const struct numbers *numbers, uint64_t key)
+/* Ids count from 1. */
+static uint64_t id_of(struct numbers *numbers, uint64_t key, bool *is_new)
 {
-    size_t slot = (size_t)(key * 0x9E3779B97F4A7C15u >> 24) & (numbers->capacity - 1);
-    while (numbers->table[slot].number != 0 && numbers->table[slot].key != key)
-        slot = (slot + 1) & (numbers->capacity - 1);
-    return slot;
-}
-
-static void grow(struct numbers *numbers)
-{
-    struct numbers old = *numbers;
-    numbers->capacity = old.capacity == 0 ? 1024 : old.capacity * 2;
-    numbers->table = heapdump_grow(NULL, numbers->capacity, sizeof *numbers->table);
-    memset(numbers->table, 0, numbers->capacity * sizeof *numbers->table);
-    for (size_t i = 0; i < old.capacity; i++)
-        if (old.table[i].number != 0)
-            numbers->table[slot_of(numbers, old.table[i].key)] = old.table[i];
-    free(old.table);
-}
-
-static uint64_t number_of(struct numbers *numbers, uint64_t key, bool *is_new)
-{
-    if (numbers->count >= numbers->capacity / 2)
-        grow(numbers);
-    size_t slot = slot_of(numbers, key);
-    *is_new = numbers->table[slot].number == 0;
-    if (*is_new) {
-        numbers->table[slot].key = key;
-        numbers->table[slot].number = ++numbers->count;
-    }
-    return numbers->table[slot].number;
+    uint32_t known = numbers->count, number = numbers_take(numbers, key);
+    *is_new = number == known;
+    return (uint64_t)number + 1;
 }
 
 /* ---- the wire format ---- */
@@ -109,13 +73,10 @@ static void put_bytes(struct bytes *bytes, unsigned field, const char *data, siz
 /* The first string of the table is empty, so numbers that count from 1 are indices. */
 static uint64_t string_index(struct pprof *pprof, const char *str)
 {
-    uint64_t hash = 0xCBF29CE484222325u;
     bool is_new;
     if (str == NULL || *str == '\0')
         return 0;
-    for (const char *c = str; *c != '\0'; c++)
-        hash = (hash ^ (uint8_t)*c) * 0x100000001B3u;
-    uint64_t index = number_of(&pprof->string_numbers, hash, &is_new);
+    uint64_t index = id_of(&pprof->string_numbers, hash_bytes(HASH_NOTHING, str, strlen(str)), &is_new);
     if (is_new)
         put_bytes(&pprof->string_table, PROFILE_STRING_TABLE, str, strlen(str));
     return index;
@@ -136,7 +97,7 @@ static uint64_t mapping_id(struct pprof *pprof, const struct pw_module *module)
     bool is_new;
     if (module == NULL)
         return 0;
-    uint64_t id = number_of(&pprof->mappings, (uintptr_t)module, &is_new);
+    uint64_t id = id_of(&pprof->mappings, (uintptr_t)module, &is_new);
     if (!is_new)
         return id;
     for (uint32_t i = 0; i < module->build_id_len; i++)
@@ -158,7 +119,7 @@ static uint64_t function_id(struct pprof *pprof, const struct spot *spot, const 
 {
     struct bytes part = {0};
     bool is_new;
-    uint64_t id = number_of(&pprof->functions, (uintptr_t)place, &is_new);
+    uint64_t id = id_of(&pprof->functions, (uintptr_t)place, &is_new);
     if (!is_new)
         return id;
     put_number(&part, FUNCTION_ID, id);
@@ -175,7 +136,7 @@ static uint64_t location_id(struct pprof *pprof, const struct spot *spot)
 {
     struct bytes part = {0}, line = {0};
     bool is_new;
-    uint64_t id = number_of(&pprof->locations, (uintptr_t)spot, &is_new);
+    uint64_t id = id_of(&pprof->locations, (uintptr_t)spot, &is_new);
     if (!is_new)
         return id;
     put_number(&part, LOCATION_ID, id);
@@ -261,9 +222,9 @@ bool sites_write_pprof(const struct site_output *output, FILE *out)
     bytes_free(&pprof.part);
     bytes_free(&pprof.inner);
     bytes_free(&pprof.string_table);
-    free(pprof.locations.table);
-    free(pprof.functions.table);
-    free(pprof.mappings.table);
-    free(pprof.string_numbers.table);
+    numbers_free(&pprof.locations);
+    numbers_free(&pprof.functions);
+    numbers_free(&pprof.mappings);
+    numbers_free(&pprof.string_numbers);
     return is_written;
 }

@@ -5,7 +5,6 @@
 #include "site_collect.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* Each place once: its index is its number in the file. */
 struct frames {
@@ -13,41 +12,22 @@ struct frames {
     const struct spot **spots;
     size_t count;
     size_t capacity;
-    uint32_t *table; /* index + 1, by the place's address */
-    size_t slots;
+    struct numbers numbers; /* by the place's address */
 };
-
-static size_t slot_of(const struct frames *frames, const struct place *place)
-{
-    size_t slot = ((uintptr_t)place >> 4) * 0x9E3779B1u & (frames->slots - 1);
-    while (frames->table[slot] != 0 && frames->places[frames->table[slot] - 1] != place)
-        slot = (slot + 1) & (frames->slots - 1);
-    return slot;
-}
-
-static void grow(struct frames *frames)
-{
-    frames->capacity = frames->capacity * 2 + 512;
-    frames->slots = frames->slots == 0 ? 2048 : frames->slots * 4;
-    frames->places = heapdump_grow(frames->places, frames->capacity, sizeof *frames->places);
-    frames->spots = heapdump_grow(frames->spots, frames->capacity, sizeof *frames->spots);
-    frames->table = heapdump_grow(frames->table, frames->slots, sizeof *frames->table);
-    memset(frames->table, 0, frames->slots * sizeof *frames->table);
-    for (size_t i = 0; i < frames->count; i++)
-        frames->table[slot_of(frames, frames->places[i])] = (uint32_t)i + 1;
-}
 
 static uint32_t frame_index(struct frames *frames, const struct spot *spot, const struct place *place)
 {
-    if (frames->count == frames->capacity)
-        grow(frames);
-    size_t slot = slot_of(frames, place);
-    if (frames->table[slot] == 0) {
-        frames->places[frames->count] = place;
-        frames->spots[frames->count] = spot;
-        frames->table[slot] = (uint32_t)++frames->count;
+    uint32_t index = numbers_take(&frames->numbers, (uintptr_t)place);
+    if (index < frames->count)
+        return index;
+    if (frames->count == frames->capacity) {
+        frames->capacity = frames->capacity * 2 + 512;
+        frames->places = heapdump_grow(frames->places, frames->capacity, sizeof *frames->places);
+        frames->spots = heapdump_grow(frames->spots, frames->capacity, sizeof *frames->spots);
     }
-    return frames->table[slot] - 1;
+    frames->places[frames->count] = place;
+    frames->spots[frames->count++] = spot;
+    return index;
 }
 
 static void write_sample(struct json *json, const struct site_output *output, struct frames *frames, uint32_t stack)
@@ -123,5 +103,5 @@ void sites_write_speedscope(const struct site_output *output, FILE *out)
     json_free(&json);
     free(frames.places);
     free(frames.spots);
-    free(frames.table);
+    numbers_free(&frames.numbers);
 }

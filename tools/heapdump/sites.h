@@ -4,6 +4,7 @@
 #ifndef PW_HEAPDUMP_SITES_H
 #define PW_HEAPDUMP_SITES_H
 
+#include "numbers.h"
 #include "places.h"
 
 struct site {
@@ -13,9 +14,12 @@ struct site {
 };
 
 struct sites {
-    struct site *table; /* open addressing, by stack; blocks 0: free */
+    struct site *table;     /* as they came, or sorted */
     size_t capacity;
     size_t count;
+    struct numbers numbers; /* of stacks: indices of the table */
+    uint32_t last_stack;    /* that was added */
+    uint32_t last;          /* its index */
     uint64_t blocks; /* of all */
     uint64_t bytes;
 };
@@ -25,14 +29,9 @@ enum { SIZE_CLASSES = 48 };
 unsigned size_class_of(uint64_t size);
 
 void sites_add(struct sites *sites, uint32_t stack, uint64_t blocks, uint64_t bytes);
-/* NULL: no block of it was added. */
-const struct site *sites_find(const struct sites *sites, uint32_t stack);
 void sites_free(struct sites *sites);
 
-/*
- * Make it a plain array, the largest first: table[0] to table[count - 1]. Nothing can be added or found
- * afterwards.
- */
+/* The largest first: table[0] to table[count - 1]. Nothing can be added afterwards. */
 void sites_sort(struct sites *sites, bool by_blocks);
 
 #endif

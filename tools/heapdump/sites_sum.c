@@ -2,7 +2,6 @@
 #include "sites.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum { FIRST_CAPACITY = 256 };
 
@@ -12,52 +11,35 @@ unsigned size_class_of(uint64_t size)
     return log < SIZE_CLASSES ? log : SIZE_CLASSES - 1;
 }
 
-static size_t slot_of(const struct sites *sites, uint32_t stack)
+static uint32_t index_of(struct sites *sites, uint32_t stack)
 {
-    size_t slot = (stack * 0x9E3779B1u >> 4) & (sites->capacity - 1);
-    while (sites->table[slot].blocks != 0 && sites->table[slot].stack != stack)
-        slot = (slot + 1) & (sites->capacity - 1);
-    return slot;
-}
-
-static void grow(struct sites *sites)
-{
-    struct site *old = sites->table;
-    size_t old_capacity = sites->capacity;
-    sites->capacity = old_capacity == 0 ? FIRST_CAPACITY : old_capacity * 2;
-    sites->table = heapdump_grow(NULL, sites->capacity, sizeof *sites->table);
-    memset(sites->table, 0, sites->capacity * sizeof *sites->table);
-    for (size_t i = 0; i < old_capacity; i++)
-        if (old[i].blocks != 0)
-            sites->table[slot_of(sites, old[i].stack)] = old[i];
-    free(old);
+    if (stack == sites->last_stack && sites->count > 0) /* blocks of one site often lie together */
+        return sites->last;
+    sites->last = numbers_take(&sites->numbers, stack);
+    sites->last_stack = stack;
+    return sites->last;
 }
 
 void sites_add(struct sites *sites, uint32_t stack, uint64_t blocks, uint64_t bytes)
 {
     if (blocks == 0)
         return;
-    if (sites->count >= sites->capacity / 2)
-        grow(sites);
-    struct site *site = &sites->table[slot_of(sites, stack)];
-    sites->count += site->blocks == 0;
-    site->stack = stack;
-    site->blocks += blocks;
-    site->bytes += bytes;
+    uint32_t index = index_of(sites, stack);
+    if (index == sites->capacity) {
+        sites->capacity = sites->capacity * 2 + FIRST_CAPACITY;
+        sites->table = heapdump_grow(sites->table, sites->capacity, sizeof *sites->table);
+    }
+    if (index == sites->count)
+        sites->table[sites->count++] = (struct site){.stack = stack};
+    sites->table[index].blocks += blocks;
+    sites->table[index].bytes += bytes;
     sites->blocks += blocks;
     sites->bytes += bytes;
 }
 
-const struct site *sites_find(const struct sites *sites, uint32_t stack)
-{
-    if (sites->capacity == 0)
-        return NULL;
-    const struct site *site = &sites->table[slot_of(sites, stack)];
-    return site->blocks != 0 ? site : NULL;
-}
-
 void sites_free(struct sites *sites)
 {
+    numbers_free(&sites->numbers);
     free(sites->table);
     *sites = (struct sites){0};
 }
@@ -80,10 +62,7 @@ static int compare_blocks(const void *left, const void *right)
 
 void sites_sort(struct sites *sites, bool by_blocks)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < sites->capacity; i++)
-        if (sites->table[i].blocks != 0)
-            sites->table[kept++] = sites->table[i];
-    if (kept > 1)
-        qsort(sites->table, kept, sizeof *sites->table, by_blocks ? compare_blocks : compare_bytes);
+    numbers_free(&sites->numbers);
+    if (sites->count > 1)
+        qsort(sites->table, sites->count, sizeof *sites->table, by_blocks ? compare_blocks : compare_bytes);
 }

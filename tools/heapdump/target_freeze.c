@@ -5,6 +5,8 @@
  */
 #include "target_parts.h"
 
+#include "message.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -33,6 +35,7 @@ static bool freeze_regions(struct target *target, uint64_t *budget)
     uint32_t count = atomic_load_explicit(&target->root.region_count, memory_order_relaxed);
     for (uint32_t i = 1; i < count; i++) {
         struct pw_region region;
+        progress_set((double)i / count);
         if (pw_image_region(&target->image, i, &region) &&
             !freeze_range(target, region.mapping, region.mapping_bytes, budget))
             return false;
@@ -77,7 +80,9 @@ void target_freeze(struct target *target)
     if (target->live == NULL || target->image.view == NULL)
         return;
     uint64_t budget = freeze_budget();
+    progress_start("copying the heap's tables");
     bool is_whole = freeze_tables(target, &budget);
+    progress_end();
     memory_freeze_done(target->memory);
     if (is_whole)
         target_live_resume(target);

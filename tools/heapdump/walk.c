@@ -34,7 +34,6 @@ struct arguments {
 struct entry {
     uint64_t address;
     uint64_t key;
-    uint32_t order; /* of the walk, for equal keys */
 };
 
 struct walk {
@@ -178,16 +177,16 @@ static void keep(struct walk *walk, const struct pw_block_info *block)
         walk->entry_capacity = walk->entry_capacity * 2 + 4096;
         walk->entries = heapdump_grow(walk->entries, walk->entry_capacity, sizeof *walk->entries);
     }
-    walk->entries[walk->entry_count] = (struct entry){block->address, key_of(walk, block), (uint32_t)walk->entry_count};
-    walk->entry_count++;
+    walk->entries[walk->entry_count++] = (struct entry){block->address, key_of(walk, block)};
 }
 
+/* Those with equal keys as the walk met them. */
 static int compare(const void *left, const void *right)
 {
     const struct entry *a = left, *b = right;
     if (a->key != b->key)
         return a->key > b->key ? 1 : -1;
-    return (a->order > b->order) - (a->order < b->order);
+    return (a->address > b->address) - (a->address < b->address);
 }
 
 static void write_sorted(struct walk *walk)
