@@ -1,4 +1,4 @@
-/* calls.h - the operations of a program that allocate and release (calls.c). Arguments: program.h. */
+/* calls.h - the operations of a program that allocate and release (calls.c, whole.c). Arguments: program.h. */
 #ifndef PW_FUZZ_CALLS_H
 #define PW_FUZZ_CALLS_H
 
@@ -15,5 +15,6 @@ void call_heap_malloc(struct program *program);
 void call_impossible(struct program *program);
 void call_fill_run(struct program *program);
 void call_free_run(struct program *program);
+void call_whole(struct program *program);
 
 #endif

@@ -2,7 +2,8 @@
  * corrupt.c - harness: a program as of ops.c, and one misuse that is planted in it.
  *
  * Input: kind (plant.h), operation before which it happens, victim's slot, place, and a byte whose lowest bit
- * says whether the program goes on or the damage is looked for at once; then the program.
+ * says whether the program goes on or the damage is looked for at once, the next two in which format it is told; then
+ * the program.
  *
  * A crash is: the misuse isn't found, or another kind, block, address or offset is told; or something is told
  * where nothing was planted.
@@ -101,6 +102,9 @@ static void plant_when_due(struct program *program)
     choose_victim();
     if (!is_found_at(plant.what))
         return;
+    /* Where the system won't hide the pages of a freed block, it is out of service and unguarded. */
+    if (program->maps_fail && (plant.what == PLANT_AFTER_FREE || plant.what == PLANT_POISON))
+        return;
     /* What goes with its instance is not looked at. */
     if (model.slots[plant.slot].family == PWHEAP_FAMILY_INSTANCE)
         plant.is_delayed = false;
@@ -110,6 +114,19 @@ static void plant_when_due(struct program *program)
     program->is_damaged = plant.kind != NULL;
 }
 
+/* Text, that with colours, asan's words, JSON. */
+static void choose_format(unsigned which)
+{
+    static const char *const formats[] = {"text", "text", "asan", "json"};
+    static const char *const colours[] = {"never", "always", "never", "never"};
+    static unsigned now = ~0u;
+    if (which == now)
+        return;
+    now = which;
+    (void)pwheap_option_set("report_format", formats[which]);
+    (void)pwheap_option_set("color", colours[which]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct program program = {.input = {.at = data, .left = size}, .plant = plant_when_due};
@@ -117,7 +134,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     due = fuzz_byte(&program.input) % 32u;
     plant.slot = fuzz_byte(&program.input) % MODEL_SLOTS;
     plant.place = fuzz_byte(&program.input);
-    plant.is_delayed = fuzz_byte(&program.input) % 2 != 0;
+    uint8_t how = fuzz_byte(&program.input);
+    plant.is_delayed = how % 2 != 0;
+    choose_format(how / 2 % 4);
     seen.count = 0;
     (void)pwheap_set_error_callback(note, NULL);
     program_run(&program);

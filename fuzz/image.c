@@ -13,6 +13,7 @@
 #include "image/seal.h"
 
 #include "harness.h"
+#include "image_rest.h"
 #include "names.h"
 #include "pwheap/pwheap.h"
 
@@ -21,6 +22,7 @@
 #include <sys/mman.h>
 
 enum { PAGE = 4096, MOST_PAGES = 4096, MOST_PLACES = 16384, MOST_PATCHES = 64 };
+enum { NOTING = 1 /* the salt of the first pass, which only looks which pages are read */ };
 enum { MOST_VIEWS = 3000000, MOST_MAPPED_BYTES = 1 << 28 };
 
 const char *pwheap_default_options(void)
@@ -197,7 +199,7 @@ static void ignore(void *context, const struct pw_fault *fault)
                "a fault out of its bounds");
 }
 
-static void search(const struct pw_image *image)
+static void search(const struct pw_image *image, uint64_t salt)
 {
     static char scratch[PW_VIEW_MAX];
     static struct pw_reach reach;
@@ -206,11 +208,13 @@ static void search(const struct pw_image *image)
         pw_reach_range(&reach, places[0].address, places[0].address + PAGE);
         pw_reach_finish(&reach);
     }
+    if (salt != NOTING)
+        image_rest_search(image, map_counted, salt);
     unmap_all();
 }
 
 /* All readers; returns the damages found. */
-static uint64_t read_everything(const struct pw_image *image, unsigned place)
+static uint64_t read_everything(const struct pw_image *image, unsigned place, uint64_t salt)
 {
     static struct pw_fault fault;
     struct pw_block_info info;
@@ -225,7 +229,9 @@ static uint64_t read_everything(const struct pw_image *image, unsigned place)
         pw_diagnose_free(image, address, &fault);
         ignore(NULL, &fault);
     }
-    search(image);
+    search(image, salt);
+    if (salt % 8 == 0)
+        image_rest_write(image, salt / 8);
     return faults;
 }
 
@@ -254,8 +260,12 @@ static void start(void)
     struct pw_image noting = {.root = &pw_root, .view = view_and_note};
     make_heap();
     memcpy(&root, &pw_root, sizeof root);
-    FUZZ_CHECK(read_everything(&noting, 0) == 0, "the heap is damaged before anything was done to it");
+    FUZZ_CHECK(read_everything(&noting, 0, NOTING) == 0, "the heap is damaged before anything was done to it");
     FUZZ_CHECK(page_count < MOST_PAGES, "more than %d pages are read", MOST_PAGES);
+    static uint64_t addresses[MOST_PAGES];
+    for (unsigned i = 0; i < page_count; i++)
+        addresses[i] = pages[i].address;
+    image_rest_start(addresses, page_count);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -264,11 +274,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (page_count == 0)
         start();
     unsigned place = fuzz_word(&input);
+    uint64_t salt = NOTING ^ place ^ (uint64_t)size << 3 ^ (size > 2 ? (uint64_t)data[size - 1] << 7 : 0);
     for (unsigned i = 0; i < MOST_PATCHES && !fuzz_ended(&input); i++)
         patch(&input);
     views = 0;
     struct pw_image image = {.root = &root, .view = view_copy};
-    uint64_t faults = read_everything(&image, place);
+    uint64_t faults = read_everything(&image, place, salt);
     FUZZ_CHECK(undo_count != 0 || faults == 0, "the heap is damaged, and nothing was done to it");
     while (undo_count > 0) {
         undo_count--;

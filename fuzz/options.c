@@ -5,10 +5,11 @@
  *
  * A crash is: a crash; a warning that is no line of printable ASCII; a value that the parser gives out and
  * doesn't take back as the same; help that lacks an option or shows another value than is set; a set at run
- * time that changes what it refuses.
+ * time that changes what it refuses. With the highest bit of the first byte the last string is a file of suppressions, too.
  */
 #include "diag/options.h"
 #include "harness.h"
+#include "image/suppress.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -97,6 +98,23 @@ static void check_set(char *string)
     FUZZ_CHECK(status == PW_OPTION_OK || strcmp(before, after) == 0, "a refused value of %s was set", string);
 }
 
+/* The last string as a file of suppressions: patterns are parts of it, and each matches itself as a name. */
+static void check_suppressions(const char *text)
+{
+    static struct pw_suppressions suppressions;
+    size_t length = strlen(text);
+    pw_suppressions_read(&suppressions, text, length);
+    for (uint32_t i = 0; i < suppressions.count; i++) {
+        const struct pw_suppression *one = &suppressions.all[i];
+        FUZZ_CHECK(one->pattern >= text && one->pattern + one->length <= text + length, "a pattern is not of the text");
+        bool is_plain = memchr(one->pattern, '*', one->length) == NULL && memchr(one->pattern, '^', one->length) == NULL &&
+                        memchr(one->pattern, '$', one->length) == NULL;
+        bool is_found = pw_suppressions_match(&suppressions, one->pattern, one->length) != NULL;
+        FUZZ_CHECK(!is_plain || is_found, "pattern %u does not match itself", i);
+    }
+    (void)pw_suppressions_match(&suppressions, "main", 4);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static char strings[3][STRING_BYTES];
@@ -116,6 +134,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_round_trip();
         check_help();
     }
+    if (last != NULL && which >= 128)
+        check_suppressions(last);
     if (last != NULL)
         check_set(last);
     return 0;

@@ -109,6 +109,7 @@ static void (*const operations[])(struct program *program) = {
     [OP_IMPOSSIBLE] = call_impossible,
     [OP_FILL_RUN] = call_fill_run,
     [OP_FREE_RUN] = call_free_run,
+    [OP_WHOLE] = call_whole,
 };
 _Static_assert(sizeof operations / sizeof operations[0] == OP_COUNT, "a function for every operation");
 

@@ -32,6 +32,7 @@ enum program_op {
     OP_IMPOSSIBLE,     /* which request */
     OP_FILL_RUN,       /* slot, size, count */
     OP_FREE_RUN,       /* slot, count */
+    OP_WHOLE,          /* which of whole.c's */
     OP_COUNT
 };
 
@@ -39,7 +40,7 @@ enum program_op {
 struct program {
     struct fuzz_input input;
     size_t big_bytes; /* asked for in big blocks */
-    unsigned operations, walks, validations, switches, endings;
+    unsigned operations, walks, validations, wholes, switches, endings;
     unsigned thread;   /* that runs now */
     bool looks;        /* walks and validates where it says so */
     bool maps_fail;    /* a call may answer NULL */
