@@ -7,6 +7,7 @@
  * doesn't take back as the same; help that lacks an option or shows another value than is set; a set at run
  * time that changes what it refuses. With the highest bit of the first byte the last string is a file of suppressions, too.
  */
+#include "diag/log_path.h"
 #include "diag/options.h"
 #include "harness.h"
 #include "image/suppress.h"
@@ -98,6 +99,19 @@ static void check_set(char *string)
     FUZZ_CHECK(status == PW_OPTION_OK || strcmp(before, after) == 0, "a refused value of %s was set", string);
 }
 
+/* The name of the log: with a place for the process's number, or that appended. */
+static void check_log_path(void)
+{
+    static char expanded[PW_OPTION_PATH_BYTES + 64];
+    struct pw_log_name name = {options.log_path, options.log_exe_name, "/usr/bin/program", 4711, 3};
+    struct pw_text text = pw_text_over(expanded, sizeof expanded - 1);
+    enum pw_log_target target = pw_log_path_expand(&name, &text);
+    FUZZ_CHECK(target == PW_LOG_FILE || text.length == 0, "a log that is no file has the name %s", expanded);
+    bool is_simple = strchr(options.log_path, '%') == NULL;
+    if (target == PW_LOG_FILE && is_simple && !text.truncated)
+        FUZZ_CHECK(text.length > 5 && memcmp(expanded + text.length - 5, ".4711", 5) == 0, "%s has no number", expanded);
+}
+
 /* The last string as a file of suppressions: patterns are parts of it, and each matches itself as a name. */
 static void check_suppressions(const char *text)
 {
@@ -129,6 +143,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     warnings = 0;
     pw_options_parse(&options, &sources, check_warning, NULL);
     warnings = 0;
+    check_log_path();
     /* The expensive half: for one input of four. */
     if (which % 64 / 8 % 4 == 0) {
         check_round_trip();

@@ -20,10 +20,15 @@ static bool swallow(void *context, const struct pwheap_error *error)
 /* With the only pointer to one block hidden that block, or nothing, is a leak: some copy of it may lie on a stack. */
 static void look_for_leaks(struct program *program)
 {
+    static const char *const formats[] = {"text", "asan", "json"};
     static unsigned char *hidden[MODEL_SLOTS];
-    unsigned slot = fuzz_byte(&program->input) % MODEL_SLOTS;
+    uint8_t choice = fuzz_byte(&program->input);
+    unsigned slot = choice % MODEL_SLOTS;
     if (program->plant != NULL)
         return; /* corrupt.c has a callback of its own */
+    for (unsigned i = 0; i < MODEL_SLOTS && model.slots[slot].block == NULL; i++)
+        slot = (slot + 1) % MODEL_SLOTS;
+    (void)pwheap_option_set("report_format", formats[choice / MODEL_SLOTS % 3]);
     (void)pwheap_set_error_callback(swallow, NULL);
     hidden[slot] = (unsigned char *)~(uintptr_t)model.slots[slot].block;
     model.slots[slot].block = NULL;
