@@ -141,7 +141,7 @@ static void defaults_at_full_are_those_of_the_design(void **state)
     (void)state;
     pw_options_defaults(&options, PW_LEVEL_FULL);
     assert_int_equal(options.redzone, 32);
-    assert_int_equal(options.quarantine_size_mb, 16);
+    assert_int_equal(options.quarantine_size_mb, 8);
     assert_int_equal(options.thread_local_quarantine_size_kb, 1024);
     assert_int_equal(options.malloc_fill_byte, 0xbe);
     assert_int_equal(options.max_malloc_fill_size, 0);
@@ -262,7 +262,7 @@ static void guard_is_a_level_with_defaults_of_its_own(void **state)
     assert_int_equal(options.level, PW_LEVEL_GUARD);
     assert_int_equal(options.redzone, 40);
     assert_int_equal(options.guard_quarantine_blocks, 1048576);
-    assert_int_equal(options.quarantine_size_mb, 16);
+    assert_int_equal(options.quarantine_size_mb, 8);
     parse_all(NULL, "level=guard", "full");
     assert_int_equal(warnings.count, 0);
 }
@@ -627,7 +627,7 @@ static void help_names_the_levels_whose_default_is_another(void **state)
 {
     (void)state;
     pw_options_defaults(&options, PW_LEVEL_FULL);
-    assert_non_null(strstr(help_of(&options), "0..1048576 MiB, default 16 (off 0, fast 0)\n"));
+    assert_non_null(strstr(help_of(&options), "0..1048576 MiB, default 8 (off 0, fast 0)\n"));
     pw_options_defaults(&options, PW_LEVEL_FAST);
     assert_non_null(strstr(help_of(&options), "16..2048 bytes, default 16 (full 32)\n"));
 }

@@ -1,7 +1,7 @@
 /*
  * options_help.c - what PWHEAP_CHECK=help prints. Each option takes two lines:
  *
- * * quarantine_size_mb=16                 0..1048576 MiB, default 16 (off 0, fast 0)
+ * * quarantine_size_mb=8                  0..1048576 MiB, default 8 (off 0, fast 0)
  *       what it is, in one sentence
  */
 #include "diag/options.h"

@@ -64,7 +64,7 @@
          "How much of a freed block is filled and verified, at full (fast: always 64 bytes).")     \
     BYTE(free_fill_byte, (0xef, 0xef, 0xef, 0xef), FIXED,                                          \
          "What freed memory is filled with.")                                                      \
-    SIZE(quarantine_size_mb, "MiB", (0, 0, 16, 16), 0, 1048576, FIXED,                             \
+    SIZE(quarantine_size_mb, "MiB", (0, 0, 8, 8), 0, 1048576, FIXED,                             \
          "Freed memory kept out of use, or a quarter of the live bytes if that is more; 0: none.") \
     SIZE(thread_local_quarantine_size_kb, "KiB", (0, 0, 1024, 1024), 0, 1048576, FIXED,           \
          "Each thread's part of it, which flows into the common one; 0: none.")                    \

@@ -23,7 +23,7 @@
  * rest slabs. The steps between slabs' sizes are 16 bytes up to 512, 32 up to 1 KiB, then what
  * divides a span well, in multiples of 64.
  */
-#define PW_SLAB_SIZES 78u
+#define PW_SLAB_SIZES 83u
 #define PW_CLASSES (PW_HEAP_NUM_BINS + PW_SLAB_SIZES)
 #define PW_CLASS_UNITS ((uint32_t)PW_HEAP_LARGE_ALLOC_THRESHOLD / 16)
 /* The class of i * 16 bytes, for i up to PW_CLASS_UNITS, and the bytes of a class's blocks. */

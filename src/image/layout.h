@@ -69,7 +69,7 @@
 #define PW_SPAN_BLOCKS (1u << PW_SPAN_BLOCKS_SHIFT) /* places for a span's blocks in the tables */
 #define PW_SPAN_FRONT_BYTES 64u /* before its first block; the last 16 of them are zone */
 #define PW_SLAB_MIN_BYTES 32u   /* the smallest and the largest size of a slab's blocks */
-#define PW_SLAB_MAX_BYTES 4032u
+#define PW_SLAB_MAX_BYTES 5952u
 #define PW_SLAB_CLASSES 128u /* at most so many sizes */
 
 #define PW_MAX_REGIONS 8192u

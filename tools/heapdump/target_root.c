@@ -172,8 +172,9 @@ static bool has_blank_data(const struct target *target, uint32_t index, const st
         uint64_t zone = zone_of(&block);
         if (zone == 0)
             continue;
+        bool may_be_hidden = region->kind != PW_REGION_SMALL && region->kind != PW_REGION_SLABS;
         if (memory_read(target->memory, zone, tail, sizeof tail) ? memcmp(tail, zeros, sizeof tail) != 0
-                                                                  : region->kind != PW_REGION_SMALL)
+                                                                  : may_be_hidden)
             return false;
         seen++;
     }
