@@ -191,6 +191,38 @@ static void the_first_block_of_each_larger_power_of_two_is_wanted(void **state)
     assert_int_equal(site & PW_SITE_COUNT, 15);
 }
 
+static void first_blocks_come_at_most_so_fast_but_at_level_guard(void **state)
+{
+    (void)state;
+    struct pw_guard_policy policy = {.site_blocks = 2, .budget_pages = 1000000};
+    struct pw_guard_turn turn = {0};
+    _Atomic uint32_t accused = PW_SITE_EVIDENCE;
+    uint32_t given = 0;
+    for (uint32_t i = 1; i <= 100000; i++) {
+        _Atomic uint32_t fresh = 0;
+        if (pw_guard_policy_wants(&policy, &fresh, &turn, pw_guard_serial(7, i), 24) == PW_GUARD_RARE)
+            given += pw_guard_policy_take(&policy, PW_GUARD_RARE, &turn, 1);
+        if (i == 256)
+            assert_int_equal(given, 256);
+    }
+    assert_int_equal(given, 256 + 100000 / 256);
+    assert_int_equal(pw_guard_policy_wants(&policy, &accused, &turn, pw_guard_serial(7, 1), 24), PW_GUARD_RARE);
+    policy.guards_all = true;
+    _Atomic uint32_t fresh = 0;
+    assert_int_equal(pw_guard_policy_wants(&policy, &fresh, &turn, pw_guard_serial(7, 1), 24), PW_GUARD_RARE);
+}
+
+static void the_budget_follows_the_heap_between_its_bounds(void **state)
+{
+    (void)state;
+    static const uint64_t mib = 1 << 20;
+    assert_int_equal(pw_guard_policy_share(0, 100000), 1024);
+    assert_int_equal(pw_guard_policy_share(64 * mib, 100000), 1024);
+    assert_int_equal(pw_guard_policy_share(160 * mib, 100000), 2560);
+    assert_int_equal(pw_guard_policy_share(UINT64_MAX, 100000), 100000);
+    assert_int_equal(pw_guard_policy_share(0, 100), 100);
+}
+
 static void a_site_with_evidence_gets_all(void **state)
 {
     (void)state;
@@ -323,6 +355,8 @@ int main(void)
         cmocka_unit_test(at_level_guard_every_block_is_wanted),
         cmocka_unit_test(a_site_gets_its_first_blocks_and_then_samples_with_falling_odds),
         cmocka_unit_test(the_first_block_of_each_larger_power_of_two_is_wanted),
+        cmocka_unit_test(first_blocks_come_at_most_so_fast_but_at_level_guard),
+        cmocka_unit_test(the_budget_follows_the_heap_between_its_bounds),
         cmocka_unit_test(a_site_with_evidence_gets_all),
         cmocka_unit_test(a_count_that_is_full_stays_and_spoils_nothing),
         cmocka_unit_test(the_last_quarter_of_the_budget_is_for_rare_blocks_and_some_young_ones),

@@ -74,7 +74,7 @@
     INTEGER(guard_sample_rate, "calls", (0, 0, 5000, 0), 0, UINT32_MAX / 2, FIXED,                 \
             "Of so many allocations of a thread, on average one gets guard pages; 0: none.")       \
     SIZE(guard_memory_mb, "MiB", (0, 0, 0, 0), 0, 134217728, FIXED,                                \
-         "The most memory of guarded blocks; 0: of what is free 1/4 (guard), 1/64 (full), 1/1024.") \
+         "The most memory of guarded blocks; 0: 1/4 of what is free (guard), 1/16 of the heap (full).") \
     SIZE(guard_max_blocks, "blocks", (0, 0, 0, 0), 0, PW_UNLIMITED, FIXED,                         \
          "The most guarded blocks at a time; 0: as many as the memory allows.")                    \
     INTEGER(guard_quarantine_blocks, "blocks", (262144, 262144, 262144, 1048576), 0, UINT32_MAX, FIXED,  \

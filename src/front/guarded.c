@@ -3,15 +3,12 @@
  *
  *   acquire: policy ── a run, PENDING [heap lock] ── show ── canary, size, evidence ── LIVE
  *   release: canary ── claim ── free stack ── hide, QUARANTINED, keep [heap lock]
- *
- * Pages are hidden under the heap's lock, for walkers hold it while they look at canaries. A pool
- * belongs to each heap that threads share.
  */
 #include "front/guarded.h"
 
-#include "check/poison.h"
 #include "check/zone.h"
 #include "diag/report.h"
+#include "front/guarded_runs.h"
 #include "front/hints.h"
 #include "front/watch.h"
 #include "guard/place.h"
@@ -22,20 +19,19 @@
 
 bool pw_guards_are_on;
 
-/* Hidden at once when a region's fresh pages come into reach: one page table. */
-enum { HIDE_PAGES = 512, PATIENCE = 4096 };
-/* Of the memory that is available, the budget unless the option names one. */
+/* Of the memory that is available, the budget unless the option names one; at full at most so much. */
+enum { ASK_EVERY = 256 };
 enum { GUARD_SHARE = 4, FULL_SHARE = 64, FAST_SHARE = 1024 };
-/* Of limited address space, what one region may take: at most this share. */
-enum { LIMIT_SHARE = 16 };
 
 _Static_assert((int)PW_SIDE_BOTH == PW_GUARD_SIDE_BOTH && (int)PW_SIDE_RIGHT == PW_GUARD_SIDE_RIGHT &&
                    (int)PW_SIDE_LEFT == PW_GUARD_SIDE_LEFT,
                "the option's names are in the order of the policy's");
 
 static struct pw_guard_policy policy;
-static struct pw_guard_pool pools[PW_MOST_SHARED_HEAPS];
+/* At full the budget follows the heap up to here; 0: it does not. */
+static uint64_t most_pages;
 static __thread struct pw_guard_turn turn;
+static __thread uint32_t asked; /* times that the budget was asked whether it has grown */
 static _Atomic bool is_told;
 
 static uint64_t budget_bytes(const struct pw_options *options)
@@ -45,6 +41,29 @@ static uint64_t budget_bytes(const struct pw_options *options)
                                                        : FAST_SHARE;
     return options->guard_memory_mb != 0 ? options->guard_memory_mb << 20
                                          : pw_os_memory_available() / share;
+}
+
+void pw_guarded_follow(uint64_t live_bytes)
+{
+    if (most_pages != 0)
+        atomic_store_explicit(&policy.budget_pages, pw_guard_policy_share(live_bytes, most_pages),
+                              memory_order_relaxed);
+}
+
+/* The budget refused a block; where it follows the heap, does it see now that there is more of that? */
+static bool budget_has_grown(void)
+{
+    uint64_t before = atomic_load_explicit(&policy.budget_pages, memory_order_relaxed);
+    if (most_pages == 0 || asked++ % ASK_EVERY != 0)
+        return false;
+    pw_guarded_follow(pw_live_bytes());
+    return atomic_load_explicit(&policy.budget_pages, memory_order_relaxed) > before;
+}
+
+static bool take_budget(enum pw_guard_wish wish, uint32_t pages)
+{
+    return pw_guard_policy_take(&policy, wish, &turn, pages) ||
+           (budget_has_grown() && pw_guard_policy_take(&policy, wish, &turn, pages));
 }
 
 void pw_guarded_start(void)
@@ -62,109 +81,10 @@ void pw_guarded_start(void)
     if (!pw_guards_are_on)
         return;
     pw_hints_start();
-    policy.budget_pages = budget_bytes(options) >> PW_PAGE_SHIFT;
+    uint64_t pages = budget_bytes(options) >> PW_PAGE_SHIFT;
+    most_pages = options->level == PW_LEVEL_FULL && options->guard_memory_mb == 0 ? pages : 0;
+    policy.budget_pages = most_pages == 0 ? pages : pw_guard_policy_share(0, most_pages);
     pw_os_guard_mode((enum pw_os_guard_mode)options->guard_pages);
-}
-
-static uint32_t data_pages(struct pw_block block)
-{
-    return pw_block_header(block)->size - 1;
-}
-
-static struct pw_fields fields_of(struct pw_block block)
-{
-    return pw_header_fields(pw_block_header(block));
-}
-
-static void set_header(struct pw_block block, uint32_t state, uint32_t flags, uint32_t slack)
-{
-    pw_header_write(block.region, block.granule, state, flags, slack, pw_block_header(block)->size);
-}
-
-/* The pages between what was hidden so far and the run that was just cut are to be hidden as well. */
-static bool hide_fresh(struct pw_guard_pool *pool)
-{
-    struct pw_region *region = pool->region;
-    while (pool->hidden < region->limit) {
-        uint32_t pages = region->granules - 1 - pool->hidden;
-        if (pages > HIDE_PAGES)
-            pages = HIDE_PAGES;
-        if (!pw_os_hide((void *)pw_region_address(region, pool->hidden),
-                        (uint64_t)pages << PW_PAGE_SHIFT, false))
-            return false;
-        pool->hidden += pages;
-    }
-    return true;
-}
-
-/*
- * Address space that is not to be had is not asked for at each request; and where it is limited, the
- * program's own wishes come first.
- */
-static bool add_region(struct pw_guard_pool *pool, struct pw_heap *heap)
-{
-    if (pool->patience != 0) {
-        pool->patience--;
-        return false;
-    }
-    uint64_t least = PW_SLOT_BYTES >> PW_PAGE_SHIFT, pages = pw_guard_pool_next_pages(pool);
-    uint64_t most = pw_os_address_space_limit() / LIMIT_SHARE >> PW_PAGE_SHIFT;
-    while (pages > most)
-        pages /= 2;
-    for (; pages >= least; pages /= 2) {
-        struct pw_region *region =
-            pw_region_create(heap->index, PW_REGION_GUARD, pages, PW_PAGE_SHIFT);
-        if (region == NULL)
-            continue;
-        pw_guard_pool_add(pool, region);
-        heap->regions++;
-        return true;
-    }
-    pool->patience = PATIENCE;
-    return false;
-}
-
-/* A hidden run whose header says PENDING; region NULL: none. The heap's lock is held. */
-static struct pw_block take_run_locked(struct pw_heap *heap, struct pw_guard_place place, uint32_t flags)
-{
-    struct pw_guard_pool *pool = &pools[heap->index];
-    struct pw_guard_run run =
-        pw_guard_pool_reuse(pool, place.pages, pw_options()->guard_quarantine_blocks);
-    if (run.region == NULL)
-        run = pw_guard_pool_cut(pool, place.pages);
-    if (run.region == NULL && add_region(pool, heap))
-        run = pw_guard_pool_cut(pool, place.pages);
-    if (run.region == NULL)
-        run = pw_guard_pool_reuse(pool, place.pages, 0);
-    struct pw_block block = {run.region, run.granule};
-    if (run.region != NULL)
-        set_header(block, PW_STATE_PENDING, flags, place.offset);
-    if (run.region != NULL && run.region == pool->region && !hide_fresh(pool)) {
-        set_header(block, PW_STATE_RETIRED, flags, place.offset);
-        pw_guards_are_on = false; /* the system gives no guards */
-        return (struct pw_block){NULL, 0};
-    }
-    return block;
-}
-
-static void keep_locked(struct pw_heap *heap, struct pw_block block)
-{
-    struct pw_fields fields = fields_of(block);
-    set_header(block, PW_STATE_QUARANTINED, fields.flags, fields.slack);
-    pw_guard_pool_keep(&pools[heap->index], (struct pw_guard_run){block.region, block.granule},
-                       data_pages(block));
-}
-
-/* Show the data of a run that is PENDING; a block of 0 bytes has none. False: it stays out of use. */
-static bool show(struct pw_block block, size_t size)
-{
-    if (size == 0 || pw_os_show((void *)pw_block_address(block), (uint64_t)data_pages(block) << PW_PAGE_SHIFT))
-        return true;
-    struct pw_heap *heap = &pw_heaps[block.region->heap];
-    pw_heap_acquire(heap);
-    keep_locked(heap, block);
-    pw_heap_release(heap);
-    return false;
 }
 
 /* What is shown of a run and is not the block: before it and behind it. */
@@ -175,7 +95,7 @@ struct canary {
 static struct canary canary_of(struct pw_block block, size_t size)
 {
     uint64_t page = pw_block_address(block), start = pw_block_start(block);
-    uint64_t back = size == 0 ? start : page + ((uint64_t)data_pages(block) << PW_PAGE_SHIFT);
+    uint64_t back = size == 0 ? start : page + ((uint64_t)pw_guarded_data_pages(block) << PW_PAGE_SHIFT);
     return (struct canary){size == 0 ? start : page, start, start + size, back};
 }
 
@@ -245,15 +165,12 @@ static uint64_t alignment_of(size_t align)
 static void *acquire(struct pw_cache *cache, struct pw_guard_place place, size_t size, uint32_t flags,
                      struct pw_evidence evidence)
 {
-    struct pw_heap *heap = cache->heap;
-    pw_heap_acquire(heap);
-    struct pw_block block = take_run_locked(heap, place, flags);
-    pw_heap_release(heap);
-    if (block.region == NULL || !show(block, size))
+    struct pw_block block = pw_guarded_take_run(cache->heap, place, flags, size != 0);
+    if (block.region == NULL)
         return NULL;
     dress(block, size);
     *pw_region_evidence(block.region, block.granule) = evidence;
-    set_header(block, PW_STATE_LIVE, flags, place.offset);
+    pw_guarded_set_header(block, PW_STATE_LIVE, flags, place.offset);
     return (void *)pw_block_start(block);
 }
 
@@ -293,7 +210,7 @@ void *pw_guarded_acquire(struct pw_cache *cache, size_t size, size_t align, uint
     if (pw_likely(plan.wish == PW_GUARD_NOT))
         return NULL;
     uint32_t pages = pw_guard_pages(size);
-    if (!pw_guard_policy_take(&policy, plan.wish, &turn, pages)) {
+    if (!take_budget(plan.wish, pages)) {
         tell_shortage();
         return NULL;
     }
@@ -346,20 +263,8 @@ bool pw_guarded_claim(struct pw_block block, uint64_t word, const struct pw_call
 
 void pw_guarded_settle(struct pw_block block)
 {
-    struct pw_heap *heap = &pw_heaps[block.region->heap];
-    uint32_t pages = data_pages(block);
-    void *data = (void *)pw_block_address(block);
-    bool was_shown = pw_block_extension(block)->requested != 0;
-    pw_heap_acquire(heap);
-    if (!was_shown || pw_os_hide(data, (uint64_t)pages << PW_PAGE_SHIFT, true)) {
-        keep_locked(heap, block);
-    } else {
-        /* Can't be hidden: filled as at full, and never used again. */
-        struct pw_fields fields = fields_of(block);
-        pw_poison_write(pw_block_start(block), pw_block_extension(block)->requested);
-        set_header(block, PW_STATE_QUARANTINED, fields.flags, fields.slack);
-    }
-    pw_heap_release(heap);
+    uint32_t pages = pw_guarded_data_pages(block);
+    pw_guarded_keep_run(block, pw_block_extension(block)->requested);
     pw_guard_policy_give(&policy, pages);
 }
 
@@ -379,11 +284,11 @@ void pw_guarded_release(struct pw_cache *cache, struct pw_block block, uint64_t 
 
 bool pw_guarded_resize(struct pw_block block, size_t size)
 {
-    struct pw_fields fields = fields_of(block);
+    struct pw_fields fields = pw_header_fields(pw_block_header(block));
     bool is_right = (fields.flags & PW_HEAP_RIGHT) != 0;
     size_t old_size = pw_block_extension(block)->requested;
     if (size == 0 || old_size == 0 || size > PW_HEAP_LARGE_ALLOC_THRESHOLD ||
-        pw_guard_pages(size) != data_pages(block))
+        pw_guard_pages(size) != pw_guarded_data_pages(block))
         return false;
     struct pw_guard_place place = pw_guard_place(size, alignment_of(1), is_right);
     uint64_t word = atomic_load_explicit(&pw_block_header(block)->word, memory_order_acquire);
@@ -393,7 +298,7 @@ bool pw_guarded_resize(struct pw_block block, size_t size)
                                                  memory_order_acq_rel, memory_order_acquire))
         return false; /* the copy's free reports what is wrong */
     dress(block, size);
-    set_header(block, PW_STATE_LIVE, fields.flags, fields.slack);
+    pw_guarded_set_header(block, PW_STATE_LIVE, fields.flags, fields.slack);
     return true;
 }
 

@@ -16,6 +16,9 @@ extern bool pw_guards_are_on __attribute__((visibility("hidden")));
 /* Decide by the options; before the first block, and again when an option changed. */
 void pw_guarded_start(void);
 
+/* At full: the heap has so many LIVE bytes; the memory for guarded blocks follows it. */
+void pw_guarded_follow(uint64_t live_bytes);
+
 /*
  * A guarded block if this allocation is to have one (the thread is entered; `number` is that of the
  * allocation, `stack` its stack or 0); NULL: it is not, or there is none to be had.

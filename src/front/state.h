@@ -185,6 +185,8 @@ void pw_big_evict(struct pw_block block, const struct pw_call *call);
 
 /* quarantine.c (full) -------------------------------------------------------------------------- */
 
+/* Bytes of LIVE blocks that are not guarded, about. */
+uint64_t pw_live_bytes(void);
 /* Queue a QUARANTINED block that weighs `bytes`. */
 void pw_quarantine_block(struct pw_cache *cache, void *block, uint64_t bytes,
                          const struct pw_call *call);

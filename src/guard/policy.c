@@ -2,8 +2,18 @@
 #include "guard/policy.h"
 
 #include "base/random.h"
+#include "image/layout.h"
 
 enum { SPARE_EVERY = 64 };
+enum { FIRSTS_AT_ONCE = 256, FIRSTS_EVERY = 256 };
+enum { LIVE_SHARE_SHIFT = 4, LEAST_BYTES = 4 << 20 };
+
+uint64_t pw_guard_policy_share(uint64_t live, uint64_t most)
+{
+    uint64_t bytes = live >> LIVE_SHARE_SHIFT;
+    uint64_t pages = (bytes > LEAST_BYTES ? bytes : LEAST_BYTES) / PW_PAGE_BYTES;
+    return pages < most ? pages : most;
+}
 
 static uint32_t word_of(const _Atomic uint32_t *site)
 {
@@ -23,11 +33,17 @@ static uint32_t size_class(uint64_t size)
     return log < 15 ? log : 15;
 }
 
-static bool is_rare(const struct pw_guard_policy *policy, uint32_t word, uint64_t size)
+static bool is_first(const struct pw_guard_policy *policy, uint32_t word, uint64_t size)
 {
     uint32_t largest = word >> PW_SITE_SIZE_SHIFT & 15;
-    return (word & PW_SITE_EVIDENCE) != 0 || (word & PW_SITE_COUNT) < policy->site_blocks ||
+    return (word & PW_SITE_COUNT) < policy->site_blocks ||
            (policy->site_blocks != 0 && size_class(size) > largest);
+}
+
+static bool may_have_first(const struct pw_guard_policy *policy, const struct pw_guard_turn *turn,
+                           uint64_t serial)
+{
+    return policy->guards_all || turn->firsts < FIRSTS_AT_ONCE + (uint32_t)serial / FIRSTS_EVERY;
 }
 
 /* Is it the thread's turn for a sample? The distance is drawn anew each time, so that no rhythm is met. */
@@ -49,7 +65,9 @@ enum pw_guard_wish pw_guard_policy_wants(const struct pw_guard_policy *policy,
                                          uint64_t serial, uint64_t size)
 {
     uint32_t word = word_of(site);
-    if (site != NULL && is_rare(policy, word, size))
+    if ((word & PW_SITE_EVIDENCE) != 0)
+        return PW_GUARD_RARE;
+    if (site != NULL && is_first(policy, word, size) && may_have_first(policy, turn, serial))
         return PW_GUARD_RARE;
     if (policy->guards_all)
         return PW_GUARD_COMMON;
@@ -75,9 +93,11 @@ static bool take_pages(struct pw_guard_policy *policy, uint32_t pages, uint64_t 
 bool pw_guard_policy_take(struct pw_guard_policy *policy, enum pw_guard_wish wish,
                           struct pw_guard_turn *turn, uint32_t pages)
 {
-    uint64_t all = policy->budget_pages;
-    if (take_pages(policy, pages, wish == PW_GUARD_RARE ? all : all - all / 4))
+    uint64_t all = atomic_load_explicit(&policy->budget_pages, memory_order_relaxed);
+    if (take_pages(policy, pages, wish == PW_GUARD_RARE ? all : all - all / 4)) {
+        turn->firsts += wish == PW_GUARD_RARE;
         return true;
+    }
     if (wish != PW_GUARD_RARE && ++turn->refused % SPARE_EVERY == 0 && take_pages(policy, pages, all))
         return true;
     atomic_store_explicit(&policy->is_short, true, memory_order_relaxed);

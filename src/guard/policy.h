@@ -9,6 +9,8 @@
  *   site without evidence   its first `site_blocks` blocks, and the first of each larger power of two
  *                           (what grows shows its bugs late); then ever fewer: of every
  *                           `sample_every`th allocation of a thread with the odds site_blocks / count
+ *                           a thread gets such blocks at most FIRSTS_AT_ONCE and one in FIRSTS_EVERY of
+ *                           its allocations: a program that ends soon comes by thousands of sites
  *   site with evidence      all of its blocks
  *   level guard             all blocks of all sites
  *
@@ -36,7 +38,7 @@ struct pw_guard_policy {
     uint32_t sample_every; /* allocations of a thread; 0: no samples */
     enum pw_guard_side side;
     uint64_t key;          /* of the side's hash and of the odds */
-    uint64_t budget_pages;
+    _Atomic uint64_t budget_pages;
     uint64_t max_blocks; /* 0: as many as the pages allow */
     _Atomic uint64_t live_pages;
     _Atomic uint64_t live_blocks;
@@ -47,7 +49,14 @@ struct pw_guard_policy {
 struct pw_guard_turn {
     uint32_t countdown; /* allocations to its next sample; 0: not begun */
     uint32_t refused;   /* blocks that the budget refused */
+    uint32_t firsts;    /* blocks that were guarded as one of their site's first */
 };
+
+/*
+ * The budget where it follows the heap, for `live` bytes of it: a share, but not less than what any program
+ * can spare, and not more than `most` pages.
+ */
+uint64_t pw_guard_policy_share(uint64_t live, uint64_t most);
 
 /* One number for an allocation: the thread's ordinal and the thread's count. */
 PW_INLINE uint64_t pw_guard_serial(uint32_t thread, uint32_t number)

@@ -60,10 +60,11 @@ bool pw_os_unguard(void *address, size_t bytes);
  * For memory of which few pages are to be seen: hide makes pages fault on access and gives their
  * memory back, show lets hidden ones be used again, reading as zero. By markers as above. Where
  * mprotect has to do, hidden pages next to each other are one mapping, and only what is shown
- * counts against the budget (`was_shown`: the range is one that pw_os_show gave).
+ * counts against the budget (`was_shown`: the range is one that pw_os_show gave). `is_filled`: the
+ * pages are about to be written to, and are best had at once.
  */
 bool pw_os_hide(void *address, size_t bytes, bool was_shown);
-bool pw_os_show(void *address, size_t bytes);
+bool pw_os_show(void *address, size_t bytes, bool is_filled);
 
 /* What pw_os_guard may use from now on; guards that exist stay, and can be undone. */
 enum pw_os_guard_mode { PW_OS_GUARD_AUTO, PW_OS_GUARD_PROTECT, PW_OS_GUARD_NONE };
