@@ -64,7 +64,7 @@ CASE(load_before_page)
     free(block);
 }
 
-//@ kind=heap-buffer-underflow relation=before offset=d size=n access=read n=20000,100000 d=1,100
+//@ kind=heap-buffer-underflow relation=before offset=d size=n access=read n=20000,100000 d=1,100 open=thorough
 CASE(load_before_mapped)
 {
     char *block = calloc(n, 1); // ALLOC

@@ -206,8 +206,16 @@ CASE(store_mapped)
     free(block);
 }
 
-//@ kind=heap-buffer-overflow relation=after offset=d-1 size=n n=17000,100000 d=5000
+//@ kind=heap-buffer-overflow relation=after offset=d-1 size=n n=17000,100000 d=4000 access=write
 CASE(store_mapped_far)
+{
+    char *block = malloc(n); // ALLOC
+    block[n - 1 + d] = 1; // ACCESS
+    free(block);
+}
+
+//@ kind=heap-buffer-overflow relation=after offset=d-1 size=n n=17000,100000 d=5000 open=thorough
+CASE(store_mapped_over_guard)
 {
     char *block = malloc(n); // ALLOC
     block[n - 1 + d] = 1; // ACCESS
@@ -334,7 +342,7 @@ CASE(store_before_in_thread)
     free(block);
 }
 
-//@ kind=heap-buffer-underflow relation=before offset=d size=n n=20000,100000 d=1,100 access=write
+//@ kind=heap-buffer-underflow relation=before offset=d size=n n=20000,100000 d=1,100 late
 CASE(store_before_mapped)
 {
     char *block = malloc(n); // ALLOC
