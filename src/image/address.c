@@ -49,11 +49,33 @@ static bool next_was_meant(const struct pw_block_info *info, const struct pw_blo
     return is_live(info) ? before < after : before <= after;
 }
 
+/* Among guarded blocks, where none was so far: it was meant for the last of them, as far as can be told. */
+static bool is_behind_all(const struct pw_image *image, uint64_t address, struct pw_block_info *info)
+{
+    struct pw_region region;
+    uint32_t index = pw_image_find_region(image, address);
+    if (index == 0 || !pw_image_region(image, index, &region) || region.kind != PW_REGION_GUARD ||
+        region.limit <= region.first || (address - region.base) >> region.shift < region.limit)
+        return false;
+    uint32_t start = pw_image_find_start(image, &region, region.limit - 1);
+    if (start != 0)
+        pw_inspect_block(image, index, start, info);
+    return start != 0 && is_live(info) && address >= info->address + info->size;
+}
+
 void pw_diagnose_address(const struct pw_image *image, uint64_t address, struct pw_fault *fault)
 {
     struct pw_block_info info;
     fault->address = address;
     fault->is_certain = true;
+    if (is_behind_all(image, address, &info)) {
+        pw_inspect_neighbours(image, &info, &fault->before, &fault->after);
+        fault->is_certain = false;
+        fault->relation = relate(&info, address, &fault->offset);
+        fault->kind = PW_KIND_OVERFLOW;
+        fault->block = info;
+        return;
+    }
     /* Before the first block of a region is its guard. */
     if (!pw_inspect_address(image, address, &info) &&
         (!pw_inspect_address(image, address + PW_PAGE_BYTES, &info) || !is_live(&info) ||

@@ -10,7 +10,7 @@
  * next such line, the comments ALLOC, FREE and ACCESS name the lines that the report is to name. late:
  * a store that may be found some time after, and then its own line can't be told; when a guard finds it
  * in the act, the line must be there, and the offset may be any of the loop's: less than upto.
- * open=WHY: not found yet at full. options: more of PWHEAP_CHECK.
+ * open=WHY: not for one run at full, but for heapdump run --thorough. options: more of PWHEAP_CHECK.
  *
  * The clean twin has wrong false and d 0.
  */

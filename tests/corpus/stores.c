@@ -27,7 +27,7 @@ CASE(store_far)
     free(block);
 }
 
-//@ kind=heap-buffer-overflow relation=after offset=d-1 size=n n=64 d=100000 open=far
+//@ kind=heap-buffer-overflow relation=after offset=d-1 size=n n=64 d=100000 access=write
 CASE(store_very_far)
 {
     char *block = malloc(n); // ALLOC

@@ -17,6 +17,12 @@ BUG(read_past_the_end)
         sink = block[i]; // HERE
 }
 
+BUG(written_far_behind)
+{
+    char *block = text_of(32);
+    block[wrong ? 32 + 100000 : 0] = 'X'; // HERE
+}
+
 BUG(written_past_the_end)
 {
     int *block = (int *)text_of(48);
