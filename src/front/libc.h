@@ -29,6 +29,7 @@
 #include "front/state.h"
 
 #include <iconv.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -147,5 +148,7 @@ PW_INLINE void pw_check_copy(const struct pw_site *site, const void *to, const v
  */
 size_t pw_check_string(const struct pw_site *site, const char *text, size_t most);
 size_t pw_check_wide(const struct pw_site *site, const wchar_t *text, size_t most);
+/* libc_arguments.c: the format of sprintf or its like, char or wchar_t, and the strings among its arguments. */
+void pw_check_arguments(const struct pw_site *site, const void *format, bool is_wide, va_list arguments);
 
 #endif

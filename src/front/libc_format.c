@@ -34,6 +34,8 @@ static bool print_in_room(const struct pw_site *site, const struct format *forma
 {
     uint64_t room = pw_room(format->to);
     va_list copy;
+    (void)pw_check_string(site, format->text, SIZE_MAX);
+    pw_check_arguments(site, format->text, false, arguments);
     if (format->count <= room || format->room <= room)
         return false;
     va_copy(copy, arguments);
@@ -59,6 +61,8 @@ static bool print_wide_in_room(const struct pw_site *site, const struct format *
     uint64_t room = pw_room(format->to) / sizeof(wchar_t);
     int saved_errno = errno;
     va_list copy;
+    (void)pw_check_wide(site, format->text, SIZE_MAX);
+    pw_check_arguments(site, format->text, true, arguments);
     if (format->count <= room || room == PW_ROOM_ANY / sizeof(wchar_t) || format->room <= room)
         return false;
     va_copy(copy, arguments);

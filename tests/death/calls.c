@@ -151,6 +151,30 @@ BUG(wide_printed)
     free(block);
 }
 
+BUG(prints_a_freed_string)
+{
+    char *block = strcpy(malloc(10), "name"); // ALLOC
+    char to[100];
+    if (wrong)
+        free(block); // FREE
+    snprintf(to, sizeof to, "%-*d %5.2Lf%% %.*s %zu %s", 3, 4, 1.5L, 2, "abc", (size_t)7, block); // HERE
+    if (!wrong)
+        free(block);
+}
+
+/* The clean twin: what a precision keeps from being read, no string, a wide one, and what isn't understood. */
+BUG(prints_an_endless_string)
+{
+    char *block = memset(malloc(10), 'x', 10), to[200]; // ALLOC
+    wchar_t *wide = wcscpy(malloc(5 * sizeof *wide), L"wide"), wide_to[100];
+    sprintf(to, "%.10s %.*s %s %5c %hhd %lld %ls", block, 4, block, (char *)NULL, 'c', 1, 2LL, wide);
+    sprintf(to, "%2$d %1$.10s", block, 5);
+    swprintf(wide_to, 100, L"%ls %.10s", wide, block);
+    sprintf(to, wrong ? "%d %s" : "%d %.10s", 1, block); // HERE
+    free(wide);
+    free(block);
+}
+
 BUG(printed)
 {
     char *block = malloc(10); // ALLOC
