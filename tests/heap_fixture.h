@@ -175,7 +175,7 @@ static inline void *new_block(struct pw_heap *heap, uint64_t size)
     if (needed > PW_HEAP_LARGE_ALLOC_THRESHOLD)
         address = pw_heap_map_memory(heap, needed, PW_PAGE_BYTES);
     else
-        (void)pw_heap_take(heap, (uint32_t)((needed + 63) / 64 + (needed == 0)), 1, &address);
+        (void)pw_heap_take(heap, pw_granules_of(needed), 1, &address);
     if (address != NULL)
         make_live(address, size);
     return address;
@@ -372,7 +372,7 @@ static inline uint64_t count_bin(const struct pw_heap *heap, uint32_t bin)
             (struct pw_free_links *)pw_region_evidence(block.region, block.granule);
         uint32_t size = pw_block_header(block)->size;
         CHECK(pw_header_fields(pw_block_header(block)).state == PW_STATE_FREE, "bin %u", bin);
-        CHECK((size < PW_HEAP_NUM_BINS ? size - 1 : PW_HEAP_NUM_BINS - 1) == bin,
+        CHECK(pw_heap_get_bin_index((uint64_t)size << PW_GRANULE_SHIFT) == bin,
               "a block of %u granules in bin %u", size, bin);
         CHECK(links->previous == previous, "bin %u", bin);
         previous = at;

@@ -121,15 +121,15 @@ static void a_split_leaves_the_first_part_and_puts_the_rest_into_its_bin(void **
     assert_int_equal(rest.granule, block.granule + whole - 7);
     assert_int_equal(pw_block_header(rest)->size, 7);
     assert_int_equal(pw_block_header(rest)->prev, whole - 7);
-    assert_true(pw_bit_test(heap->image.bin_bitmap, 6));
+    assert_true(pw_bit_test(heap->image.bin_bitmap, 7 * PW_GRANULE_BYTES / 64 - 1));
     pw_heap_block_split(heap, block, 3);
     assert_int_equal(pw_block_header(block)->size, 3);
     assert_int_equal(pw_block_header(rest)->prev, whole - 10);
     assert_int_equal(pw_block_previous(pw_block_next(block)).granule, block.granule);
     pw_heap_add_to_free_list(heap, block);
-    assert_true(pw_bit_test(heap->image.bin_bitmap, 2));
+    assert_true(pw_bit_test(heap->image.bin_bitmap, 3 * PW_GRANULE_BYTES / 64 - 1));
     pw_heap_remove_from_free_list(heap, block);
-    assert_false(pw_bit_test(heap->image.bin_bitmap, 2));
+    assert_false(pw_bit_test(heap->image.bin_bitmap, 3 * PW_GRANULE_BYTES / 64 - 1));
     pw_heap_add_to_free_list(heap, pw_heap_block_merge(heap, block));
     pw_heap_remove_from_free_list(heap, rest);
     pw_heap_add_to_free_list(heap, pw_heap_block_merge(heap, rest));
@@ -170,7 +170,7 @@ static void a_bin_gives_the_newest_first_and_any_of_its_blocks_can_leave(void **
         for (uint32_t i = 0; i < COUNT; i++)
             pw_heap_add_to_free_list(heap, nth(first, GRANULES, i));
         pw_heap_remove_from_free_list(heap, nth(first, GRANULES, leaves));
-        assert_int_equal(count_bin(heap, GRANULES - 1), COUNT - 1);
+        assert_int_equal(count_bin(heap, pw_heap_get_bin_index(GRANULES * PW_GRANULE_BYTES)), COUNT - 1);
         for (uint32_t i = COUNT; i-- > 0;) {
             if (i == leaves)
                 continue;
@@ -178,7 +178,7 @@ static void a_bin_gives_the_newest_first_and_any_of_its_blocks_can_leave(void **
             CHECK(found.granule == nth(first, GRANULES, i).granule, "block %u of %u, without %u", i,
                   (unsigned)COUNT, leaves);
             pw_heap_remove_from_free_list(heap, found);
-            assert_int_equal(pw_bit_test(heap->image.bin_bitmap, GRANULES - 1),
+            assert_int_equal(pw_bit_test(heap->image.bin_bitmap, pw_heap_get_bin_index(GRANULES * PW_GRANULE_BYTES)),
                              i > (leaves == 0 ? 1u : 0u));
         }
         pw_heap_release(heap);
@@ -191,9 +191,9 @@ static void the_smallest_bin_that_fits_serves_and_used_memory_goes_before_fresh(
     start_heaps(PW_LEVEL_OFF);
     struct pw_heap *heap = &pw_heaps[0];
     void *blocks[5];
-    static const uint32_t sizes[] = {3, 1, 10, 1, 300};
+    static const uint32_t sizes[] = {3, 1, 10, 1, PW_GRANULE_SIZES};
     for (int i = 0; i < 5; i++)
-        assert_int_equal(pw_heap_take(heap, sizes[i] > 256 ? 256 : sizes[i], 1, &blocks[i]), 1);
+        assert_int_equal(pw_heap_take(heap, sizes[i], 1, &blocks[i]), 1);
     for (int i = 0; i < 5; i++)
         set_state(blocks[i], PW_STATE_CACHED, 0, 0);
     pw_heap_give(&blocks[0], 1);
@@ -203,10 +203,10 @@ static void the_smallest_bin_that_fits_serves_and_used_memory_goes_before_fresh(
     assert_int_equal(pw_heap_take(heap, 2, 1, &got), 1);
     assert_ptr_equal(got, blocks[0]);
     assert_int_equal(pw_heap_take(heap, 1, 1, &got), 1);
-    assert_ptr_equal(got, (char *)blocks[0] + 128);
+    assert_ptr_equal(got, (char *)blocks[0] + 2 * PW_GRANULE_BYTES);
     assert_int_equal(pw_heap_take(heap, 4, 1, &got), 1);
     assert_ptr_equal(got, blocks[2]);
-    assert_int_equal(pw_heap_take(heap, 200, 1, &got), 1);
+    assert_int_equal(pw_heap_take(heap, PW_GRANULE_SIZES - 3, 1, &got), 1);
     assert_ptr_equal(got, blocks[4]);
     check_shape(heap);
 }
@@ -250,11 +250,11 @@ static void a_refill_is_one_run_of_equal_blocks_in_address_order(void **state)
 {
     (void)state;
     start_heaps(PW_LEVEL_FULL);
-    for (uint32_t granules = 1; granules <= PW_HEAP_NUM_BINS; granules += granules < 8 ? 1 : 31) {
+    for (uint32_t granules = 1; granules <= PW_GRANULE_SIZES; granules += granules < 8 ? 1 : 31) {
         void *blocks[64];
         assert_int_equal(pw_heap_take(&pw_heaps[0], granules, 64, blocks), 64);
         for (uint32_t i = 0; i < 64; i++) {
-            CHECK((char *)blocks[i] == (char *)blocks[0] + i * granules * 64, "%u granules", granules);
+            CHECK((char *)blocks[i] == (char *)blocks[0] + i * granules * PW_GRANULE_BYTES, "%u granules", granules);
             assert_int_equal(header_of(blocks[i])->size, granules);
             assert_int_equal(fields_of(blocks[i]).state, PW_STATE_CACHED);
             assert_int_equal((uint64_t)blocks[i] % PW_HEAP_ALIGNMENT, 0);
@@ -269,9 +269,9 @@ static void a_refill_stops_short_of_a_new_region_and_only_an_empty_one_makes_it(
 {
     (void)state;
     start_heaps(PW_LEVEL_OFF);
-    enum { GRANULES = 256, MOST = 4096 };
+    enum { GRANULES = PW_HEAP_LARGE_ALLOC_THRESHOLD >> PW_GRANULE_SHIFT, MOST = 4096 };
     static void *blocks[MOST];
-    uint32_t in_region = (PW_SLOT_BYTES / 64 - 64 - 1 - 64) / GRANULES;
+    uint32_t in_region = ((PW_SLOT_BYTES >> PW_GRANULE_SHIFT) - 3 * (PW_PAGE_BYTES >> PW_GRANULE_SHIFT)) / GRANULES;
     assert_int_equal(pw_heap_take(&pw_heaps[0], GRANULES, MOST, blocks), in_region);
     assert_int_equal(check_shape(&pw_heaps[0]).regions, 1);
     void *one;
@@ -291,7 +291,7 @@ static void every_alignment_gives_every_size_exactly_and_wastes_nothing(void **s
             start_heaps(level);
             void *blocks[256];
             uint32_t count = 0;
-            for (uint32_t granules = 1; granules <= 256; granules += granules < 20 ? 1 : 13) {
+            for (uint32_t granules = 1; granules <= PW_GRANULE_SIZES; granules += granules < 20 ? 1 : 13) {
                 void *block = pw_heap_take_aligned(&pw_heaps[0], granules, align);
                 CHECK(block != NULL && (uint64_t)block % align == 0, "%u granules at %u: %p", granules,
                       (unsigned)align, block);
@@ -382,7 +382,7 @@ static void *take_for_shadow(struct pw_heap *heap, uint64_t *random, uint32_t by
     if (pw_random_next(random) % 8 != 0)
         return pw_heap_alloc(heap, bytes);
     uint64_t align = (uint64_t)64 << pw_random_next(random) % 9;
-    uint8_t *block = pw_heap_take_aligned(heap, (bytes + 63) / 64, align);
+    uint8_t *block = pw_heap_take_aligned(heap, pw_granules_of(bytes), align);
     CHECK((uint64_t)block % align == 0, "%u bytes at %u", bytes, (unsigned)align);
     return block;
 }
@@ -488,7 +488,7 @@ static void run_zeroed(enum pw_level level, uint64_t seed)
             (void)pw_heap_take(&pw_heaps[0], granules, 1, &block);
             if (pw_random_next(&random) % 2 == 0) {
                 make_live(block, 1);
-                memset(block, 0xa5, (size_t)granules * 64 - pw_zone_bytes(&pw_root, (uint64_t)granules * 64));
+                memset(block, 0xa5, (size_t)granules * PW_GRANULE_BYTES - pw_zone_bytes(&pw_root, (uint64_t)granules * PW_GRANULE_BYTES));
                 make_live(block, 1);
             }
             blocks[count++] = block;

@@ -78,7 +78,7 @@ static const struct frozen image_of_version_2[] = {
     VALUE(PW_REGION_SMALL, 1), VALUE(PW_REGION_PAGES, 2), VALUE(PW_REGION_GUARD, 3), VALUE(PW_REGION_SLABS, 4), VALUE(PW_SLOT_SHIFT, 25),
     VALUE(PW_SLAB_SHIFT, 4), VALUE(PW_SPAN_SHIFT, 16), VALUE(PW_SPAN_BLOCKS_SHIFT, 11),
     VALUE(PW_SPAN_FRONT_BYTES, 64), VALUE(PW_SPAN_REF_BITS, 9), VALUE(PW_SPAN_DIRTY, 1),
-    VALUE(PW_REF_GRANULE_BITS, 19), VALUE(PW_TAIL_BYTES, 16), VALUE(PW_MAX_REGIONS, 8192),
+    VALUE(PW_GRANULE_SHIFT, 8), VALUE(PW_REF_GRANULE_BITS, 17), VALUE(PW_TAIL_BYTES, 16), VALUE(PW_MAX_REGIONS, 8192),
     VALUE(PW_MAX_FRAMES, 64), VALUE(PW_DEPOT_CHUNK_SHIFT, 22),
 };
 
@@ -1218,7 +1218,7 @@ static void any_address_finds_the_same_block_in_the_image_as_in_the_heap(void **
         uint64_t r = pw_random_next(&random);
         struct pw_region *region = scene.all[r % scene.count].region;
         uint64_t bytes = (uint64_t)region->granules << region->shift;
-        uint64_t span = r >> 60 == 0 ? bytes + 2 * PW_PAGE_BYTES : region->shift == 6 ? 30000 : 400000;
+        uint64_t span = r >> 60 == 0 ? bytes + 2 * PW_PAGE_BYTES : region->shift == PW_GRANULE_SHIFT ? 30000 : 400000;
         uint64_t address = region->base - PW_PAGE_BYTES + (r >> 8) % span;
         struct pw_block block = pw_heap_find(address);
         struct pw_block_info info;
@@ -1462,7 +1462,7 @@ static void *take_one(struct pw_cache *cache, uint64_t size)
     uint64_t needed = size + pw_zone_bytes(&pw_root, size);
     if (needed > PW_HEAP_LARGE_ALLOC_THRESHOLD)
         return new_block(cache->heap, size);
-    uint32_t granules = (uint32_t)((needed + 63) / 64);
+    uint32_t granules = pw_granules_of(needed);
     void *block;
     while ((block = pw_cache_pop(cache, granules, true)) == NULL)
         ENSURE(pw_cache_refill(cache, granules));

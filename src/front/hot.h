@@ -42,7 +42,7 @@ PW_INLINE void pw_handle_find(struct pw_handle *handle, uint64_t entry)
         handle->header = pw_entry_word(entry, handle->address, shape);
         handle->bytes = pw_shape_bytes(shape);
         handle->size = (uint32_t)handle->bytes >> PW_SLAB_SHIFT;
-        handle->block_class = PW_HEAP_NUM_BINS + 1u + span->slab_class;
+        handle->block_class = PW_GRANULE_SIZES + 1u + span->slab_class;
     } else {
         struct pw_header *header = pw_entry_header(entry, handle->address);
         handle->header = &header->word;

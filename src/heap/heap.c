@@ -311,9 +311,8 @@ void *pw_heap_alloc(struct pw_heap *heap, uint64_t bytes)
         return NULL;
     if (bytes > PW_HEAP_LARGE_ALLOC_THRESHOLD)
         return pw_heap_map_memory(heap, bytes, PW_PAGE_BYTES);
-    uint64_t granules = (bytes + PW_HEAP_ALIGNMENT - 1) >> PW_GRANULE_SHIFT;
     void *block = NULL;
-    (void)pw_heap_take(heap, granules == 0 ? 1 : (uint32_t)granules, 1, &block);
+    (void)pw_heap_take(heap, pw_granules_of(bytes), 1, &block);
     return block;
 }
 

@@ -31,7 +31,7 @@ static uint32_t next_size(uint32_t bytes)
 
 void pw_slab_init(void)
 {
-    uint32_t block_class = PW_HEAP_NUM_BINS, unit = 0;
+    uint32_t block_class = PW_GRANULE_SIZES, unit = 0;
     for (uint32_t bytes = PW_SLAB_MIN_BYTES; bytes <= PW_SLAB_MAX_BYTES; bytes = next_size(bytes)) {
         ENSURE(block_class < PW_CLASSES);
         pw_class_bytes[++block_class] = (uint16_t)bytes;
@@ -39,10 +39,10 @@ void pw_slab_init(void)
             pw_class_table[unit] = (uint16_t)block_class;
     }
     ENSURE(block_class == PW_CLASSES);
-    for (uint32_t granules = 1; granules <= PW_HEAP_NUM_BINS; granules++)
+    for (uint32_t granules = 1; granules <= PW_GRANULE_SIZES; granules++)
         pw_class_bytes[granules] = (uint16_t)(granules << PW_GRANULE_SHIFT);
     for (; unit <= PW_CLASS_UNITS; unit++)
-        pw_class_table[unit] = (uint16_t)((unit * 16 + PW_HEAP_ALIGNMENT - 1) >> PW_GRANULE_SHIFT);
+        pw_class_table[unit] = (uint16_t)pw_granules_of(unit * 16);
 }
 
 uint32_t pw_class_aligned(uint64_t bytes, uint64_t align)
@@ -154,7 +154,7 @@ static struct place open_span(struct pw_heap *heap, uint32_t slab_class)
     struct place place = new_place(heap);
     if (place.region == NULL)
         return place;
-    uint32_t bytes = pw_class_bytes[PW_HEAP_NUM_BINS + 1 + slab_class];
+    uint32_t bytes = pw_class_bytes[PW_GRANULE_SIZES + 1 + slab_class];
     place.span->fresh = place.span->free = 0;
     place.span->slab_class = (uint16_t)slab_class;
     atomic_store_explicit(&place.span->shape, pw_shape_of(bytes), memory_order_release);
@@ -325,7 +325,7 @@ static bool is_listed(const uint32_t *head, struct place place)
 
 uint32_t pw_slab_take(struct pw_heap *heap, uint32_t block_class, uint32_t want, void **out)
 {
-    uint32_t slab_class = block_class - PW_HEAP_NUM_BINS - 1, count = 0;
+    uint32_t slab_class = block_class - PW_GRANULE_SIZES - 1, count = 0;
     uint32_t *head = &heap->image.spans[slab_class];
     pw_heap_acquire(heap);
     while (count < want) {

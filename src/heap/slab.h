@@ -19,12 +19,13 @@
 #include "heap/heap.h"
 
 /*
- * Classes number the block sizes: 1 to PW_HEAP_NUM_BINS are blocks of so many granules of 64 bytes, the
+ * Classes number the block sizes: 1 to PW_GRANULE_SIZES are blocks of so many granules, the
  * rest slabs. The steps between slabs' sizes are 16 bytes up to 512, 32 up to 1 KiB, then what
  * divides a span well, in multiples of 64.
  */
 #define PW_SLAB_SIZES 83u
-#define PW_CLASSES (PW_HEAP_NUM_BINS + PW_SLAB_SIZES)
+#define PW_GRANULE_SIZES ((uint32_t)(PW_HEAP_LARGE_ALLOC_THRESHOLD >> PW_GRANULE_SHIFT))
+#define PW_CLASSES (PW_GRANULE_SIZES + PW_SLAB_SIZES)
 #define PW_CLASS_UNITS ((uint32_t)PW_HEAP_LARGE_ALLOC_THRESHOLD / 16)
 /* The class of i * 16 bytes, for i up to PW_CLASS_UNITS, and the bytes of a class's blocks. */
 extern uint16_t pw_class_table[] __attribute__((visibility("hidden")));
@@ -39,16 +40,16 @@ PW_INLINE uint32_t pw_class_for(uint64_t bytes)
 /* Every slab block lies on a multiple of this: alignof(max_align_t). */
 #define PW_SLAB_ALIGNMENT 16u
 
-/* The granules of 64 bytes that `bytes` take, at least one. */
+/* The granules that `bytes` take, at least one. */
 PW_INLINE uint32_t pw_granules_of(uint64_t bytes)
 {
-    uint64_t granules = (bytes + PW_HEAP_ALIGNMENT - 1) >> PW_GRANULE_SHIFT;
+    uint64_t granules = (bytes + PW_GRANULE_BYTES - 1) >> PW_GRANULE_SHIFT;
     return granules == 0 ? 1 : (uint32_t)granules;
 }
 
 PW_INLINE bool pw_class_is_slab(uint32_t block_class)
 {
-    return block_class > PW_HEAP_NUM_BINS;
+    return block_class > PW_GRANULE_SIZES;
 }
 
 /* The smallest class for `bytes` whose slabs' blocks all lie on multiples of `align` (at most 64). */

@@ -50,7 +50,8 @@
 #define PW_HEAP_HEADER_MAGIC 0xDEADBEEFu
 #define PW_HEAP_NUM_BINS 256u
 
-#define PW_GRANULE_SHIFT 6u /* of small regions */
+#define PW_GRANULE_SHIFT 8u /* of small regions */
+#define PW_GRANULE_BYTES ((uint64_t)1 << PW_GRANULE_SHIFT)
 #define PW_SLAB_SHIFT 4u    /* of slab regions */
 #define PW_PAGE_SHIFT 12u   /* of page regions */
 #define PW_PAGE_BYTES ((uint64_t)1 << PW_PAGE_SHIFT)
@@ -145,7 +146,7 @@ struct pw_evidence {
     uint32_t number;
 };
 
-/* A small block as 32 bits: index of its region << 19 | granule; 0: none. */
+/* A small block as 32 bits: index of its region << PW_REF_GRANULE_BITS | granule; 0: none. */
 #define PW_REF_GRANULE_BITS (PW_SLOT_SHIFT - PW_GRANULE_SHIFT)
 struct pw_free_links {
     uint32_t alloc_stack;
