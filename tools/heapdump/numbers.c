@@ -16,7 +16,9 @@ struct number {
 /* Where the key is, or would be. */
 static struct number *slot_of(const struct numbers *numbers, uint64_t key)
 {
-    size_t mask = numbers->capacity - 1, at = (size_t)(key * 0x9E3779B97F4A7C15u >> 20) & mask;
+    /* Of the product the high bits hang on all of the key; keys may differ in their high bits alone. */
+    uint64_t product = key * 0x9E3779B97F4A7C15u;
+    size_t mask = numbers->capacity - 1, at = (size_t)(product ^ product >> 32) & mask;
     while (numbers->slots[at].number != 0 && numbers->slots[at].key != key)
         at = (at + 1) & mask;
     return &numbers->slots[at];
