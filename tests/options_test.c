@@ -509,7 +509,7 @@ static void a_name_that_is_like_none_points_to_the_help_as_well(void **state)
 static void options_of_what_is_not_built_are_unknown(void **state)
 {
     (void)state;
-    static const char *const names[] = {"max_heap_profile_size", "hard_rss_limit_mb"};
+    static const char *const names[] = {"max_heap_profile_size", "soft_rss_limit_mb"};
     for (size_t i = 0; i < PW_ARRAY_SIZE(names); i++) {
         char text[64], warning[64];
         snprintf(text, sizeof text, "%s=1", names[i]);

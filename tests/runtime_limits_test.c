@@ -51,6 +51,28 @@ static void a_program_with_less_than_the_heap_itself_takes_gets_null_and_no_cras
                     "went on\n");
 }
 
+/* What it gave up is told, once each; at full, quarantine, stacks, guards, in this order. */
+static void resident_memory_stays_below_its_limit_and_what_shrinks_is_told(void **state)
+{
+    static const char *const told[] = {"freed blocks are used again at once", "only the caller is kept",
+                                       "no more blocks get guard pages", "an allocation fails for the first time"};
+    (void)state;
+    for (const char **level = all_levels; *level != NULL; level++) {
+        struct program program = {.command = "limits capped", .level = *level, .options = "hard_rss_limit_mb=64"};
+        struct outcome outcome = program_run(&program);
+        if (outcome.status != 0 || strcmp(outcome.out, "it stayed below\n") != 0)
+            fail_with(&program, &outcome, "went over the limit, or had no memory when there was some");
+        bool is_full = strcmp(*level, "full") == 0;
+        const char *at = outcome.err;
+        for (size_t i = is_full ? 0 : 3; i < sizeof told / sizeof *told; i++) {
+            at = strstr(at, told[i]);
+            if (at == NULL || count_of(outcome.err, told[i]) != 1)
+                fail_with(&program, &outcome, told[i]);
+        }
+        outcome_free(&outcome);
+    }
+}
+
 /* -- A cgroup */
 
 static char cgroup[128];
@@ -115,6 +137,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(threads_that_are_short_of_memory_go_on),
         cmocka_unit_test(a_program_starts_with_little_address_space),
         cmocka_unit_test(a_program_with_less_than_the_heap_itself_takes_gets_null_and_no_crash),
+        cmocka_unit_test(resident_memory_stays_below_its_limit_and_what_shrinks_is_told),
     };
     /* What is not true yet: run with the argument "open". To be moved up as it gets true. */
     const struct CMUnitTest open_tests[] = {

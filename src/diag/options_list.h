@@ -100,6 +100,8 @@
          "Answer impossible sizes and alignments as libc does, NULL and errno; else report them.") \
     SIZE(max_allocation_size_mb, "MiB", (0, 0, 0, 0), 0, 134217728, LIVE,                          \
          "An allocation above this fails with ENOMEM; 0: no limit.")                               \
+    SIZE(hard_rss_limit_mb, "MiB", (0, 0, 0, 0), 0, 134217728, FIXED,                              \
+         "Most resident memory of the process: checks shrink near it, allocations fail at it.")    \
     GROUP("Reports")                                                                               \
     CHOICE(report_format, enum pw_report_format, "text|json|asan", (0, 0, 0, 0), LIVE,             \
            "Text for people, JSON Lines, or text with AddressSanitizer's names for its tools.")    \

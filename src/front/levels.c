@@ -1,4 +1,5 @@
 /* levels.c - acquire and release at whatever level, and the slow halves of the fast ones. */
+#include "front/cap.h"
 #include "front/guarded.h"
 #include "front/hot.h"
 #include "front/watch.h"
@@ -12,7 +13,7 @@ uint32_t pw_stack_of(const struct pw_cache *cache, const struct pw_call *call)
         return 0;
     if (call->stack != 0)
         return call->stack;
-    if (pw_unlikely(!pw_can_unwind))
+    if (pw_unlikely(!pw_can_unwind) || pw_cap_gave_up(PW_CAP_NO_STACKS))
         return pw_depot_put(&call->pc, 1);
     return pw_unwind_capture_id(pw_options()->malloc_context_size, call->pc, call->frame);
 }
@@ -170,6 +171,8 @@ static void *acquire(struct pw_cache *cache, size_t size, size_t align, bool zer
 {
     uint64_t most = pw_options()->max_allocation_size_mb;
     if (size > PTRDIFF_MAX || (most != 0 && size >> 20 >= most && size > most << 20))
+        return NULL;
+    if (pw_unlikely(pw_cap_is_on) && !pw_cap_allows(cache, size, call))
         return NULL;
     if (pw_guards_are_on) {
         void *guarded = guarded_acquire(cache, size, align, zero, stack, call);

@@ -1,12 +1,15 @@
 /* quarantine.c - into and out of the quarantine, at full. */
 #include "check/quarantine.h"
 
+#include "front/cap.h"
 #include "front/hot.h"
 
 enum { LIVE_SHARE_SHIFT = 2 };
 
 uint64_t pw_live_bytes(void)
 {
+    if (pw_cap_gave_up(PW_CAP_NO_QUARANTINE))
+        return 0;
     int64_t live = 0;
     for (struct pw_cache *cache = pw_cache_first(); cache != NULL; cache = cache->next)
         live += atomic_load_explicit(&cache->live_bytes, memory_order_relaxed);

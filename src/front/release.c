@@ -1,4 +1,5 @@
 /* release.c - what free, operator delete and realloc check before they give a block back. */
+#include "front/cap.h"
 #include "front/entry.h"
 #include "front/guarded.h"
 #include "front/hot.h"
@@ -127,6 +128,10 @@ static bool resize_in_place(struct pw_handle *handle, struct pw_block block, siz
     bool is_mapped = block.region->shift == PW_PAGE_SHIFT;
     if (!pw_enter(cache))
         return false;
+    if (pw_unlikely(pw_cap_is_on) && is_mapped && !pw_cap_allows(cache, size, call)) {
+        pw_leave(cache);
+        return false; /* and so will be said of a new one */
+    }
     bool done = is_mapped && pw_is_guarded(block) ? pw_guarded_resize(block, size)
                 : is_mapped                       ? pw_big_resize(block, size)
                                                   : resize_small(handle, block, size);

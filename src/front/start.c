@@ -13,6 +13,7 @@
 #include "check/zone.h"
 #include "diag/log_path.h"
 #include "diag/report.h"
+#include "front/cap.h"
 #include "front/guarded.h"
 #include "front/leaks.h"
 #include "front/state.h"
@@ -120,6 +121,7 @@ static bool make_tables(void)
     pw_heap_gates[pw_shared_heaps].blocks_signals = true; /* reentry.c's */
     pw_watch_start();
     pw_guarded_start();
+    pw_cap_start();
     if (pw_root.level >= PW_LEVEL_FULL || pw_guards_are_on)
         (void)pw_depot_init();
     (void)pw_modules_init();

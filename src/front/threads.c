@@ -76,8 +76,9 @@ uint8_t pw_quick_of(enum pw_level level)
     const struct pw_options *options = pw_options();
     bool is_plain = options->max_malloc_fill_size == 0 && options->validate_every == 0 &&
                     options->max_allocation_size_mb == 0 && options->alloc_dealloc_mismatch &&
-                    !pw_guards_are_on;
-    if (level == PW_LEVEL_OFF && options->max_malloc_fill_size == 0 && options->validate_every == 0)
+                    options->hard_rss_limit_mb == 0 && !pw_guards_are_on;
+    if (level == PW_LEVEL_OFF && options->max_malloc_fill_size == 0 && options->validate_every == 0 &&
+        options->hard_rss_limit_mb == 0)
         return PW_QUICK_OFF;
     return level == PW_LEVEL_FAST && is_plain ? PW_QUICK_FAST : PW_QUICK_NONE;
 }

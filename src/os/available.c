@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* The number at the start of `text`, blanks left out; UINT64_MAX: there is none ("max"). */
 static uint64_t number_at(const char *text)
@@ -113,4 +114,16 @@ uint64_t pw_os_address_space_limit(void)
         bytes = limit.rlim_cur;
     errno = saved_errno;
     return bytes;
+}
+
+uint64_t pw_os_resident_bytes(void)
+{
+    char text[128];
+    int64_t length = pw_os_read_file("/proc/self/statm", text, sizeof text - 1);
+    if (length <= 0)
+        return 0;
+    text[length] = '\0';
+    const char *second = strchr(text, ' ');
+    uint64_t pages = second == NULL ? UINT64_MAX : number_at(second);
+    return pages == UINT64_MAX ? 0 : pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }

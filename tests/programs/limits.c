@@ -1,6 +1,7 @@
 /* limits.c - programs that get NULL and go on: a small address space, a small data limit, a small cgroup. */
 #include "common.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <sys/resource.h>
 
@@ -208,12 +209,53 @@ static void little(void)
     (void)printf("seed 5: little memory was enough\n");
 }
 
+/* -- hard_rss_limit_mb=64 */
+
+enum { CAP_MIB = 64, CAP_SPARE_MIB = 2 }; /* it is looked at every so many allocations */
+
+/* Without stdio, which allocates. */
+static size_t resident_now(void)
+{
+    char text[128] = "";
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    CHECK(fd >= 0 && read(fd, text, sizeof text - 1) > 0 && strchr(text, ' ') != NULL);
+    (void)close(fd);
+    return strtoul(strchr(text, ' '), NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Touch all that there is to be had in blocks of `size`, give it back, and see that it can be used again. */
+static void fill_up_to_the_cap(size_t size)
+{
+    unsigned count = exhaust(size), most = count;
+    CHECK(resident_now() <= (size_t)(CAP_MIB + CAP_SPARE_MIB) * MIB);
+    while (count > 0)
+        free(notes[--count]);
+    for (unsigned i = 0; i < 20000; i++) {
+        char *block = malloc(size);
+        CHECK(block != NULL);
+        block[size - 1] = 1;
+        free(block);
+    }
+    count = exhaust(size);
+    CHECK(count >= most / 2);
+    while (count > 0)
+        free(notes[--count]);
+}
+
+static void capped(void)
+{
+    fill_up_to_the_cap(100000);
+    fill_up_to_the_cap(3000);
+    fill_up_to_the_cap(200);
+    (void)printf("it stayed below\n");
+}
+
 int main(int argc, char **argv)
 {
     static const struct mode modes[] = {
         {"address_space", address_space}, {"data", data},           {"threads", threads},
         {"big_ones", big_ones},           {"huge_ones", huge_ones}, {"sizes", sizes},
-        {"little", little},               {"hardly_any", hardly_any},
+        {"little", little},               {"hardly_any", hardly_any}, {"capped", capped},
     };
     return RUN_MODE(argc, argv, modes);
 }
