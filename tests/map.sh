@@ -49,6 +49,10 @@ live=$(jq '.live.size / 1024' summary)
 holds "the legend counts the live bytes that summary counts" near "$(told live)" "$live" 60
 holds "and the quarantine's" near "$(told quarantined)" "$(jq '.quarantined.block_size / 1024' summary)" 60
 
+map --json sound.core
+holds "as JSON it is a line a region, and the sum" jq -es '(map(select(.what == "region")) | length) >= 3 and
+    (map(select(.what == "region").bytes.live) | add) == (.[-1].bytes.live) and .[-1].damages == 0' out
+holds "the live bytes are those of summary" near "$(jq -s '.[-1].bytes.live / 1024' out)" "$live" 1
 map --scale 1M sound.core
 holds "the scale can be given" says out '^a cell is 1024 KiB; '
 few=$(rows out | wc -l)

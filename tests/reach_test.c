@@ -283,6 +283,38 @@ static void a_page_that_cant_be_read_hides_no_other(void **state)
     give_back();
 }
 
+/* Only the arena is there. */
+static uint64_t next_in_arena(void *context, uint64_t at, uint64_t end)
+{
+    uint64_t start = (uint64_t)arena;
+    (void)context;
+    if (at >= start + ARENA_BYTES)
+        return end;
+    return at > start ? at : start < end ? start : end;
+}
+
+static const void *view_arena(void *context, uint64_t address, uint64_t bytes, void *scratch)
+{
+    bool is_there = next_in_arena(context, address, UINT64_MAX) == address;
+    return is_there ? memcpy(scratch, (const void *)address, bytes) : NULL;
+}
+
+/* Page by page these would be 2^36 looks. */
+static void a_range_that_is_not_there_is_passed_over_at_once(void **state)
+{
+    const struct pw_image arena_image = {.root = image.root, .view = view_arena};
+    struct pw_reach reach = {.image = &arena_image, .map = take, .next_memory = next_in_arena};
+    uint64_t at = (uint64_t)arena;
+    (void)state;
+    memset(arena, 0, ARENA_BYTES);
+    *(uint64_t *)(arena + ARENA_BYTES - 8) = at + 0x10000;
+    assert_true(pw_reach_begin(&reach));
+    add_block(&reach, at + 0x10000, 16, PW_STATE_LIVE, PW_FAMILY_MALLOC);
+    pw_reach_range(&reach, 4096, (uint64_t)1 << 48);
+    assert_int_equal(pw_reach_block(&reach, 0)->mark, PW_REACH_REACHED);
+    give_back();
+}
+
 static void blocks_out_of_order_or_of_no_sense_are_left_out(void **state)
 {
     struct pw_reach reach = {.image = &image, .map = take};
@@ -504,6 +536,7 @@ int main(void)
         cmocka_unit_test(a_word_is_a_pointer_to_a_block_from_its_first_to_its_last_byte),
         cmocka_unit_test(what_may_be_in_use_is_searched_and_never_lost),
         cmocka_unit_test(a_page_that_cant_be_read_hides_no_other),
+        cmocka_unit_test(a_range_that_is_not_there_is_passed_over_at_once),
         cmocka_unit_test(blocks_out_of_order_or_of_no_sense_are_left_out),
         cmocka_unit_test(what_the_program_can_write_to_is_searched_and_what_is_the_librarys_is_not),
         cmocka_unit_test(of_stacks_what_is_above_the_stack_pointer_is_searched),

@@ -215,6 +215,13 @@ static void search_words(struct pw_reach *reach, uint32_t from, const char *byte
     }
 }
 
+/* After a page that can't be read: where to go on. */
+static uint64_t skip_hole(const struct pw_reach *reach, uint64_t at, uint64_t end)
+{
+    uint64_t next = reach->next_memory != NULL ? reach->next_memory(reach->image->context, at, end) : at;
+    return PW_ALIGN_UP(next > at ? next : at, (uint64_t)WORD);
+}
+
 /* Page by page, so that one that can't be read hides no other. */
 static void search(struct pw_reach *reach, uint32_t from, uint64_t start, uint64_t end, meet *meets)
 {
@@ -225,7 +232,7 @@ static void search(struct pw_reach *reach, uint32_t from, uint64_t start, uint64
         const char *bytes = reach->image->view(reach->image->context, at, stop - at, reach->scratch);
         if (bytes != NULL)
             search_words(reach, from, bytes, at, stop - at, meets);
-        at = stop;
+        at = bytes != NULL ? stop : skip_hole(reach, stop, end);
     }
 }
 

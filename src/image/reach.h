@@ -54,6 +54,11 @@ struct pw_reach {
     /* Told of every pointer found, if not NULL: once for each place, by pw_reach_finish of lost blocks' too. */
     void (*found)(void *context, uint64_t place, uint32_t block);
     void *context;
+    /*
+     * Where memory goes on at or after `at`, `end` if not before that; with image->context. NULL: each page is tried.
+     * For images whose ranges can't be trusted: a lying one has more pages than can be tried.
+     */
+    uint64_t (*next_memory)(void *context, uint64_t at, uint64_t end);
     /* From here on: pw_reach_start's. */
     uint32_t count;
     bool is_full; /* there was no memory for all: the result means nothing */

@@ -290,7 +290,7 @@ static void run_some(uint64_t number)
 {
     current_number = number;
     run(summary_command, "summary", NULL, NULL);
-    switch (number % 9) {
+    switch (number % 12) {
     case 0:
         run(check_command, "check", "--most=50", NULL);
         break;
@@ -314,6 +314,15 @@ static void run_some(uint64_t number)
         break;
     case 7:
         run(refs_command, "refs", a_block, NULL);
+        break;
+    case 8:
+        run(block_command, "block", a_block, NULL);
+        break;
+    case 9:
+        run(map_command, "map", "--scale=1K", NULL);
+        break;
+    case 10:
+        run(diff_command, "diff", core_path, "--json");
         break;
     default:
         run(sites_command, "sites", "--pprof", NULL);

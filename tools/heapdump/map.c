@@ -124,6 +124,8 @@ static int look(struct target *target, void *input)
     snprintf(title, sizeof title, "process %u  %s", target_pid(target), target_program(target));
     if (command->svg != NULL) {
         status = draw_svg(command, map, title);
+    } else if (command->line.is_json) {
+        map_write_json(map, stdout);
     } else {
         printf("%s%s\n", target_is_live(target) ? "" : "core of ", title);
         draw_text(command, map);

@@ -87,6 +87,9 @@ struct map_style {
 struct map_painter map_text_painter(const struct map_style *style);
 void map_text_legend(const struct map_style *style, const struct map_totals *totals);
 
+/* JSON Lines: an object a region, then one of all. */
+void map_write_json(struct map *map, FILE *out);
+
 /* An SVG, whose height is known only at its end: it is kept in memory, and written by map_svg_end. */
 struct map_svg;
 struct map_svg *map_svg_begin(const struct map_style *style, const char *title);

@@ -171,12 +171,18 @@ static void note_found(void *context, uint64_t place, uint32_t block)
         search->found(search->context, place, block);
 }
 
+static uint64_t next_memory(void *context, uint64_t at, uint64_t end)
+{
+    return target_next_memory(context, at, end);
+}
+
 bool reachable_search(struct reachable *reachable)
 {
     struct pw_reach *reach = &reachable->reach;
     struct search search = {.reach = reach, .found = reach->found, .context = reach->context};
     reach->found = note_found;
     reach->context = &search;
+    reach->next_memory = next_memory;
     reach->image = target_image(reachable->target);
     reach->map = take;
     progress_start("looking for pointers");

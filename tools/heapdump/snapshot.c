@@ -6,6 +6,7 @@
  */
 #include "command_line.h"
 #include "heapdump.h"
+#include "json_write.h"
 #include "message.h"
 
 #include "image/core.h"
@@ -241,9 +242,28 @@ static const char *choose_path(const struct snapshot *snapshot)
     return path;
 }
 
+static void tell_json(const struct snapshot *snapshot)
+{
+    struct json json = {.out = stdout};
+    json_object(&json, NULL);
+    json_string(&json, "path", snapshot->path);
+    json_number(&json, "pid", target_pid(snapshot->target));
+    json_number(&json, "size", snapshot->work->content_bytes);
+    json_bool(&json, "content", !snapshot->leaves_content_out);
+    json_number(&json, "threads", snapshot->work->thread_count);
+    json_number(&json, "stopped_ns", target_stopped_ns(snapshot->target));
+    json_object_end(&json);
+    json_line_end(&json);
+    json_free(&json);
+}
+
 static void tell(const struct snapshot *snapshot)
 {
     char bytes[BYTES_TEXT];
+    if (snapshot->line.is_json) {
+        tell_json(snapshot);
+        return;
+    }
     double milliseconds = (double)target_stopped_ns(snapshot->target) / 1e6;
     printf("%s: process %u, %s of memory%s, %zu threads", snapshot->path, target_pid(snapshot->target),
            bytes_text(bytes, snapshot->work->content_bytes), snapshot->leaves_content_out ? " (tables only)" : "",

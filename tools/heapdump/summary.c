@@ -213,8 +213,8 @@ static void write_sizes(const struct summary *summary)
         if (size.blocks == 0)
             continue;
         int cells = (int)((double)size.bytes * BAR_CELLS / (double)most + 0.5);
-        printf("%12s %14s %12s  %.*s\n", bytes_text(limit, (uint64_t)32 << 2 * row), count_text(count, size.blocks),
-               bytes_text(bytes, size.bytes), cells, "########################");
+        printf("%12s %14s %12s%s%.*s\n", bytes_text(limit, (uint64_t)32 << 2 * row), count_text(count, size.blocks),
+               bytes_text(bytes, size.bytes), cells > 0 ? "  " : "", cells, "########################");
     }
 }
 

@@ -277,6 +277,11 @@ size_t target_read_some(struct target *target, uint64_t address, void *to, size_
     return memory_read_some(target->memory, address, to, bytes);
 }
 
+uint64_t target_next_memory(const struct target *target, uint64_t at, uint64_t end)
+{
+    return target->core != NULL ? target_core_next_memory(target->core, at, end) : at;
+}
+
 size_t target_segments(const struct target *target, const struct target_segment **segments)
 {
     *segments = target->segments;

@@ -69,6 +69,9 @@ bool target_read(struct target *target, uint64_t address, void *to, size_t bytes
 /* As much as comes before the first page that can't be read (a guard, a hole): bytes. For big pieces. */
 size_t target_read_some(struct target *target, uint64_t address, void *to, size_t bytes);
 
+/* Where memory goes on at or after `at`; `end` if not before that. Of a process all that it may have is memory. */
+uint64_t target_next_memory(const struct target *target, uint64_t at, uint64_t end);
+
 /*
  * Copy the heap's tables (headers, evidence, bitmaps, depot, threads, modules) and let the process run
  * on; the blocks' contents are read live afterwards. Where they are too large to be copied the

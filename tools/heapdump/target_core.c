@@ -65,6 +65,21 @@ static const struct piece *find_piece(const struct target_core *core, uint64_t a
     return low > 0 && address < core->pieces[low - 1].end ? &core->pieces[low - 1] : NULL;
 }
 
+uint64_t target_core_next_memory(const struct target_core *core, uint64_t at, uint64_t end)
+{
+    size_t low = 0, high = core->piece_count; /* the first that starts behind `at` */
+    if (find_piece(core, at) != NULL)
+        return at;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (core->pieces[middle].start <= at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < core->piece_count ? least(core->pieces[low].start, end) : end;
+}
+
 /* Whole pages. Of one that the file holds in part, at its end, the rest is taken for zero. */
 static size_t read_core(void *context, uint64_t address, void *to, size_t bytes)
 {

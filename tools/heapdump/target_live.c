@@ -75,8 +75,9 @@ bool target_live_present(struct target *target, uint64_t start, size_t pages, ui
         size_t count = (size_t)least(pages - done, BATCH);
         off_t offset = (off_t)((start / MEMORY_PAGE_BYTES + done) * sizeof *entries);
         ssize_t got = pread(live->pagemap_fd, entries, count * sizeof *entries, offset);
-        if (got < (ssize_t)(count * sizeof *entries))
+        if (got < (ssize_t)sizeof *entries)
             return false;
+        count = (size_t)got / sizeof *entries; /* it may be fewer */
         for (size_t i = 0; i < count; i++)
             is_present[done + i] = (entries[i] & present_or_swapped) != 0;
         done += count;

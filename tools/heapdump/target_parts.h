@@ -80,6 +80,8 @@ bool target_live_present(struct target *target, uint64_t start, size_t pages, ui
 bool target_core_open(struct target *target, int fd);
 void target_core_close(struct target *target);
 
+uint64_t target_core_next_memory(const struct target_core *core, uint64_t at, uint64_t end);
+
 /* Forget the threads and the segments. */
 void target_clear(struct target *target);
 

@@ -295,6 +295,10 @@ int top_command(int argc, char **argv)
         message("top needs a terminal; `heapdump summary' does not");
         return HEAPDUMP_USAGE;
     }
+    if (top.line.is_json) {
+        message("top is a screen; `heapdump sites --json' has the same once");
+        return HEAPDUMP_USAGE;
+    }
     if (top.line.target.program != NULL || top.line.name[strspn(top.line.name, "0123456789")] != '\0') {
         message("top looks at a process: give its PID, not `%s'", top.line.name);
         return HEAPDUMP_USAGE;
