@@ -230,7 +230,9 @@ static void a_site_with_evidence_gets_all(void **state)
     struct pw_guard_turn turn = {0};
     _Atomic uint32_t site = 500 | 15u << PW_SITE_SIZE_SHIFT;
     assert_false(wants(&policy, &site, &turn, 1, 24));
+    assert_false(pw_guard_policy_is_accused(&site) || pw_guard_policy_is_accused(NULL));
     pw_guard_policy_accuse(&site);
+    assert_true(pw_guard_policy_is_accused(&site));
     for (uint32_t i = 0; i < 100; i++)
         assert_true(wants(&policy, &site, &turn, i, 24));
     assert_int_equal(site & PW_SITE_COUNT, 600);

@@ -21,6 +21,7 @@ bool pw_guards_are_on;
 
 /* Of the memory that is available, the budget unless the option names one; at full at most so much. */
 enum { ASK_EVERY = 256 };
+enum { LEAST_SUSPECT_ALIGNMENT = 8 };
 enum { GUARD_SHARE = 4, FULL_SHARE = 64, FAST_SHARE = 1024 };
 
 _Static_assert((int)PW_SIDE_BOTH == PW_GUARD_SIDE_BOTH && (int)PW_SIDE_RIGHT == PW_GUARD_SIDE_RIGHT &&
@@ -174,6 +175,13 @@ static void *acquire(struct pw_cache *cache, struct pw_guard_place place, size_t
     return (void *)pw_block_start(block);
 }
 
+/* For a block that is suspected: as close to its guard as what it can hold allows. */
+static uint64_t natural_alignment(size_t size, size_t align)
+{
+    uint64_t natural = size & (0 - size);
+    return natural < PW_GUARD_MALLOC_ALIGNMENT && align < natural ? natural : alignment_of(align);
+}
+
 /* How a block is to be guarded. */
 struct plan {
     enum pw_guard_wish wish;
@@ -187,10 +195,15 @@ static struct plan plan_block(const struct pw_cache *cache, size_t size, size_t 
     uint64_t serial = pw_guard_serial(cache->thread, cache->allocations + 1);
     struct plan plan = {.wish = pw_guard_policy_wants(&policy, site, &turn, serial, size)};
     if (pw_unlikely(pw_watch_is_on) && pw_watch_wants_guard(cache, &plan.is_right)) {
-        /* As close to its guard as what it can hold allows. */
-        uint64_t natural = size & (0 - size);
         plan.wish = PW_GUARD_RARE;
-        plan.align = natural < PW_GUARD_MALLOC_ALIGNMENT && align < natural ? natural : alignment_of(align);
+        plan.align = natural_alignment(size, align);
+    } else if (plan.wish != PW_GUARD_NOT && pw_guard_policy_is_accused(site)) {
+        /* Nobody asked for that: pointers keep the three low bits that programs put marks in. */
+        uint64_t natural = size % LEAST_SUSPECT_ALIGNMENT != 0 ? LEAST_SUSPECT_ALIGNMENT : size & (0 - size);
+        plan.is_right = pw_guard_policy_is_right(&policy, plan.wish, serial);
+        plan.align = alignment_of(align);
+        if (natural < plan.align && natural >= align)
+            plan.align = natural;
     } else if (plan.wish != PW_GUARD_NOT) {
         plan.is_right = pw_guard_policy_is_right(&policy, plan.wish, serial);
         plan.align = alignment_of(align);

@@ -208,6 +208,7 @@ __attribute__((constructor(101))) static void construct(void)
     (void)pw_thread_open();
     configure_reports();
     tell_warnings();
+    pw_watch_tell();
     pw_threads_start();
     pw_fork_start();
     pw_snapshot_start_up();

@@ -22,6 +22,9 @@ static struct {
     uint64_t byte;   /* that is watched */
 } watch;
 
+/* Why nothing is watched though it was asked for; NULL: nothing to say. */
+static const char *refusal;
+
 /* A number at *at, which is moved behind it; false: there is none, or it is too large. */
 static bool read_number(const char **at, uint64_t most, uint64_t *number)
 {
@@ -60,11 +63,23 @@ static bool parse(const char *words)
 void pw_watch_start(void)
 {
     static const char probe = 0;
-    if (pw_options()->watch[0] == '\0' || pw_root.level < PW_LEVEL_FULL)
+    if (pw_options()->watch[0] == '\0')
         return;
+    if (pw_root.level < PW_LEVEL_FULL) {
+        refusal = "watch: nothing is watched below level full";
+        return;
+    }
     pw_watch_is_on = parse(pw_options()->watch);
+    if (!pw_watch_is_on)
+        refusal = "watch: nothing is watched, for it is to be [THREAD/]NUMBER[+OFFSET]: an allocation's number in a report";
     watch.breaks = pw_watch_is_on && pw_os_break_on_write(&probe);
     pw_os_break_end();
+}
+
+void pw_watch_tell(void)
+{
+    if (refusal != NULL)
+        pw_report_line(refusal);
 }
 
 static bool is_the_one(const struct pw_cache *cache, uint32_t number)

@@ -18,6 +18,8 @@ extern bool pw_watch_is_on __attribute__((visibility("hidden")));
 
 /* Read the option; at start-up, before the first block. */
 void pw_watch_start(void);
+/* Say why nothing is watched, if it was asked for; as soon as reports are set up. */
+void pw_watch_tell(void);
 /* Is this thread's next allocation the one, and is it to be guarded? `is_right`: which side is exact. */
 bool pw_watch_wants_guard(const struct pw_cache *cache, bool *is_right);
 /* A block has become LIVE; the thread is entered and holds no lock. */

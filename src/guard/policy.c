@@ -119,6 +119,11 @@ bool pw_guard_policy_is_right(const struct pw_guard_policy *policy, enum pw_guar
     return wish == PW_GUARD_RARE || mix(policy->key, serial) % 2 == 0;
 }
 
+bool pw_guard_policy_is_accused(const _Atomic uint32_t *site)
+{
+    return (word_of(site) & PW_SITE_EVIDENCE) != 0;
+}
+
 void pw_guard_policy_count(_Atomic uint32_t *site, uint64_t size)
 {
     uint32_t word = word_of(site);

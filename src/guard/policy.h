@@ -77,6 +77,8 @@ void pw_guard_policy_give(struct pw_guard_policy *policy, uint32_t pages);
 /* Which side of the block is exact. */
 bool pw_guard_policy_is_right(const struct pw_guard_policy *policy, enum pw_guard_wish wish,
                               uint64_t serial);
+/* Was damage found in a block of the site (NULL: not known)? */
+bool pw_guard_policy_is_accused(const _Atomic uint32_t *site);
 /* Note that a block of the site was guarded. */
 void pw_guard_policy_count(_Atomic uint32_t *site, uint64_t size);
 /* Damage was found in a block of the site: it gets guards on all of its blocks from now on. */
