@@ -8,7 +8,7 @@
 enum {
     FINE_BYTES = 512,      /* sizes in steps of 16 bytes, above … */
     MIDDLE_BYTES = 1024,   /* … of 32, above what divides a span */
-    DIRTY_SPANS = 64,      /* of no size and not given back: 4 MiB a heap, or … */
+    DIRTY_SPANS = 128,     /* of no size and not given back: 8 MiB a heap, or … */
     DIRTY_SHARE_SHIFT = 3, /* … an eighth of those in use, if that is more */
     PURGED_AT_ONCE = 2,    /* of those, with the lock held */
     OVERDUE_FACTOR = 2,    /* so much over the limit, memory is given back at once, else seldom */
