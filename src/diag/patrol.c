@@ -3,7 +3,7 @@
 
 #include "base/lock.h"
 
-static struct pw_lock lock; /* guards the rest; the heap locks come after it */
+PW_WRITTEN_IN_FORK static struct pw_lock lock; /* guards the rest; the heap locks come after it */
 static struct pw_validate_cursor cursor;
 static uint64_t rounds;
 

@@ -33,7 +33,7 @@ enum {
     ABORT_STATUS = 134, /* what a shell calls death by SIGABRT */
 };
 
-static _Atomic uint32_t owner; /* the thread that holds the report lock, by its kernel id; 0: none */
+PW_WRITTEN_IN_FORK static _Atomic uint32_t owner; /* the thread that holds the report lock, by its kernel id; 0: none */
 static _Atomic size_t report_count;
 
 static struct pw_report_config config = {
@@ -44,8 +44,8 @@ static struct pw_render render;
 static struct pwheap_error error;
 static char raw[TEXT_BYTES];
 static char symbolized[SYMBOLIZED_BYTES];
-static bool is_unwritten; /* render.text is (part of) a report that nobody has seen yet */
-static bool is_halting;   /* the report was written, the process is to end, the lock stays */
+PW_WRITTEN_IN_FORK static bool is_unwritten; /* render.text is (part of) a report that nobody has seen yet */
+PW_WRITTEN_IN_FORK static bool is_halting;   /* the report was written, the process is to end, the lock stays */
 static uint64_t seen[MAX_DISTINCT];
 static size_t seen_count;
 

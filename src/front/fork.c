@@ -6,6 +6,7 @@
 #include "check/quarantine.h"
 #include "diag/patrol.h"
 #include "diag/report.h"
+#include "front/hot.h"
 #include "front/leaks.h"
 #include "front/state.h"
 #include "os/process.h"
@@ -17,9 +18,27 @@
 /* Of the forking thread. Under the locks that it holds. */
 PW_WRITTEN_IN_FORK static uint64_t mask_before;
 
+/*
+ * The first regions are there before the first fork: a fork server's children would each make their own, which is
+ * more work than most of them do.
+ */
+static void make_regions(void)
+{
+    static bool is_done;
+    struct pw_cache *self = pw_self;
+    void *block;
+    if (is_done || !pw_enter(self))
+        return;
+    is_done = true;
+    if (self->heap->image.slab_region == 0 && pw_slab_take(self->heap, pw_class_for(1), 1, &block) == 1)
+        pw_heap_give(&block, 1);
+    pw_leave(self);
+}
+
 /* Signals wait until the locks are free again: a handler that allocates would want one of them. */
 static void before(void)
 {
+    make_regions();
     uint64_t mask = pw_os_block_signals();
     pw_cache_before_fork();
     pw_quarantine_before_fork();

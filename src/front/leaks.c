@@ -40,7 +40,7 @@ enum {
     MOST_STACK_BYTES = 1 << 20, /* that are searched for a return address */
 };
 
-static struct pw_lock looking; /* one look at a time, and root.ignored */
+PW_WRITTEN_IN_FORK static struct pw_lock looking; /* one look at a time, and root.ignored */
 
 /* ---- what is ignored: root.ignored, under `looking` ---- */
 

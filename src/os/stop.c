@@ -36,7 +36,7 @@ enum { ASKED, TOLD, GONE };
 
 static struct pw_os_stopped *threads; /* PW_OS_MOST_STOPPED of them, made once */
 static uint32_t thread_count;
-static _Atomic uint32_t generation;
+PW_WRITTEN_IN_FORK static _Atomic uint32_t generation;
 
 /* As the kernel has it on every machine that has a restorer or ignores one. */
 struct kernel_sigaction {

@@ -26,7 +26,7 @@ enum { REFRESH_TRIES = 1000 };
 static struct pw_module *modules;
 static uint64_t *unwind_tables; /* of each module: address of its .eh_frame_hdr, or 0 */
 static _Atomic uint32_t module_count;
-static struct pw_lock refreshing;
+PW_WRITTEN_IN_FORK static struct pw_lock refreshing;
 static _Atomic uint64_t loader_adds; /* dlpi_adds and dlpi_subs at the last refresh */
 static _Atomic uint64_t loader_subs;
 

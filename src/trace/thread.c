@@ -26,8 +26,8 @@ _Thread_local struct pw_trace_thread *pw_trace_thread_current
 static struct pw_trace_thread ended = {.busy = true};
 
 static _Atomic(char *) chunks[MAX_CHUNKS];
-static _Atomic uint32_t used;
-static _Atomic uint64_t free_head;              /* tag << 32 | index + 1 */
+PW_WRITTEN_IN_FORK static _Atomic uint32_t used;
+PW_WRITTEN_IN_FORK static _Atomic uint64_t free_head;              /* tag << 32 | index + 1 */
 static _Atomic uint32_t free_next[MAX_THREADS]; /* of a free one: index + 1, 0: it is the last */
 
 static struct pw_trace_thread *thread_at(uint32_t index)
