@@ -15,6 +15,7 @@ CLUSTERFUZZ_ACCESS = re.compile(r'[ ]*([^ ]*|Atomic [^ ]*) of size ([^ ]*) at ([
 CLUSTERFUZZ_DOUBLE = re.compile(
     r'.*(AddressSanitizer).*double-free on (unknown address |address |)([xX0-9a-fA-F]+)')
 SYMBOLIZE_FRAME = re.compile(r'^( *#([0-9]+) *)(0x[0-9a-f]+) *(?:in *.+)? *\((.*)\+(0x[0-9a-f]+)\)')
+LEAK_SUMMARY = re.compile(r'^SUMMARY: AddressSanitizer: \d+ byte\(s\) leaked in \d+ allocation\(s\)\.$', re.M)
 FRAME = re.compile(r'^ *#\d+ ')
 FIRST_LINES = { # kinds whose first line has a shape of its own
     'double-free': r'attempting double-free on 0x[0-9a-f]+ in thread T\d+',
@@ -36,6 +37,12 @@ KINDS = ('alloc-dealloc-mismatch', 'allocation-size-too-big', 'bad-free', 'callo
 def problems(kind, text):
     """What a parser would miss in a report of this kind."""
     lines = text.splitlines()
+    if kind == 'memory-leak': # of LeakSanitizer's own shape, which CASR knows by the first line
+        if not CASR_HEAD.search(lines[0]) or 'LeakSanitizer: detected memory leaks' not in lines[0]:
+            yield 'no first line of LeakSanitizer'
+        if not LEAK_SUMMARY.search(text):
+            yield 'no SUMMARY of LeakSanitizer'
+        return
     if not CASR_HEAD.search(lines[0]):
         yield 'no first line for CASR'
     if not CLUSTERFUZZ_HEAD.match(lines[0]):

@@ -32,13 +32,11 @@ static void mask(char *text)
         memcpy(at, "==PID==", 7);
         memmove(at + 7, at + strlen(pid), strlen(at + strlen(pid)) + 1);
     }
-    char *at = strstr(text, quoted);
-    if (at != NULL) {
+    for (char *at; (at = strstr(text, quoted)) != NULL;) {
         memcpy(at, "\"pid\":0,", 8);
         memmove(at + 8, at + strlen(quoted), strlen(at + strlen(quoted)) + 1);
     }
-    at = strstr(text, "\"time\":\"2");
-    if (at != NULL)
+    for (char *at; (at = strstr(text, "\"time\":\"2")) != NULL;)
         memcpy(at + 8, "0000-00-00T00:00:00.000", 23);
 }
 
@@ -92,9 +90,44 @@ static void test_every_kind_has_its_json(void **state)
     expect_all_golden(PW_REPORT_JSON, "json");
 }
 
+/* -- Leaks: all that is said of some, as it is written to a log */
+
+static void expect_leaks(enum pw_report_format format, const char *extension)
+{
+    static const struct pw_leak all[] = {
+        {.is_direct = true, .stack = 1, .bytes = 72, .blocks = 3, .address = BLOCK},
+        {.is_direct = true, .stack = 0, .bytes = 1, .blocks = 1, .address = BLOCK + 128},
+        {.is_direct = false, .stack = 3, .bytes = 4096, .blocks = 2, .address = BLOCK + 256}};
+    static char text[65536];
+    char directory[] = "/tmp/pwheap-leaks-XXXXXX", log[64], path[128];
+    assert_non_null(mkdtemp(directory));
+    snprintf(log, sizeof log, "%s/log", directory);
+    snprintf(path, sizeof path, "%s.%d", log, getpid());
+    struct pw_report_config config = sample_config(format, PW_LEVEL_FULL);
+    config.log_path = log;
+    struct pw_leaks leaks = {.operation = PW_OP_EXIT, .all = all, .count = PW_ARRAY_SIZE(all)};
+    pw_report_init(&config);
+    assert_int_equal(pw_report_leaks(&leaks), 6);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(directory), 0);
+    expect_golden("memory-leak", extension, text);
+}
+
+static void test_leaks_have_their_texts(void **state)
+{
+    (void)state;
+    expect_leaks(PW_REPORT_TEXT, "text");
+    expect_leaks(PW_REPORT_ASAN, "asan");
+    expect_leaks(PW_REPORT_JSON, "json");
+}
+
 static void test_there_is_a_sample_of_every_kind(void **state)
 {
-    bool has[PW_KIND_COUNT] = {[PW_KIND_NONE] = true};
+    bool has[PW_KIND_COUNT] = {[PW_KIND_NONE] = true, [PW_KIND_LEAK] = true};
     (void)state;
     for (size_t i = 0; i < PW_ARRAY_SIZE(samples); i++)
         has[samples[i].make().kind] = true;
@@ -345,6 +378,7 @@ static void test_garbage_in_a_fault_stays_within_bounds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_leaks_have_their_texts),
         cmocka_unit_test(test_there_is_a_sample_of_every_kind),
         cmocka_unit_test(test_every_kind_has_its_text),
         cmocka_unit_test(test_every_kind_has_its_asan_text),

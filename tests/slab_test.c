@@ -1,0 +1,500 @@
+/*
+ * slab_test.c - slabs by themselves: every size, spans that get full and empty and change their size,
+ * memory that goes back, damage in every bit of their tables, threads that free each other's blocks.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "heap_fixture.h"
+
+#include <pthread.h>
+
+enum { KIB = 1024, MOST = PW_SPAN_BLOCKS, FIRST_CLASS = PW_GRANULE_SIZES + 1 };
+
+static struct pw_heap *const heap = &pw_heaps[0];
+static const enum pw_level levels[] = {PW_LEVEL_OFF, PW_LEVEL_FAST, PW_LEVEL_FULL};
+
+static uint32_t count_of(uint32_t block_class)
+{
+    return pw_shape_count(pw_shape_of(pw_class_bytes[block_class]));
+}
+
+static void *take_one(uint32_t block_class)
+{
+    void *block = NULL;
+    assert_int_equal(pw_slab_take(heap, block_class, 1, &block), 1);
+    return block;
+}
+
+/* `count` blocks, each LIVE with as much as its level leaves room for; how many there were. */
+static uint32_t take_live(uint32_t block_class, uint32_t count, void **out)
+{
+    uint32_t taken = 0, got;
+    do {
+        got = pw_slab_take(heap, block_class, count - taken, out + taken);
+        taken += got;
+    } while (got > 0 && taken < count);
+    for (uint32_t i = 0; i < taken; i++)
+        make_live(out[i], pw_class_bytes[block_class] - pw_root.zone_min_bytes);
+    return taken;
+}
+
+static void drop_all(void **blocks, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        drop_block(blocks[i]);
+}
+
+static struct pw_span *span_of(const void *block)
+{
+    struct pw_block at = block_at(block);
+    return pw_region_span(at.region, pw_span_of(at.granule));
+}
+
+/* ---- sizes ---- */
+
+static void sizes_are_multiples_of_16_in_small_steps(void **state)
+{
+    (void)state;
+    start_heaps(PW_LEVEL_OFF);
+    assert_int_equal(pw_class_bytes[FIRST_CLASS], PW_SLAB_MIN_BYTES);
+    assert_int_equal(pw_class_bytes[PW_CLASSES], PW_SLAB_MAX_BYTES);
+    for (uint32_t c = FIRST_CLASS; c <= PW_CLASSES; c++) {
+        uint32_t bytes = pw_class_bytes[c], last = c == FIRST_CLASS ? 0 : pw_class_bytes[c - 1];
+        CHECK(bytes > last && bytes % PW_SLAB_ALIGNMENT == 0, "size %u after %u", bytes, last);
+        uint32_t step = bytes <= 512 ? 16 : bytes <= 1024 ? 32 : bytes / 4;
+        CHECK(last == 0 || bytes - last <= step, "size %u after %u", bytes, last);
+        CHECK(count_of(c) <= PW_SPAN_BLOCKS, "size %u", bytes);
+    }
+    for (uint64_t bytes = 0; bytes <= PW_SLAB_MAX_BYTES; bytes++) {
+        uint32_t c = pw_class_for(bytes);
+        CHECK(pw_class_is_slab(c) && pw_class_bytes[c] >= bytes, "%u bytes", (unsigned)bytes);
+        CHECK(c == FIRST_CLASS || pw_class_bytes[c - 1] < bytes, "%u bytes", (unsigned)bytes);
+    }
+}
+
+static void every_address_of_a_span_of_every_size_has_its_block(void **state)
+{
+    (void)state;
+    start_heaps(PW_LEVEL_OFF);
+    for (uint32_t c = FIRST_CLASS; c <= PW_CLASSES; c++) {
+        uint64_t shape = pw_shape_of(pw_class_bytes[c]);
+        uint32_t bytes = pw_class_bytes[c];
+        assert_true(pw_shape_is_sane(shape));
+        for (uint32_t at = PW_SPAN_FRONT_BYTES; at < PW_SPAN_FRONT_BYTES + bytes * count_of(c); at++) {
+            uint32_t index = pw_shape_index(shape, at);
+            CHECK(index == (at - PW_SPAN_FRONT_BYTES) / bytes, "size %u, byte %u: block %u", bytes, at, index);
+        }
+    }
+}
+
+static void blocks_of_every_size_fill_their_span_without_overlap_at_every_level(void **state)
+{
+    static void *blocks[MOST];
+    (void)state;
+    for (size_t l = 0; l < PW_ARRAY_SIZE(levels); l++) {
+        start_heaps(levels[l]);
+        for (uint32_t c = FIRST_CLASS; c <= PW_CLASSES; c++) {
+            uint32_t count = count_of(c);
+            CHECK(take_live(c, count, blocks) == count, "size %u", pw_class_bytes[c]);
+            for (uint32_t i = 0; i < count; i++) {
+                CHECK(blocks[i] == (char *)blocks[0] + (uint64_t)i * pw_class_bytes[c], "size %u, block %u",
+                      pw_class_bytes[c], i);
+                memset(blocks[i], (int)i, pw_class_bytes[c] - pw_root.zone_min_bytes);
+            }
+            CHECK(span_of(blocks[0])->fresh == count && span_of(blocks[0])->free == 0, "size %u", pw_class_bytes[c]);
+            struct shape shape = check_shape(heap);
+            CHECK(shape.in_use == count, "size %u", pw_class_bytes[c]);
+            assert_nothing_found("with a full span");
+            drop_all(blocks, count);
+            assert_int_equal(check_shape(heap).in_use, 0);
+            assert_nothing_found("with an empty span");
+        }
+    }
+}
+
+static void alignments_up_to_64_are_those_of_the_class(void **state)
+{
+    static void *blocks[MOST];
+    (void)state;
+    start_heaps(PW_LEVEL_FAST);
+    for (uint64_t align = 32; align <= 64; align *= 2)
+        for (uint64_t bytes = 1; bytes <= PW_SLAB_MAX_BYTES; bytes += 97) {
+            uint32_t c = pw_class_aligned(bytes, align);
+            uint32_t count = take_live(c, count_of(c), blocks);
+            CHECK(pw_class_bytes[c] >= bytes, "%u bytes", (unsigned)bytes);
+            for (uint32_t i = 0; i < count; i++)
+                CHECK((uint64_t)blocks[i] % align == 0, "%u bytes, alignment %u", (unsigned)bytes, (unsigned)align);
+            drop_all(blocks, count);
+        }
+}
+
+/* ---- spans ---- */
+
+static void an_empty_span_loses_its_size_and_serves_another(void **state)
+{
+    static void *blocks[2 * MOST];
+    (void)state;
+    for (size_t l = 0; l < PW_ARRAY_SIZE(levels); l++) {
+        start_heaps(levels[l]);
+        uint32_t small = pw_class_for(64), large = pw_class_for(2000);
+        uint32_t count = 2 * count_of(small);
+        assert_int_equal(take_live(small, count, blocks), count);
+        struct pw_span *second = span_of(blocks[count - 1]);
+        assert_ptr_not_equal(second, span_of(blocks[0]));
+        drop_all(blocks, count);
+        struct shape shape = check_shape(heap);
+        assert_int_equal(shape.spans, 1); /* one of each size stays */
+        assert_int_equal(shape.dirty_spans, 1);
+        struct pw_span *empty = second->shape == 0 ? second : span_of(blocks[0]);
+        void *block = take_one(large);
+        assert_ptr_equal(span_of(block), empty);
+        assert_int_equal(fields_of(block).flags & PW_HEAP_ZEROED, 0); /* it held others */
+        if (levels[l] == PW_LEVEL_FULL)
+            assert_true(pw_poison_holds((uint64_t)block, pw_poison_bytes(room_of(block))));
+        make_live(block, 1900);
+        shape = check_shape(heap);
+        assert_int_equal(shape.dirty_spans, 0);
+        assert_int_equal(shape.spans, 2);
+        assert_nothing_found("with a span used again");
+        drop_block(block);
+    }
+}
+
+static void what_was_freed_first_fit_is_used_before_fresh_blocks(void **state)
+{
+    void *blocks[10], *again[5];
+    (void)state;
+    start_heaps(PW_LEVEL_FULL);
+    uint32_t c = pw_class_for(100);
+    assert_int_equal(take_live(c, 10, blocks), 10);
+    for (uint32_t i = 0; i < 10; i += 2)
+        drop_block(blocks[i]);
+    assert_int_equal(pw_slab_take(heap, c, 5, again), 5);
+    for (uint32_t i = 0; i < 5; i++) {
+        assert_ptr_equal(again[i], blocks[2 * i]);
+        assert_true(pw_poison_holds((uint64_t)again[i], pw_poison_bytes(room_of(again[i]))));
+        make_live(again[i], 60);
+    }
+    assert_int_equal(span_of(blocks[0])->fresh, 10);
+    (void)check_shape(heap);
+}
+
+static void a_full_span_is_in_no_list_and_comes_back_first(void **state)
+{
+    static void *blocks[MOST + 1];
+    (void)state;
+    start_heaps(PW_LEVEL_FAST);
+    uint32_t c = pw_class_for(256), count = count_of(c);
+    assert_int_equal(take_live(c, count, blocks), count);
+    assert_int_equal(heap->image.spans[c - FIRST_CLASS], 0);
+    blocks[count] = take_one(c); /* of another span */
+    make_live(blocks[count], 200);
+    assert_ptr_not_equal(span_of(blocks[count]), span_of(blocks[0]));
+    drop_block(blocks[7]);
+    (void)check_shape(heap);
+    assert_ptr_equal(take_one(c), blocks[7]);
+}
+
+/* ---- memory given back ---- */
+
+static void trim_gives_the_memory_of_empty_spans_back_and_they_are_zero_then(void **state)
+{
+    static void *blocks[8 * 16];
+    (void)state;
+    for (size_t l = 0; l < PW_ARRAY_SIZE(levels); l++) {
+        start_heaps(levels[l]);
+        uint32_t c = pw_class_for(4000), count = 8 * count_of(c);
+        assert_true(count <= PW_ARRAY_SIZE(blocks));
+        assert_int_equal(take_live(c, count, blocks), count);
+        drop_all(blocks, count);
+        assert_int_equal(check_shape(heap).dirty_spans, 7);
+        assert_int_equal(pw_heap_trim(), 8 * PW_SPAN_BYTES);
+        struct shape shape = check_shape(heap);
+        assert_int_equal(shape.dirty_spans, 0);
+        assert_int_equal(shape.spans, 0);
+        assert_int_equal(pw_heap_trim(), 0);
+        assert_int_equal(take_live(c, count, blocks), count);
+        for (uint32_t i = 0; i < count; i++)
+            drop_block(blocks[i]);
+        void *block = take_one(pw_class_for(50));
+        if ((fields_of(block).flags & PW_HEAP_ZEROED) != 0)
+            assert_true(bytes_are(block, 16, 0));
+        assert_nothing_found("after a trim");
+    }
+}
+
+static void beyond_the_limit_empty_spans_are_purged_to_half_of_it(void **state)
+{
+    enum { SPANS = 500, LIMIT = 128 };
+    static void *blocks[SPANS * 16];
+    (void)state;
+    start_heaps(PW_LEVEL_OFF);
+    uint32_t c = pw_class_for(4000), a_span = count_of(c);
+    assert_int_equal(take_live(c, SPANS * a_span, blocks), SPANS * a_span);
+    drop_all(blocks, SPANS * a_span);
+    struct shape shape = check_shape(heap);
+    assert_in_range(shape.dirty_spans, 1, 2 * LIMIT);
+    assert_int_equal(shape.spans, 1);
+    for (uint32_t i = 0; i < SPANS * a_span; i++)
+        assert_ptr_equal(block_at(blocks[i]).region, block_at(blocks[0]).region);
+    assert_int_equal(take_live(c, SPANS * a_span, blocks), SPANS * a_span);
+    assert_int_equal(heap->regions, 1); /* purged spans are used again */
+    drop_all(blocks, SPANS * a_span);
+}
+
+/* ---- exhaustion ---- */
+
+static void a_region_has_510_spans_and_then_there_is_another(void **state)
+{
+    enum { A_SPAN = 16, SPANS = 512 };
+    static void *blocks[A_SPAN * SPANS];
+    (void)state;
+    start_heaps(PW_LEVEL_OFF);
+    uint32_t c = pw_class_for(PW_SLAB_MAX_BYTES), a_span = count_of(c);
+    uint32_t count = a_span * SPANS;
+    assert_true(count <= PW_ARRAY_SIZE(blocks));
+    assert_int_equal(take_live(c, count, blocks), count);
+    struct shape shape = check_shape(heap);
+    assert_int_equal(shape.regions, 2);
+    assert_int_equal(shape.spans, SPANS);
+    assert_ptr_not_equal(block_at(blocks[510 * a_span - 1]).region, block_at(blocks[510 * a_span]).region);
+    drop_all(blocks, count);
+    assert_nothing_found("in two regions");
+    (void)check_shape(heap);
+}
+
+/* A run through all that slabs do; how many blocks there was no memory for. */
+static uint32_t run_everything(void)
+{
+    enum { COUNT = 700 };
+    static void *blocks[PW_SLAB_SIZES][COUNT];
+    static uint32_t counts[PW_SLAB_SIZES];
+    uint32_t missing = 0;
+    for (uint32_t s = 0; s < PW_SLAB_SIZES; s += 7) {
+        counts[s] = take_live(FIRST_CLASS + s, COUNT, blocks[s]);
+        missing += COUNT - counts[s];
+    }
+    for (uint32_t s = 0; s < PW_SLAB_SIZES; s += 7)
+        drop_all(blocks[s], counts[s] / 2);
+    (void)pw_heap_trim();
+    for (uint32_t s = 0; s < PW_SLAB_SIZES; s += 7)
+        drop_all(blocks[s] + counts[s] / 2, counts[s] - counts[s] / 2);
+    (void)pw_heap_trim();
+    return missing;
+}
+
+static void whichever_system_call_fails_no_block_is_lost(void **state)
+{
+    (void)state;
+    start_heaps(PW_LEVEL_FULL);
+    uint64_t before = pw_os_memory_calls();
+    assert_int_equal(run_everything(), 0);
+    uint64_t calls = pw_os_memory_calls() - before;
+    assert_true(calls > 30);
+    for (uint64_t n = 1; n <= calls; n += n < 20 ? 1 : 17)
+        for (uint64_t every = 0; every < 4; every += 3) {
+            start_heaps(PW_LEVEL_FULL);
+            pw_os_fail_next(n, every);
+            (void)run_everything();
+            pw_os_fail_next(0, 0);
+            CHECK(check_shape(heap).in_use == 0, "call %u, every %u", (unsigned)n, (unsigned)every);
+            assert_nothing_found("after a system call failed");
+            CHECK(run_everything() == 0, "call %u, every %u", (unsigned)n, (unsigned)every);
+            (void)check_shape(heap);
+        }
+}
+
+/* ---- damage ---- */
+
+/* Three spans: one full, one in part, one that was closed. */
+static void *scene[MOST + 40];
+static uint32_t scene_count;
+
+static void set_the_scene(enum pw_level level)
+{
+    start_heaps(level);
+    uint32_t c = pw_class_for(1500), count = count_of(c), small = pw_class_for(80);
+    scene_count = take_live(c, count, scene);
+    scene_count += take_live(small, 20, scene + scene_count);
+    void *others[2 * 16];
+    uint32_t large = pw_class_for(4000);
+    uint32_t other_count = take_live(large, 2 * count_of(large), others);
+    drop_all(others, other_count);
+    for (uint32_t i = count; i < scene_count; i += 3) {
+        drop_block(scene[i]);
+        scene[i] = scene[--scene_count];
+    }
+    assert_nothing_found("before any damage");
+}
+
+static void every_flipped_bit_of_a_header_is_found_in_its_block(void **state)
+{
+    (void)state;
+    for (size_t l = 0; l < PW_ARRAY_SIZE(levels); l++) {
+        set_the_scene(levels[l]);
+        for (uint32_t i = 0; i < scene_count; i++)
+            for (unsigned bit = 0; bit < 64; bit++) {
+                *word_of(scene[i]) ^= (uint64_t)1 << bit;
+                struct findings *findings = validate();
+                bool is_found = false;
+                for (uint64_t f = 0; f < findings->count; f++)
+                    is_found |= findings->faults[f].kind == PW_KIND_HEADER &&
+                                findings->faults[f].block.address == (uint64_t)scene[i];
+                CHECK(is_found, "level %d, block %u, bit %u: %u found", (int)levels[l], i, bit,
+                      (unsigned)findings->count);
+                *word_of(scene[i]) ^= (uint64_t)1 << bit;
+            }
+        assert_nothing_found("in the end");
+    }
+}
+
+static void every_flipped_bit_of_a_spans_entry_is_found(void **state)
+{
+    (void)state;
+    set_the_scene(PW_LEVEL_FULL);
+    struct pw_region *region = block_at(scene[0]).region;
+    for (uint32_t number = 1; number < pw_span_of(region->limit); number++)
+        for (size_t byte = 0; byte < offsetof(struct pw_span, previous) + 4; byte++)
+            for (unsigned bit = 0; bit < 8; bit++) {
+                if (byte == offsetof(struct pw_span, flags) + 1)
+                    continue; /* nobody's */
+                uint8_t *at = (uint8_t *)pw_region_span(region, number) + byte;
+                *at ^= (uint8_t)(1u << bit);
+                CHECK(validate()->count > 0, "span %u, byte %u, bit %u", number, (unsigned)byte, bit);
+                *at ^= (uint8_t)(1u << bit);
+            }
+    assert_nothing_found("in the end");
+}
+
+static void every_wrong_bit_of_the_bitmap_of_free_blocks_is_found(void **state)
+{
+    (void)state;
+    for (size_t l = 0; l < PW_ARRAY_SIZE(levels); l++) {
+        set_the_scene(levels[l]);
+        struct pw_region *region = block_at(scene[0]).region;
+        for (uint32_t number = 1; number < pw_span_of(region->limit); number++)
+            for (uint32_t i = 0; i < PW_SPAN_BLOCKS; i += i < 64 ? 1 : 61) {
+                uint64_t *bits = (uint64_t *)region->free_bits + number * (PW_SPAN_BLOCKS / 64);
+                bits[i / 64] ^= (uint64_t)1 << i % 64;
+                CHECK(validate()->count > 0, "level %d, span %u, bit %u", (int)levels[l], number, i);
+                bits[i / 64] ^= (uint64_t)1 << i % 64;
+            }
+        assert_nothing_found("in the end");
+    }
+}
+
+static void a_damaged_span_hands_nothing_out_and_its_neighbours_go_on(void **state)
+{
+    void *blocks[10], *more[10];
+    (void)state;
+    start_heaps(PW_LEVEL_FULL);
+    uint32_t c = pw_class_for(300);
+    assert_int_equal(take_live(c, 10, blocks), 10);
+    span_of(blocks[0])->check ^= 1;
+    assert_int_equal(take_live(c, 10, more), 10);
+    for (uint32_t i = 0; i < 10; i++)
+        assert_ptr_not_equal(span_of(more[i]), span_of(blocks[0]));
+    drop_block(blocks[3]); /* nothing is written to tables that lie */
+    assert_int_not_equal(validate()->count, 0);
+    drop_all(more, 10);
+}
+
+static void a_damaged_free_block_is_left_out(void **state)
+{
+    void *blocks[4], *again[4];
+    (void)state;
+    start_heaps(PW_LEVEL_FAST);
+    uint32_t c = pw_class_for(700);
+    assert_int_equal(take_live(c, 4, blocks), 4);
+    drop_block(blocks[1]);
+    drop_block(blocks[2]);
+    *word_of(blocks[1]) ^= 1;
+    assert_int_equal(pw_slab_take(heap, c, 1, again), 1);
+    assert_ptr_equal(again[0], blocks[2]);
+    *word_of(blocks[1]) ^= 1;
+}
+
+/* ---- threads ---- */
+
+enum { THREADS = 4, EXCHANGED = 64, ROUNDS = 3000 };
+static _Atomic(void *) exchange[EXCHANGED];
+
+/* Takes from a heap of its own, leaves blocks for others, and gives back what others left. */
+static void *exchange_blocks(void *number)
+{
+    uint64_t random = 100 + (uintptr_t)number;
+    struct pw_heap *own = &pw_heaps[(uintptr_t)number % TEST_HEAPS];
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        uint64_t r = pw_random_next(&random);
+        void *blocks[8];
+        uint32_t c = FIRST_CLASS + (uint32_t)(r % PW_SLAB_SIZES);
+        uint32_t count = pw_slab_take(own, c, 1 + (uint32_t)(r >> 32) % 8, blocks);
+        for (uint32_t i = 0; i < count; i++) {
+            make_live(blocks[i], pw_class_bytes[c] - pw_root.zone_min_bytes);
+            memset(blocks[i], (int)round, pw_class_bytes[c] - pw_root.zone_min_bytes);
+            void *other = atomic_exchange(&exchange[(r >> 40) % EXCHANGED], blocks[i]);
+            r = pw_random_next(&random);
+            if (other != NULL)
+                drop_block(other);
+        }
+    }
+    return NULL;
+}
+
+static void blocks_that_other_threads_free_come_home(void **state)
+{
+    (void)state;
+    for (size_t l = 0; l < PW_ARRAY_SIZE(levels); l++) {
+        pthread_t threads[THREADS];
+        start_heaps(levels[l]);
+        for (uintptr_t i = 0; i < THREADS; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, exchange_blocks, (void *)i), 0);
+        for (uint32_t i = 0; i < THREADS; i++)
+            assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_nothing_found("after an exchange");
+        for (uint32_t i = 0; i < EXCHANGED; i++) {
+            void *left = atomic_exchange(&exchange[i], NULL);
+            if (left != NULL)
+                drop_block(left);
+        }
+        for (uint32_t i = 0; i < TEST_HEAPS; i++)
+            CHECK(check_shape(&pw_heaps[i]).in_use == 0, "level %d, heap %u", (int)levels[l], i);
+        assert_nothing_found("in the end");
+    }
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    stop_heaps();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sizes_are_multiples_of_16_in_small_steps),
+        cmocka_unit_test(every_address_of_a_span_of_every_size_has_its_block),
+        cmocka_unit_test(blocks_of_every_size_fill_their_span_without_overlap_at_every_level),
+        cmocka_unit_test(alignments_up_to_64_are_those_of_the_class),
+        cmocka_unit_test(an_empty_span_loses_its_size_and_serves_another),
+        cmocka_unit_test(what_was_freed_first_fit_is_used_before_fresh_blocks),
+        cmocka_unit_test(a_full_span_is_in_no_list_and_comes_back_first),
+        cmocka_unit_test(trim_gives_the_memory_of_empty_spans_back_and_they_are_zero_then),
+        cmocka_unit_test(beyond_the_limit_empty_spans_are_purged_to_half_of_it),
+        cmocka_unit_test(a_region_has_510_spans_and_then_there_is_another),
+        cmocka_unit_test(whichever_system_call_fails_no_block_is_lost),
+        cmocka_unit_test(every_flipped_bit_of_a_header_is_found_in_its_block),
+        cmocka_unit_test(every_flipped_bit_of_a_spans_entry_is_found),
+        cmocka_unit_test(every_wrong_bit_of_the_bitmap_of_free_blocks_is_found),
+        cmocka_unit_test(a_damaged_span_hands_nothing_out_and_its_neighbours_go_on),
+        cmocka_unit_test(a_damaged_free_block_is_left_out),
+        cmocka_unit_test(blocks_that_other_threads_free_come_home),
+    };
+    return cmocka_run_group_tests(tests, NULL, stop);
+}
