@@ -43,6 +43,7 @@ struct pw_cache {
     uint16_t thread;  /* ordinal */
     struct pw_heap *heap;
     struct pw_thread_image *image; /* its entry of the thread table */
+    uint64_t thread_pointer;       /* of its thread: where libc keeps what is known of it */
     uint32_t allocations; /* count so far: the `number` of the next one less 1 */
     uint32_t frees;
     uint32_t chores_at; /* the value of `allocations` at which something is due (front/chores.c) */

@@ -9,13 +9,17 @@
 #include "front/entry.h"
 #include "front/guarded.h"
 #include "front/hot.h"
+#include "front/place.h"
 #include "front/statistics.h"
 #include "os/process.h"
 
 #include "diag/report.h"
+#include "trace/modules.h"
 #include "trace/unwind.h"
 
 #include <sched.h>
+
+enum { PLACE_BYTES = 256 };
 
 /*
  * While a look holds a heap's lock the thread counts as inside the allocator, so that a signal handler
@@ -174,8 +178,17 @@ void pw_found_bad_pointer(const void *pointer, const struct pw_call *call)
     pw_diagnose_free(&image, (uint64_t)pointer, &fault);
     if (heap != NULL)
         pw_heap_release(heap);
-    if (fault.kind != PW_KIND_NONE)
-        pw_found(&fault, call);
+    if (fault.kind == PW_KIND_NONE)
+        return;
+    char words[PLACE_BYTES];
+    struct pw_text place = pw_text_over(words, sizeof words);
+    if (fault.kind == PW_KIND_BAD_FREE && fault.place == NULL && !fault.block.known) {
+        pw_threads_refresh_names();
+        pw_modules_refresh_if_changed();
+        pw_place_write(&place, (uint64_t)pointer);
+        fault.place = place.length > 0 ? words : NULL;
+    }
+    pw_found(&fault, call);
 }
 
 struct look {

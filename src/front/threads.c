@@ -101,6 +101,7 @@ struct pw_cache *pw_thread_open_slow(void)
         pw_cache_open(thread, thread_entry(thread), &pw_heaps[thread % pw_shared_heaps]);
     if (cache != NULL) {
         cache->exit_rounds = 0;
+        cache->thread_pointer = (uint64_t)__builtin_thread_pointer();
         cache->quick = pw_quick_of((enum pw_level)cache->level);
         pw_chores_plan(cache);
         open_history(cache);

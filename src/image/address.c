@@ -86,6 +86,7 @@ void pw_diagnose_address(const struct pw_image *image, uint64_t address, struct 
         info = fault->after;
         pw_inspect_neighbours(image, &info, &fault->before, &fault->after);
     }
+    pw_inspect_freed_size(image, &info);
     fault->relation = relate(&info, address, &fault->offset);
     fault->kind = kind_of(&info, fault->relation);
     fault->block = info;

@@ -154,6 +154,7 @@ static void blame(const struct pw_image *image, const struct pw_block_info *dama
     struct pw_block_info whole, before, next;
     const struct pw_block_info *info = &whole;
     pw_inspect_block(image, damaged->region, damaged->granule, &whole);
+    pw_inspect_freed_size(image, &whole);
     pw_inspect_neighbours(image, info, &before, &next);
     uint64_t from_start = fault->damage.start - range->start;
     uint64_t to_end = range->start + range->bytes - (fault->damage.start + fault->damage.length);
@@ -329,75 +330,4 @@ bool pw_diagnose_block(const struct pw_image *image, uint32_t index, uint32_t gr
         granule >= region.limit || !pw_image_header(image, &region, granule, &header))
         return true;
     return pw_diagnose_header(image, &region, index, granule, &header, fault);
-}
-
-/* The block is sound, but who looks it up by the entry of its span does not find it. */
-static bool span_is_damaged(const struct pw_image *image, const struct pw_block_info *info)
-{
-    struct pw_region region;
-    struct pw_span span;
-    return info->kind == PW_REGION_SLABS && pw_image_region(image, info->region, &region) &&
-           !pw_image_span(image, &region, pw_span_of(info->granule), &span);
-}
-
-/* An address that no block holds: before the first block of a span, elsewhere in a region, or not ours. */
-static void diagnose_free_of_no_block(const struct pw_image *image, uint64_t address,
-                                      struct pw_fault *fault)
-{
-    struct pw_region region;
-    struct pw_block_info info;
-    uint32_t index = pw_image_find_region(image, address);
-    fault->kind = PW_KIND_BAD_FREE;
-    if (index == 0 || !pw_image_region(image, index, &region))
-        return;
-    bool is_slab = region.kind == PW_REGION_SLABS;
-    uint64_t first = PW_ALIGN_DOWN(address, (uint64_t)PW_SPAN_BYTES) + PW_SPAN_FRONT_BYTES;
-    if (is_slab && address < first && pw_inspect_address(image, first, &info)) {
-        fault->kind = PW_KIND_INTERIOR_FREE;
-        fault->block = info;
-        fault->relation = PW_RELATION_BEFORE;
-        fault->offset = first - address;
-        pw_inspect_neighbours(image, &info, &fault->before, &fault->after);
-        return;
-    }
-    fault->place = is_slab ? "heap memory that holds no block" : "the edge of a heap region";
-}
-
-void pw_diagnose_free(const struct pw_image *image, uint64_t address, struct pw_fault *fault)
-{
-    struct pw_block_info info;
-    fault->address = address;
-    fault->is_certain = true;
-    if (!pw_inspect_address(image, address, &info)) {
-        diagnose_free_of_no_block(image, address, fault);
-        return;
-    }
-    fault->block = info;
-    bool is_before = address < info.address; /* on the first page of a right-aligned one */
-    fault->relation = is_before ? PW_RELATION_BEFORE : PW_RELATION_INSIDE;
-    fault->offset = is_before ? info.address - address : address - info.address;
-    pw_inspect_neighbours(image, &info, &fault->before, &fault->after);
-    if (!info.sealed) {
-        fault->kind = PW_KIND_HEADER;
-        fault->broken_rule = "the header's magic and seal do not fit what it says";
-    } else if (info.state == PW_STATE_LIVE) {
-        fault->kind = fault->offset == 0 ? PW_KIND_NONE : PW_KIND_INTERIOR_FREE;
-        if (fault->offset == 0 && span_is_damaged(image, &info)) {
-            fault->kind = PW_KIND_HEADER;
-            fault->broken_rule = "the entry of its span does not fit its check";
-        }
-        if (!is_before && fault->offset >= info.size) {
-            fault->relation = PW_RELATION_AFTER;
-            fault->offset -= info.size;
-        }
-    } else if (fault->offset == 0) {
-        fault->kind = PW_KIND_DOUBLE_FREE;
-    } else if (info.state == PW_STATE_FREE && info.kind == PW_REGION_SMALL &&
-               address % PW_HEAP_ALIGNMENT == 0) {
-        /* The block that started here may have been merged with its neighbours since. */
-        fault->kind = PW_KIND_DOUBLE_FREE;
-        fault->is_certain = false;
-    } else {
-        fault->kind = PW_KIND_INTERIOR_FREE;
-    }
 }

@@ -136,7 +136,7 @@ struct pw_fault {
     uint64_t given_size, given_alignment;
     /* header-corruption: which rule does not hold, in words; a string constant */
     const char *broken_rule;
-    /* double-free and the like of an address that is no block: what it lies in, in words; or NULL */
+    /* double-free and the like of an address that is no block: what it lies in, in words, the finder's until it returns; or NULL */
     const char *place;
     /* where it was found */
     uint32_t thread; /* ordinal */

@@ -81,6 +81,17 @@ void pw_inspect_block(const struct pw_image *image, uint32_t region, uint32_t gr
                       struct pw_block_info *info);
 /* The block that `address` is in; false: it is in none. */
 bool pw_inspect_address(const struct pw_image *image, uint64_t address, struct pw_block_info *info);
+/*
+ * Of a FREE run of pages: the size that was requested when it was last a block, as long as that is kept
+ * (until it is cut or handed out again). Other blocks have theirs by the functions above.
+ */
+void pw_inspect_freed_size(const struct pw_image *image, struct pw_block_info *info);
+/*
+ * Did a MAPPED block once start at `start`, the page `granule` of the region, and hold `address`? Its requested size
+ * is kept, sealed with `start`, until its place in the table is another header's: false says nothing.
+ */
+bool pw_inspect_was_mapped(const struct pw_image *image, const struct pw_region *region, uint64_t granule,
+                           uint64_t start, uint64_t address);
 /* The neighbours of a block in address order; `known` is false where there is none. */
 void pw_inspect_neighbours(const struct pw_image *image, const struct pw_block_info *info,
                            struct pw_block_info *before, struct pw_block_info *after);

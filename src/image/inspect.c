@@ -3,6 +3,28 @@
 #include "image/seal.h"
 #include "image/spans.h"
 
+/* The requested size that the table keeps of a MAPPED block at `address`; false: it has none, or another's. */
+static bool kept_size(const struct pw_image *image, const struct pw_region *region, uint64_t granule,
+                      uint64_t address, uint64_t *requested)
+{
+    struct pw_extension scratch;
+    const struct pw_extension *seen = image->view(
+        image->context, region->headers + (granule + 1) * sizeof scratch, sizeof scratch, &scratch);
+    if (seen == NULL)
+        return false;
+    *requested = __atomic_load_n(&seen->requested, __ATOMIC_RELAXED);
+    return __atomic_load_n(&seen->check, __ATOMIC_RELAXED) ==
+           pw_extension_check(image->root->seal_key, address, *requested);
+}
+
+bool pw_inspect_was_mapped(const struct pw_image *image, const struct pw_region *region, uint64_t granule,
+                           uint64_t start, uint64_t address)
+{
+    uint64_t requested;
+    return granule + 1 < region->limit && kept_size(image, region, granule, start, &requested) &&
+           address >= start && address - start <= requested;
+}
+
 /* The requested size of a sealed header's block. */
 static uint64_t requested_size(const struct pw_image *image, const struct pw_region *region,
                                uint32_t granule, const struct pw_header_copy *header, bool *is_sealed)
@@ -18,15 +40,9 @@ static uint64_t requested_size(const struct pw_image *image, const struct pw_reg
     uint64_t capacity = bytes > PW_PAGE_BYTES + offset ? bytes - PW_PAGE_BYTES - offset : 0;
     if (header->state == PW_STATE_FREE || header->size < 2)
         return capacity;
-    struct pw_extension scratch;
-    const struct pw_extension *seen =
-        image->view(image->context, region->headers + ((uint64_t)granule + 1) * sizeof scratch,
-                    sizeof scratch, &scratch);
     uint64_t address = region->base + ((uint64_t)granule << region->shift) + offset;
-    uint64_t requested = seen == NULL ? 0 : __atomic_load_n(&seen->requested, __ATOMIC_RELAXED);
-    if (seen == NULL || requested > capacity ||
-        __atomic_load_n(&seen->check, __ATOMIC_RELAXED) !=
-            pw_extension_check(image->root->seal_key, address, requested)) {
+    uint64_t requested;
+    if (!kept_size(image, region, granule, address, &requested) || requested > capacity) {
         if (header->state == PW_STATE_LIVE)
             *is_sealed = false; /* while PENDING it is being written */
         return capacity;
@@ -99,6 +115,16 @@ void pw_inspect_block(const struct pw_image *image, uint32_t index, uint32_t gra
         return;
     pw_inspect_header(image, &region, index, granule, &header, info);
     inspect_evidence(image, &region, granule, info);
+}
+
+void pw_inspect_freed_size(const struct pw_image *image, struct pw_block_info *info)
+{
+    struct pw_region region;
+    uint64_t requested;
+    if (info->known && info->sealed && info->state == PW_STATE_FREE && info->kind == PW_REGION_PAGES &&
+        pw_image_region(image, info->region, &region) && info->granule + 1 < region.limit &&
+        kept_size(image, &region, info->granule, info->address, &requested) && requested <= info->size)
+        info->size = requested;
 }
 
 bool pw_inspect_address(const struct pw_image *image, uint64_t address, struct pw_block_info *info)

@@ -110,20 +110,68 @@ static bool parse(char *line, struct pw_os_mapping *mapping)
     return mapping->start < mapping->end;
 }
 
-bool pw_os_each_mapping(bool (*visit)(void *context, const struct pw_os_mapping *mapping), void *context)
+/* Of `lines`, start, length and the flags are 0. */
+static bool visit_all(struct lines *lines, bool (*visit)(void *context, const struct pw_os_mapping *mapping),
+                      void *context)
 {
     int saved_errno = errno;
-    struct lines lines = {.fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0)};
+    lines->fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
     struct pw_os_mapping mapping;
-    bool opened = lines.fd >= 0, goes_on = opened;
+    bool opened = lines->fd >= 0, goes_on = opened;
     while (goes_on) {
-        char *line = next_line(&lines);
+        char *line = next_line(lines);
         goes_on = line != NULL && (!parse(line, &mapping) || visit(context, &mapping));
     }
     if (opened)
-        (void)syscall(SYS_close, lines.fd);
+        (void)syscall(SYS_close, lines->fd);
     errno = saved_errno;
     return opened;
+}
+
+bool pw_os_each_mapping(bool (*visit)(void *context, const struct pw_os_mapping *mapping), void *context)
+{
+    struct lines lines = {.fd = -1};
+    return visit_all(&lines, visit, context);
+}
+
+struct search {
+    uint64_t address;
+    struct pw_os_mapping *found;
+    char *path;
+    size_t size;
+    bool is_found;
+};
+
+static bool look_at(void *context, const struct pw_os_mapping *mapping)
+{
+    struct search *search = context;
+    if (search->address >= mapping->end)
+        return true;
+    if (search->address < mapping->start)
+        return false;
+    *search->found = *mapping;
+    size_t length = 0;
+    for (; length + 1 < search->size && mapping->path[length] != '\0'; length++)
+        search->path[length] = mapping->path[length];
+    search->path[length] = '\0';
+    search->found->path = search->path;
+    search->is_found = true;
+    return false;
+}
+
+bool pw_os_find_mapping(uint64_t address, struct pw_os_mapping *found, char *path, size_t size)
+{
+    /* Not mapped for the purpose: it might come to lie at the address that is asked about. */
+    static struct lines lines;
+    static atomic_flag is_taken = ATOMIC_FLAG_INIT;
+    struct search search = {.address = address, .found = found, .path = path, .size = size};
+    if (atomic_flag_test_and_set_explicit(&is_taken, memory_order_acquire))
+        return false;
+    lines.start = lines.length = 0;
+    lines.is_over = lines.skips = false;
+    (void)visit_all(&lines, look_at, &search);
+    atomic_flag_clear_explicit(&is_taken, memory_order_release);
+    return search.is_found;
 }
 
 void pw_os_present_pages(uint64_t page, uint32_t count, uint64_t bits[PW_OS_PRESENT_PAGES / 64])

@@ -21,6 +21,12 @@ struct pw_os_mapping {
 bool pw_os_each_mapping(bool (*visit)(void *context, const struct pw_os_mapping *mapping), void *context);
 
 /*
+ * The mapping that `address` is in, with its path cut to fit into `path`. Needs little stack. False: there
+ * is none, or it can't be told (nor while another thread asks).
+ */
+bool pw_os_find_mapping(uint64_t address, struct pw_os_mapping *found, char *path, size_t size);
+
+/*
  * Which of the `count` pages (at most 512) from `page` on are there: bit 1. A private page without
  * a file that is not there reads as zero. All bits are 1 where the kernel doesn't tell.
  */
