@@ -60,29 +60,36 @@ static struct pw_cache *reuse_locked(void)
     return NULL;
 }
 
+/* Not in the list yet; NULL: no memory. */
+static struct pw_cache *map_new(void)
+{
+    struct pw_cache *cache = map_bytes(PW_ALIGN_UP(sizeof *cache, (size_t)PW_PAGE_BYTES));
+    for (uint32_t i = 0; cache != NULL && i < PW_CACHE_CLASSES; i++)
+        cache->rings[i] = plan[i];
+    return cache;
+}
+
+/* All under the lock: who forks meanwhile must find a cache whole, or not at all. */
 struct pw_cache *pw_cache_open(uint16_t thread, struct pw_thread_image *image, struct pw_heap *heap)
 {
     pw_lock_acquire(&cache_lock);
     struct pw_cache *cache = reuse_locked();
-    if (cache == NULL) {
-        cache = map_bytes(PW_ALIGN_UP(sizeof *cache, (size_t)PW_PAGE_BYTES));
-        if (cache != NULL) {
-            for (uint32_t i = 0; i < PW_CACHE_CLASSES; i++)
-                cache->rings[i] = plan[i];
-            cache->next = pw_cache_first();
-            atomic_store_explicit(&all_caches, cache, memory_order_release);
-        }
-    }
-    if (cache != NULL)
+    bool is_new = cache == NULL;
+    if (is_new)
+        cache = map_new();
+    if (cache != NULL) {
+        cache->level = (uint8_t)pw_root.level;
+        cache->thread = thread;
+        cache->image = image;
+        cache->heap = heap;
+        cache->allocations = cache->frees = 0;
         cache->in_use = true;
+    }
+    if (cache != NULL && is_new) {
+        cache->next = pw_cache_first();
+        atomic_store_explicit(&all_caches, cache, memory_order_release);
+    }
     pw_lock_release(&cache_lock);
-    if (cache == NULL)
-        return NULL;
-    cache->level = (uint8_t)pw_root.level;
-    cache->thread = thread;
-    cache->image = image;
-    cache->heap = heap;
-    cache->allocations = cache->frees = 0;
     return cache;
 }
 
