@@ -180,10 +180,18 @@ static void keep(struct walk *walk, const struct pw_block_info *block)
     walk->entries[walk->entry_count++] = (struct entry){block->address, key_of(walk, block)};
 }
 
+/* qsort takes no context: how far it is, in comparisons. */
+static struct {
+    uint64_t done, expected;
+} comparisons;
+enum { COMPARISONS_A_LOOK = 1 << 16 };
+
 /* Those with equal keys as the walk met them. */
 static int compare(const void *left, const void *right)
 {
     const struct entry *a = left, *b = right;
+    if (++comparisons.done % COMPARISONS_A_LOOK == 0 && progress_is_due())
+        progress_set((double)comparisons.done / (double)comparisons.expected);
     if (a->key != b->key)
         return a->key > b->key ? 1 : -1;
     return (a->address > b->address) - (a->address < b->address);
@@ -191,8 +199,14 @@ static int compare(const void *left, const void *right)
 
 static void write_sorted(struct walk *walk)
 {
-    if (walk->entry_count > 1)
+    if (walk->entry_count > 1) {
+        unsigned rounds = 64 - (unsigned)__builtin_clzll(walk->entry_count);
+        comparisons.done = 0;
+        comparisons.expected = (uint64_t)walk->entry_count * rounds;
+        progress_start("sorting");
         qsort(walk->entries, walk->entry_count, sizeof *walk->entries, compare);
+        progress_end();
+    }
     for (size_t i = 0; i < walk->entry_count && i < walk->arguments->limit; i++) {
         size_t at = walk->arguments->is_reversed ? walk->entry_count - 1 - i : i;
         struct pw_block_info block;
