@@ -257,7 +257,7 @@ static void a_drain_hands_the_older_half_to_the_next_refill_of_any_thread(void *
     (void)state;
     static const uint32_t sizes[] = {1, 4, 32, 64, 65, 72, PW_CLASSES};
     for (size_t i = 0; i < PW_ARRAY_SIZE(sizes); i++) {
-        struct pw_cache *cache = fresh_cache(PW_LEVEL_OFF), *other = pw_cache_open(9, NULL, &pw_heaps[1]);
+        struct pw_cache *cache = fresh_cache(PW_LEVEL_OFF), *other = pw_cache_open(9, NULL, heap);
         static void *blocks[128];
         uint32_t places = places_of(cache, sizes[i]), moved = 0;
         assert_int_equal(take_of(heap, sizes[i], places, blocks), places);
@@ -295,7 +295,7 @@ static uint32_t fill_transfer(uint32_t block_class)
     void *block;
     for (;;) {
         assert_int_equal(take_of(&pw_heaps[2], block_class, 1, &block), 1);
-        if (pw_transfer_put(block_class, &block, 1) == 0)
+        if (pw_transfer_put(0, block_class, &block, 1) == 0)
             break;
         count++;
     }
@@ -349,8 +349,8 @@ static void without_memory_nothing_is_transferred(void **state)
     void *block = &block;
     assert_false(pw_transfer_init(no_pages));
     for (uint32_t block_class = 1; block_class <= PW_CLASSES; block_class++) {
-        assert_int_equal(pw_transfer_put(block_class, &block, 1), 0);
-        assert_int_equal(pw_transfer_take(block_class, &block, 1), 0);
+        assert_int_equal(pw_transfer_put(0, block_class, &block, 1), 0);
+        assert_int_equal(pw_transfer_take(0, block_class, &block, 1), 0);
     }
 }
 
@@ -364,16 +364,16 @@ static void what_is_transferred_is_bounded_in_bytes_and_every_size_has_its_own(v
         names[i] = (void *)(i + 1);
     uint32_t kept[PW_CLASSES + 1];
     for (uint32_t block_class = 1; block_class <= PW_CLASSES; block_class++) {
-        kept[block_class] = pw_transfer_put(block_class, names + block_class, PW_ARRAY_SIZE(names) - block_class);
+        kept[block_class] = pw_transfer_put(0, block_class, names + block_class, PW_ARRAY_SIZE(names) - block_class);
         uint32_t bytes = kept[block_class] * pw_class_bytes[block_class];
         CHECK(kept[block_class] >= 32 && (bytes <= 1 << 20 || kept[block_class] == 32), "class %u: %u kept",
               block_class, kept[block_class]);
-        assert_int_equal(pw_transfer_put(block_class, names, 1), 0);
+        assert_int_equal(pw_transfer_put(0, block_class, names, 1), 0);
     }
     for (uint32_t block_class = 1; block_class <= PW_CLASSES; block_class++) {
-        uint32_t some = pw_transfer_take(block_class, out, 10);
+        uint32_t some = pw_transfer_take(0, block_class, out, 10);
         assert_int_equal(some, 10);
-        uint32_t count = pw_transfer_take(block_class, out + 10, PW_ARRAY_SIZE(out) - 10);
+        uint32_t count = pw_transfer_take(0, block_class, out + 10, PW_ARRAY_SIZE(out) - 10);
         CHECK(some + count == kept[block_class], "class %u: %u of %u", block_class, some + count, kept[block_class]);
         /* Each once, the newest batch first. */
         static uint8_t times[40001];
@@ -384,7 +384,7 @@ static void what_is_transferred_is_bounded_in_bytes_and_every_size_has_its_own(v
             assert_int_equal(times[block_class + i + 1], 1);
         for (uint32_t i = 0; i < some; i++)
             assert_true((uintptr_t)out[i] > block_class + kept[block_class] - 10);
-        assert_int_equal(pw_transfer_take(block_class, out, 1), 0);
+        assert_int_equal(pw_transfer_take(0, block_class, out, 1), 0);
     }
 }
 

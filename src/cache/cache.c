@@ -123,13 +123,33 @@ void pw_cache_drain_home(struct pw_cache *cache, uint32_t block_class, bool (*ch
     give_checked(out, count, check);
 }
 
+static uint32_t heap_of(const void *block)
+{
+    uint64_t address = (uint64_t)block;
+    return pw_block_at(pw_page_map_entry(address), address).region->heap;
+}
+
+/* Blocks into the transfer caches of their heaps; how many found no room: these come first then. */
+static uint32_t put_home(uint32_t block_class, void **blocks, uint32_t count)
+{
+    uint32_t rest = 0, end;
+    for (uint32_t i = 0; i < count; i = end) {
+        uint32_t heap = heap_of(blocks[i]);
+        for (end = i + 1; end < count && heap_of(blocks[end]) == heap; end++)
+            ;
+        uint32_t kept = pw_transfer_put(heap, block_class, blocks + i, end - i);
+        for (uint32_t k = i + kept; k < end; k++)
+            blocks[rest++] = blocks[k];
+    }
+    return rest;
+}
+
 void pw_cache_drain(struct pw_cache *cache, uint32_t block_class, bool (*check)(void *block))
 {
     struct pw_ring *ring = &cache->rings[block_class - 1];
     void *out[MOST_PLACES];
     uint32_t count = take_oldest(cache, ring, (uint32_t)ring->mask / 2 + 1, out);
-    uint32_t kept = pw_transfer_put(block_class, out, count);
-    give_checked(out + kept, count - kept, check);
+    give_checked(out, put_home(block_class, out, count), check);
 }
 
 void pw_cache_flush(struct pw_cache *cache)
@@ -157,8 +177,8 @@ void pw_cache_flush_transfer(bool (*check)(void *block))
 {
     void *out[MOST_PLACES];
     uint32_t count;
-    for (uint32_t block_class = 1; block_class <= PW_CACHE_CLASSES; block_class++)
-        while ((count = pw_transfer_take(block_class, out, MOST_PLACES)) > 0)
+    for (uint32_t i = 0; i < PW_TRANSFER_HEAPS * PW_CACHE_CLASSES; i++)
+        while ((count = pw_transfer_take(i / PW_CACHE_CLASSES, i % PW_CACHE_CLASSES + 1, out, MOST_PLACES)) > 0)
             give_checked(out, count, check);
 }
 
@@ -199,7 +219,7 @@ bool pw_cache_refill(struct pw_cache *cache, uint32_t block_class)
     uint32_t room = (uint32_t)ring->mask + 1 - ring->count;
     if (want > room)
         want = room;
-    uint32_t count = pw_transfer_take(block_class, blocks, want);
+    uint32_t count = pw_transfer_take(cache->heap->index, block_class, blocks, want);
     if (count == 0)
         count = pw_class_is_slab(block_class) ? pw_slab_take(cache->heap, block_class, want, blocks)
                                               : pw_heap_take(cache->heap, block_class, want, blocks);

@@ -12,8 +12,8 @@ struct stack {
     uint32_t capacity;
 };
 
-static struct stack stacks[CLASSES];
-PW_WRITTEN_IN_FORK static struct pw_lock locks[LOCKS];
+static struct stack stacks[PW_TRANSFER_HEAPS][CLASSES];
+PW_WRITTEN_IN_FORK static struct pw_lock locks[PW_TRANSFER_HEAPS][LOCKS];
 
 static uint32_t capacity_of(uint32_t block_class)
 {
@@ -28,10 +28,11 @@ bool pw_transfer_init(void *(*map)(size_t bytes))
     size_t total = 0;
     for (uint32_t block_class = 1; block_class <= CLASSES; block_class++)
         total += capacity_of(block_class);
-    void **places = map(PW_ALIGN_UP(total * sizeof *places, (size_t)PW_PAGE_BYTES));
-    for (uint32_t block_class = 1; places != NULL && block_class <= CLASSES; block_class++) {
-        stacks[block_class - 1] = (struct stack){.blocks = places, .capacity = capacity_of(block_class)};
-        places += capacity_of(block_class);
+    void **places = map(PW_ALIGN_UP(PW_TRANSFER_HEAPS * total * sizeof *places, (size_t)PW_PAGE_BYTES));
+    for (uint32_t i = 0; places != NULL && i < PW_TRANSFER_HEAPS * CLASSES; i++) {
+        uint32_t capacity = capacity_of(i % CLASSES + 1);
+        stacks[i / CLASSES][i % CLASSES] = (struct stack){.blocks = places, .capacity = capacity};
+        places += capacity;
     }
     return places != NULL;
 }
@@ -41,10 +42,12 @@ static uint32_t count_of(const struct stack *stack)
     return atomic_load_explicit(&stack->count, memory_order_relaxed);
 }
 
-uint32_t pw_transfer_put(uint32_t block_class, void *const *blocks, uint32_t count)
+uint32_t pw_transfer_put(uint32_t heap, uint32_t block_class, void *const *blocks, uint32_t count)
 {
-    struct stack *stack = &stacks[block_class - 1];
-    struct pw_lock *lock = &locks[block_class % LOCKS];
+    if (heap >= PW_TRANSFER_HEAPS)
+        return 0;
+    struct stack *stack = &stacks[heap][block_class - 1];
+    struct pw_lock *lock = &locks[heap][block_class % LOCKS];
     pw_lock_acquire(lock);
     uint32_t there = count_of(stack), room = stack->capacity - there;
     if (count > room)
@@ -56,10 +59,12 @@ uint32_t pw_transfer_put(uint32_t block_class, void *const *blocks, uint32_t cou
     return count;
 }
 
-uint32_t pw_transfer_take(uint32_t block_class, void **blocks, uint32_t want)
+uint32_t pw_transfer_take(uint32_t heap, uint32_t block_class, void **blocks, uint32_t want)
 {
-    struct stack *stack = &stacks[block_class - 1];
-    struct pw_lock *lock = &locks[block_class % LOCKS];
+    if (heap >= PW_TRANSFER_HEAPS)
+        return 0;
+    struct stack *stack = &stacks[heap][block_class - 1];
+    struct pw_lock *lock = &locks[heap][block_class % LOCKS];
     if (count_of(stack) == 0)
         return 0; /* perhaps just filled by another: as if we had come before */
     pw_lock_acquire(lock);
@@ -73,12 +78,12 @@ uint32_t pw_transfer_take(uint32_t block_class, void **blocks, uint32_t want)
 
 void pw_transfer_before_fork(void)
 {
-    for (uint32_t i = 0; i < LOCKS; i++)
-        pw_lock_acquire(&locks[i]);
+    for (uint32_t i = 0; i < PW_TRANSFER_HEAPS * LOCKS; i++)
+        pw_lock_acquire(&locks[i / LOCKS][i % LOCKS]);
 }
 
 void pw_transfer_after_fork(void)
 {
-    for (uint32_t i = LOCKS; i > 0; i--)
-        pw_lock_release(&locks[i - 1]);
+    for (uint32_t i = PW_TRANSFER_HEAPS * LOCKS; i-- > 0;)
+        pw_lock_release(&locks[i / LOCKS][i % LOCKS]);
 }

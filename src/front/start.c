@@ -8,6 +8,7 @@
  *   destructor ──── the last look
  */
 #include "base/random.h"
+#include "cache/transfer.h"
 #include "check/poison.h"
 #include "check/quarantine.h"
 #include "check/zone.h"
@@ -94,6 +95,8 @@ static void tell_own_ranges(void)
     pw_root.own_ranges = (uint64_t)pw_os_own_ranges(&capacity);
     pw_root.own_range_count = capacity;
 }
+
+_Static_assert((int)PW_MOST_SHARED_HEAPS <= (int)PW_TRANSFER_HEAPS, "each has a transfer cache");
 
 static bool make_tables(void)
 {
