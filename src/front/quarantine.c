@@ -8,8 +8,6 @@ enum { LIVE_SHARE_SHIFT = 2 };
 
 uint64_t pw_live_bytes(void)
 {
-    if (pw_cap_gave_up(PW_CAP_NO_QUARANTINE))
-        return 0;
     int64_t live = 0;
     for (struct pw_cache *cache = pw_cache_first(); cache != NULL; cache = cache->next)
         live += atomic_load_explicit(&cache->live_bytes, memory_order_relaxed);
@@ -19,6 +17,8 @@ uint64_t pw_live_bytes(void)
 /* Bytes that may wait: the option's, or a quarter of what is live, if that is more. */
 static uint64_t limit_bytes(void)
 {
+    if (pw_cap_gave_up(PW_CAP_NO_QUARANTINE))
+        return 0;
     uint64_t share = pw_live_bytes() >> LIVE_SHARE_SHIFT;
     uint64_t least = pw_options()->quarantine_size_mb << 20; /* 0 never gets here: there is none */
     return share > least ? share : least;
