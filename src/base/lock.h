@@ -56,8 +56,7 @@ PW_INLINE bool pw_lock_is_held(struct pw_lock *lock)
 
 PW_INLINE void pw_lock_reset(struct pw_lock *lock)
 {
-    if (pw_lock_is_held(lock)) /* in a child of fork: don't write a page for nothing */
-        atomic_store_explicit(&lock->word, 0, memory_order_release);
+    atomic_store_explicit(&lock->word, 0, memory_order_release);
 }
 
 #endif

@@ -139,11 +139,8 @@ size_t pw_report_count(void)
 
 void pw_report_after_fork(void)
 {
-    /* Most were not reporting: write no page for nothing. */
-    if (atomic_load(&owner) != 0)
-        atomic_store(&owner, 0);
-    if (is_unwritten || is_halting)
-        is_unwritten = is_halting = false;
+    atomic_store(&owner, 0);
+    is_unwritten = is_halting = false;
 }
 
 void pw_report_after_copy(uint32_t pid)

@@ -319,6 +319,5 @@ void pw_os_let_go(void)
 void pw_os_stop_after_fork(void)
 {
     uint32_t now = atomic_load(&generation);
-    if (now % 2 != 0)
-        atomic_store(&generation, now + 1);
+    atomic_store(&generation, now + now % 2);
 }

@@ -113,8 +113,7 @@ void pw_trace_thread_exit(void)
 
 void pw_trace_thread_after_fork(void)
 {
-    if (atomic_load_explicit(&free_head, memory_order_relaxed) != 0)
-        atomic_store_explicit(&free_head, 0, memory_order_relaxed);
+    atomic_store_explicit(&free_head, 0, memory_order_relaxed);
     uint32_t count = atomic_load_explicit(&used, memory_order_relaxed);
     for (uint32_t i = 0; i < count; i++)
         if (thread_at(i) != pw_trace_thread_current)
