@@ -152,23 +152,25 @@ void pw_cache_drain(struct pw_cache *cache, uint32_t block_class, bool (*check)(
     give_checked(out, put_home(block_class, out, count), check);
 }
 
-void pw_cache_flush(struct pw_cache *cache)
+/* Give all but the `keep` newest blocks of a ring back to their heaps. */
+static void empty_ring(struct pw_cache *cache, struct pw_ring *ring, uint32_t keep, bool (*check)(void *))
 {
     void *out[MOST_PLACES];
-    for (uint32_t i = 0; i < PW_CACHE_CLASSES; i++) {
-        uint32_t count = take_oldest(cache, &cache->rings[i], cache->rings[i].count, out);
-        if (count > 0)
-            pw_heap_give(out, count);
-    }
+    if (ring->count > keep)
+        give_checked(out, take_oldest(cache, ring, ring->count - keep, out), check);
+}
+
+void pw_cache_flush(struct pw_cache *cache)
+{
+    for (uint32_t i = 0; i < PW_CACHE_CLASSES; i++)
+        empty_ring(cache, &cache->rings[i], 0, NULL);
 }
 
 void pw_cache_clear_out(struct pw_cache *cache, bool (*check)(void *block))
 {
-    void *out[MOST_PLACES];
     for (uint32_t i = 0; i < PW_CACHE_CLASSES; i++) {
         struct pw_ring *ring = &cache->rings[i];
-        if (ring->count > ring->keep)
-            give_checked(out, take_oldest(cache, ring, ring->count - ring->keep, out), check);
+        empty_ring(cache, ring, ring->keep, check);
         ring->batch = plan[i].batch;
     }
 }
@@ -177,9 +179,10 @@ void pw_cache_flush_transfer(bool (*check)(void *block))
 {
     void *out[MOST_PLACES];
     uint32_t count;
-    for (uint32_t i = 0; i < PW_TRANSFER_HEAPS * PW_CACHE_CLASSES; i++)
-        while ((count = pw_transfer_take(i / PW_CACHE_CLASSES, i % PW_CACHE_CLASSES + 1, out, MOST_PLACES)) > 0)
-            give_checked(out, count, check);
+    for (uint32_t heap = 0; heap < PW_TRANSFER_HEAPS; heap++)
+        for (uint32_t block_class = 1; block_class <= PW_CACHE_CLASSES; block_class++)
+            while ((count = pw_transfer_take(heap, block_class, out, MOST_PLACES)) > 0)
+                give_checked(out, count, check);
 }
 
 void pw_cache_close(struct pw_cache *cache)

@@ -29,10 +29,10 @@ bool pw_transfer_init(void *(*map)(size_t bytes))
     for (uint32_t block_class = 1; block_class <= CLASSES; block_class++)
         total += capacity_of(block_class);
     void **places = map(PW_ALIGN_UP(PW_TRANSFER_HEAPS * total * sizeof *places, (size_t)PW_PAGE_BYTES));
-    for (uint32_t i = 0; places != NULL && i < PW_TRANSFER_HEAPS * CLASSES; i++) {
-        uint32_t capacity = capacity_of(i % CLASSES + 1);
-        stacks[i / CLASSES][i % CLASSES] = (struct stack){.blocks = places, .capacity = capacity};
-        places += capacity;
+    for (uint32_t block_class = 1; places != NULL && block_class <= CLASSES; block_class++) {
+        uint32_t capacity = capacity_of(block_class);
+        for (uint32_t heap = 0; heap < PW_TRANSFER_HEAPS; heap++, places += capacity)
+            stacks[heap][block_class - 1] = (struct stack){.blocks = places, .capacity = capacity};
     }
     return places != NULL;
 }

@@ -1,11 +1,11 @@
 /*
  * transfer.h - the transfer cache (tcmalloc's word): batches of CACHED blocks on their way from the
- * threads that free to those that allocate, a stack for every heap and block size. A block stays in its heap's:
- * those of one span would come into the hands of several threads, and their headers share cache lines. A batch moves by copying
- * its addresses; the blocks themselves, their headers and the heaps are not touched. It is bounded
+ * threads that free to those that allocate, a stack for every heap and block size. A block stays in its
+ * heap's: those of one span would come into the hands of several threads, and their headers share cache
+ * lines. A batch moves by copying its addresses; the blocks themselves, their headers and the heaps are not touched. It is bounded
  * in bytes a size; what does not fit goes back to the heaps.
  *
- * Stacks are guarded by LOCKS locks, by size modulo LOCKS; nothing else is taken with one held.
+ * Those of a heap are guarded by LOCKS locks, by size modulo LOCKS; nothing else is taken with one held.
  */
 #ifndef PW_CACHE_TRANSFER_H
 #define PW_CACHE_TRANSFER_H

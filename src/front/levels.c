@@ -49,12 +49,19 @@ static bool may_leave(void *block)
     return !pw_found_in_block(handle.address, &call);
 }
 
+typedef bool check_of_block(void *block);
+
+/* What is to be asked of blocks that go back to the heap, or NULL. */
+static check_of_block *check_of(const struct pw_cache *cache)
+{
+    return cache->level == PW_LEVEL_FAST ? may_leave : NULL;
+}
+
 /* Blocks that nobody asks for any more must not hold memory while the heap grows. */
 static void clear_out(struct pw_cache *cache)
 {
-    bool (*check)(void *) = cache->level == PW_LEVEL_FAST ? may_leave : NULL;
-    pw_cache_clear_out(cache, check);
-    pw_cache_flush_transfer(check);
+    pw_cache_clear_out(cache, check_of(cache));
+    pw_cache_flush_transfer(check_of(cache));
 }
 
 void *pw_refill(struct pw_cache *cache, uint32_t block_class, const struct pw_call *call)
@@ -75,12 +82,11 @@ void *pw_refill(struct pw_cache *cache, uint32_t block_class, const struct pw_ca
 
 void pw_overflow(struct pw_cache *cache, uint32_t block_class, void *block)
 {
-    bool (*check)(void *) = cache->level == PW_LEVEL_FAST ? may_leave : NULL;
     /* Small granule blocks are only asked for with an alignment, and then of the heap. */
     if (pw_class_bytes[block_class] <= PW_SLAB_MAX_BYTES && !pw_class_is_slab(block_class))
-        pw_cache_drain_home(cache, block_class, check);
+        pw_cache_drain_home(cache, block_class, check_of(cache));
     else
-        pw_cache_drain(cache, block_class, check);
+        pw_cache_drain(cache, block_class, check_of(cache));
     (void)pw_cache_push(cache, block_class, block);
 }
 
