@@ -92,8 +92,7 @@ void pw_heap_count_fresh(struct pw_heap *heap, uint64_t bytes);
 /* The bin of blocks of `bytes` (a multiple of 64, at least 64): bytes / 64 - 1, at most the last. */
 PW_INLINE uint32_t pw_heap_get_bin_index(uint64_t bytes)
 {
-    uint64_t index = bytes / PW_HEAP_ALIGNMENT - 1;
-    return index < PW_HEAP_NUM_BINS ? (uint32_t)index : PW_HEAP_NUM_BINS - 1;
+    return pw_small_bin(bytes);
 }
 
 /* A block, as the heap's functions pass it. */

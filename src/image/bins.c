@@ -77,10 +77,7 @@ static bool links_of(const struct lists *lists, uint64_t reference, struct pw_pa
 
 static uint32_t bin_of(enum pw_region_kind kind, uint32_t size)
 {
-    if (kind == PW_REGION_PAGES)
-        return pw_page_bin(size);
-    uint64_t bin = ((uint64_t)size << PW_GRANULE_SHIFT) / PW_HEAP_ALIGNMENT - 1;
-    return bin < PW_HEAP_NUM_BINS ? (uint32_t)bin : PW_HEAP_NUM_BINS - 1;
+    return kind == PW_REGION_PAGES ? pw_page_bin(size) : pw_small_bin((uint64_t)size << PW_GRANULE_SHIFT);
 }
 
 static uint64_t head_of(const struct lists *lists, uint32_t bin)

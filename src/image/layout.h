@@ -224,6 +224,13 @@ PW_INLINE uint32_t pw_page_bin(uint32_t pages)
     return bin < PW_PAGE_BINS ? bin : PW_PAGE_BINS - 1;
 }
 
+/* The bin of blocks of small regions of `bytes` (a multiple of 64, at least 64): bytes / 64 - 1, at most the last. */
+PW_INLINE uint32_t pw_small_bin(uint64_t bytes)
+{
+    uint64_t index = bytes / PW_HEAP_ALIGNMENT - 1;
+    return index < PW_HEAP_NUM_BINS ? (uint32_t)index : PW_HEAP_NUM_BINS - 1;
+}
+
 #define PW_HEAP_LOCK_STRIDE 64u
 /* What anyone may know of a heap; the rest follows it in heap/heap.h. */
 struct pw_heap_image {
