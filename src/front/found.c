@@ -81,22 +81,21 @@ void pw_retire(struct pw_block block)
     fields.flags &= (uint8_t)~PW_HEAP_ZEROED;
     if (block.region->shift != PW_PAGE_SHIFT)
         fields.flags &= (uint8_t)~PW_HEAP_RIGHT;
-    if (block.region->shift == PW_SLAB_SHIFT || pw_header_is_sealed(block.region, block.granule)) {
-        uint32_t size = pw_region_size(block.region, block.granule);
-        if (block.region->shift != PW_PAGE_SHIFT)
-            mend_zone(pw_region_address(block.region, block.granule + size));
-        pw_region_set(block.region, block.granule, PW_STATE_RETIRED, fields.flags,
-                      pw_start_offset(fields.flags, fields.slack));
-        return;
+    uint32_t offset = pw_start_offset(fields.flags, fields.slack), size;
+    bool is_sound = block.region->shift == PW_SLAB_SHIFT || pw_header_is_sealed(block.region, block.granule);
+    if (is_sound) {
+        size = pw_region_size(block.region, block.granule);
+    } else { /* what the damaged header says of it is not to be sealed: the next start tells */
+        struct pw_image image = pw_image_self();
+        uint32_t next = pw_image_next_start(&image, block.region, block.granule + 1);
+        size = (next == 0 ? block.region->limit : next) - block.granule;
     }
-    /* What the damaged header says of its size is not to be sealed: the next start tells. */
-    struct pw_image image = pw_image_self();
-    uint32_t next = pw_image_next_start(&image, block.region, block.granule + 1);
-    uint32_t size = (next == 0 ? block.region->limit : next) - block.granule;
     if (block.region->shift != PW_PAGE_SHIFT)
         mend_zone(pw_region_address(block.region, block.granule + size));
-    pw_header_write(block.region, block.granule, PW_STATE_RETIRED, fields.flags,
-                    pw_start_offset(fields.flags, fields.slack), size);
+    if (is_sound)
+        pw_region_set(block.region, block.granule, PW_STATE_RETIRED, fields.flags, offset);
+    else
+        pw_header_write(block.region, block.granule, PW_STATE_RETIRED, fields.flags, offset, size);
 }
 
 static void add_history(struct pw_fault *fault)

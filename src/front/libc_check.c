@@ -9,18 +9,22 @@ static bool requested_bytes(struct pw_block block, uint64_t word, uint64_t start
            pw_block_extension(block)->check == pw_extension_check(pw_root.seal_key, start, *requested);
 }
 
+/* In a block that is not LIVE: nothing, unless it is changing hands or out of service. */
+static uint64_t room_in_dead(uint32_t state)
+{
+    return state == PW_STATE_PENDING || state == PW_STATE_RETIRED ? PW_ROOM_ANY : 0;
+}
+
 /* Slabs, where all of it is arithmetic. */
-static uint64_t room_in_slab(uint64_t entry, uint64_t address, uint64_t shape, uint32_t offset)
+static uint64_t room_in_slab(uint64_t word, uint64_t address, uint64_t shape, uint32_t offset)
 {
     uint32_t bytes = pw_shape_bytes(shape);
-    uint64_t word =
-        atomic_load_explicit(pw_entry_word(entry, address, shape), memory_order_acquire);
     uint64_t start = address - (offset - PW_SPAN_FRONT_BYTES - pw_shape_index(shape, offset) * bytes);
     struct pw_fields fields = pw_word_fields(word);
     if (!pw_word_is_sealed(pw_root.seal_key, start, word, bytes >> PW_SLAB_SHIFT))
         return PW_ROOM_ANY;
     if (fields.state != PW_STATE_LIVE)
-        return fields.state == PW_STATE_PENDING || fields.state == PW_STATE_RETIRED ? PW_ROOM_ANY : 0;
+        return room_in_dead(fields.state);
     uint64_t end = start + bytes - fields.slack;
     return address < end ? end - address : 0;
 }
@@ -31,9 +35,11 @@ uint64_t pw_room_in_heap(uint64_t address)
     if (pw_entry_is_slab(entry)) {
         uint64_t shape = atomic_load_explicit(&pw_entry_span(entry, address)->shape, memory_order_relaxed);
         uint32_t offset = (uint32_t)address % PW_SPAN_BYTES, index = pw_shape_index(shape, offset);
-        if (offset >= PW_SPAN_FRONT_BYTES && index < pw_shape_count(shape) &&
-            atomic_load_explicit(pw_entry_word(entry, address, shape), memory_order_relaxed) != 0)
-            return room_in_slab(entry, address, shape, offset);
+        bool is_block = offset >= PW_SPAN_FRONT_BYTES && index < pw_shape_count(shape);
+        uint64_t word =
+            is_block ? atomic_load_explicit(pw_entry_word(entry, address, shape), memory_order_acquire) : 0;
+        if (word != 0)
+            return room_in_slab(word, address, shape, offset);
     }
     struct pw_block block = pw_heap_find(address);
     if (block.region == NULL)
@@ -45,7 +51,7 @@ uint64_t pw_room_in_heap(uint64_t address)
     if (!pw_word_is_sealed(pw_root.seal_key, start, word, pw_region_size(block.region, block.granule)))
         return PW_ROOM_ANY;
     if (fields.state != PW_STATE_LIVE)
-        return fields.state == PW_STATE_PENDING || fields.state == PW_STATE_RETIRED ? PW_ROOM_ANY : 0;
+        return room_in_dead(fields.state);
     if (!requested_bytes(block, word, start, &requested))
         return PW_ROOM_ANY;
     return address >= start && address - start < requested ? requested - (address - start) : 0;

@@ -37,6 +37,17 @@ static bool was_never_had(const struct pw_image *image, const struct pw_block_in
     return !*was_first && !pw_inspect_was_mapped(image, &region, info->granule, info->address, address);
 }
 
+/* An address in front of a block, in what is no block's data. */
+static void blame_block_behind(const struct pw_image *image, const struct pw_block_info *behind,
+                               uint64_t address, struct pw_fault *fault)
+{
+    fault->kind = PW_KIND_INTERIOR_FREE;
+    fault->block = *behind;
+    fault->relation = PW_RELATION_BEFORE;
+    fault->offset = behind->address - address;
+    pw_inspect_neighbours(image, behind, &fault->before, &fault->after);
+}
+
 /* An address that no block holds: before the first block of a span, elsewhere in a region, or not ours. */
 static void diagnose_free_of_no_block(const struct pw_image *image, uint64_t address,
                                       struct pw_fault *fault)
@@ -50,11 +61,7 @@ static void diagnose_free_of_no_block(const struct pw_image *image, uint64_t add
     bool is_slab = region.kind == PW_REGION_SLABS;
     uint64_t first = PW_ALIGN_DOWN(address, (uint64_t)PW_SPAN_BYTES) + PW_SPAN_FRONT_BYTES;
     if (is_slab && address < first && pw_inspect_address(image, first, &info)) {
-        fault->kind = PW_KIND_INTERIOR_FREE;
-        fault->block = info;
-        fault->relation = PW_RELATION_BEFORE;
-        fault->offset = first - address;
-        pw_inspect_neighbours(image, &info, &fault->before, &fault->after);
+        blame_block_behind(image, &info, address, fault);
         return;
     }
     fault->place = is_slab ? no_block : "the edge of a heap region";
@@ -68,11 +75,7 @@ static void diagnose_free_of_nobodys(const struct pw_image *image, const struct 
     pw_inspect_neighbours(image, info, &before, &after);
     if (after.known && after.sealed && after.state == PW_STATE_LIVE && info->kind != PW_REGION_PAGES &&
         after.address - address <= PW_TAIL_BYTES) {
-        fault->kind = PW_KIND_INTERIOR_FREE;
-        fault->block = after;
-        fault->relation = PW_RELATION_BEFORE;
-        fault->offset = after.address - address;
-        pw_inspect_neighbours(image, &after, &fault->before, &fault->after);
+        blame_block_behind(image, &after, address, fault);
         return;
     }
     fault->kind = PW_KIND_BAD_FREE;
