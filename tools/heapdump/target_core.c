@@ -52,7 +52,8 @@ static size_t read_file(const struct target_core *core, uint64_t offset, void *t
     return done;
 }
 
-static const struct piece *find_piece(const struct target_core *core, uint64_t address)
+/* The index of the first piece that starts behind an address. */
+static size_t first_behind(const struct target_core *core, uint64_t address)
 {
     size_t low = 0, high = core->piece_count;
     while (low < high) {
@@ -62,22 +63,21 @@ static const struct piece *find_piece(const struct target_core *core, uint64_t a
         else
             high = middle;
     }
-    return low > 0 && address < core->pieces[low - 1].end ? &core->pieces[low - 1] : NULL;
+    return low;
+}
+
+static const struct piece *find_piece(const struct target_core *core, uint64_t address)
+{
+    size_t behind = first_behind(core, address);
+    return behind > 0 && address < core->pieces[behind - 1].end ? &core->pieces[behind - 1] : NULL;
 }
 
 uint64_t target_core_next_memory(const struct target_core *core, uint64_t at, uint64_t end)
 {
-    size_t low = 0, high = core->piece_count; /* the first that starts behind `at` */
     if (find_piece(core, at) != NULL)
         return at;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (core->pieces[middle].start <= at)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < core->piece_count ? least(core->pieces[low].start, end) : end;
+    size_t behind = first_behind(core, at);
+    return behind < core->piece_count ? least(core->pieces[behind].start, end) : end;
 }
 
 /* Whole pages. Of one that the file holds in part, at its end, the rest is taken for zero. */
