@@ -4,8 +4,10 @@
 struct pw_history *pw_history_open(uint32_t length, void *(*map)(size_t bytes))
 {
     struct pw_history *history = map(sizeof *history + length * sizeof history->entries[0]);
-    if (history != NULL)
-        history->length = length;
+    if (history == NULL)
+        return NULL;
+    history->length = length;
+    history->is_behind = true;
     return history;
 }
 

@@ -4,6 +4,11 @@
  *
  * An entry is written without a lock. Its time is stored last, and is 0 while the rest changes: a reader
  * takes an entry only if it had the same time before and after.
+ *
+ * To read the clock costs as much as a whole malloc elsewhere, and times only say what came first. Within a ring
+ * they rise by themselves; between rings they must be right about a block that one thread had and another has
+ * now. So the clock is read when a block has come from elsewhere (pw_history_refresh): what a thread noted
+ * is never later than it happened, and after the refresh never earlier than what the others noted before.
  */
 #ifndef PW_DIAG_HISTORY_H
 #define PW_DIAG_HISTORY_H
@@ -24,11 +29,32 @@ _Static_assert(sizeof(struct pw_history_entry) == 32, "two a cache line");
 struct pw_history {
     uint32_t length; /* entries in the ring; at least 1 */
     uint32_t next;   /* the one to write next */
+    uint64_t time;   /* of the last one that was written */
+    bool is_behind;  /* the clock is to be read for the next one */
     struct pw_history_entry entries[];
 };
 
 /* A ring; NULL: no memory. `map` gives zeroed pages (pw_os_map). Rings are kept for good. */
 struct pw_history *pw_history_open(uint32_t length, void *(*map)(size_t bytes));
+
+/* The calling thread, whose ring it is, has got blocks that may have been another's: what it notes from now on came after. */
+PW_INLINE void pw_history_refresh(struct pw_history *history)
+{
+    history->is_behind = true;
+}
+
+/* Later than all that the ring has; never 0, and never ahead of the clock: an operation takes longer than a tick. */
+PW_INLINE uint64_t pw_history_time(struct pw_history *history)
+{
+    uint64_t time = history->time + 1;
+    if (pw_unlikely(history->is_behind)) {
+        uint64_t now = pw_arch_ticks();
+        time = now > time ? now : time;
+        history->is_behind = false;
+    }
+    history->time = time;
+    return time;
+}
 
 /* Note an operation of the calling thread, whose ring it is. */
 PW_INLINE void pw_history_note(struct pw_history *history, const struct pw_past *past)
@@ -41,7 +67,7 @@ PW_INLINE void pw_history_note(struct pw_history *history, const struct pw_past 
     entry->stack = past->stack;
     entry->thread = past->thread;
     entry->operation = past->operation;
-    atomic_store_explicit(&entry->time, pw_arch_ticks(), memory_order_release);
+    atomic_store_explicit(&entry->time, pw_history_time(history), memory_order_release);
     history->next = history->next + 1 == history->length ? 0 : history->next + 1;
 }
 

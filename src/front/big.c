@@ -180,6 +180,7 @@ static void quarantine(struct pw_cache *cache, struct pw_block block, uint32_t s
     struct pw_evidence *evidence = pw_region_evidence(block.region, block.granule);
     evidence->free_stack = stack;
     evidence->free_thread = cache->thread;
+    pw_note_others(cache);
     pw_note(cache, start, pw_block_extension(block)->requested, stack, call);
     uint32_t flags = flags_of(block) & ~(PW_HEAP_ZEROED | PW_HEAP_POISONED);
     uint64_t weight = capacity;

@@ -290,6 +290,7 @@ void pw_guarded_release(struct pw_cache *cache, struct pw_block block, uint64_t 
     struct pw_evidence *evidence = pw_region_evidence(block.region, block.granule);
     evidence->free_stack = stack;
     evidence->free_thread = cache->thread;
+    pw_note_others(cache);
     pw_note(cache, pw_block_start(block), pw_block_extension(block)->requested, stack, call);
     cache->frees++;
     pw_guarded_settle(block);

@@ -73,6 +73,7 @@ PW_INLINE void pw_handle_fetch(uint64_t address, bool with_evidence)
     uint64_t shape = atomic_load_explicit(&pw_entry_span(entry, address)->shape, memory_order_relaxed);
     uint64_t *word = (uint64_t *)pw_entry_word(entry, address, shape);
     __builtin_prefetch(word, 1);
+    __builtin_prefetch((void *)(address - 1), 1);
     __builtin_prefetch((void *)address, 1);
     __builtin_prefetch((void *)(address + pw_shape_bytes(shape) - 1), 1);
     if (with_evidence) {

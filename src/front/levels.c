@@ -68,6 +68,7 @@ void *pw_refill(struct pw_cache *cache, uint32_t block_class, const struct pw_ca
 {
     (void)call;
     bool is_fifo = cache->level >= PW_LEVEL_FAST;
+    pw_note_others(cache);
     pw_reentry_settle();
     if (pw_unlikely(pw_heap_has_grown(cache->heap)))
         clear_out(cache);
@@ -115,10 +116,12 @@ static struct pw_handle take_block(struct pw_cache *cache, uint64_t bytes, size_
                                : pw_class_for(bytes);
     for (;;) {
         void *block;
-        if (align > PW_HEAP_ALIGNMENT)
+        if (align > PW_HEAP_ALIGNMENT) {
+            pw_note_others(cache);
             block = pw_heap_take_aligned(cache->heap, pw_granules_of(bytes), align);
-        else
+        } else {
             block = pw_cache_pop(cache, block_class, is_fifo);
+        }
         if (block == NULL && align <= PW_HEAP_ALIGNMENT)
             block = pw_refill(cache, block_class, call);
         if (block == NULL)
@@ -180,6 +183,8 @@ static void *acquire(struct pw_cache *cache, size_t size, size_t align, bool zer
         return NULL;
     if (pw_unlikely(pw_cap_is_on) && !pw_cap_allows(cache, size, call))
         return NULL;
+    if (pw_unlikely(size > PW_HEAP_LARGE_ALLOC_THRESHOLD))
+        pw_note_others(cache);
     if (pw_guards_are_on) {
         void *guarded = guarded_acquire(cache, size, align, zero, stack, call);
         if (guarded != NULL)
@@ -298,6 +303,8 @@ static void full_release(struct pw_cache *cache, struct pw_handle *handle, uint6
     struct pw_evidence *evidence = pw_handle_evidence(handle, entry);
     evidence->free_stack = stack;
     evidence->free_thread = cache->thread;
+    if (evidence->alloc_thread != cache->thread)
+        pw_note_others(cache);
     pw_note(cache, handle->address, handle->bytes - pw_word_fields(handle->word).slack, stack, call);
     pw_poison_write(handle->address, pw_poison_bytes(handle->bytes));
     pw_cache_count_live(cache, -(int64_t)handle->bytes);

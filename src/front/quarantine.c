@@ -84,12 +84,14 @@ void pw_quarantine_flush(struct pw_cache *cache, const struct pw_call *call)
     if (cache->batch == NULL)
         return;
     put_own(cache);
+    pw_note_others(cache);
     (void)shorten(cache, limit_bytes(), call);
 }
 
 bool pw_quarantine_empty(struct pw_cache *cache, const struct pw_call *call)
 {
     put_own(cache);
+    pw_note_others(cache);
     return shorten(cache, 0, call);
 }
 

@@ -110,6 +110,13 @@ struct pw_image pw_image_locked(void);
 /* Take a damaged block that is nobody's out of service. */
 void pw_retire(struct pw_block block);
 
+/* The thread has got blocks that may have been another thread's: see diag/history.h. */
+PW_INLINE void pw_note_others(struct pw_cache *cache)
+{
+    if (cache->history != NULL)
+        pw_history_refresh(cache->history);
+}
+
 /* Put an operation on a block into the history of the thread, where one is kept. */
 PW_INLINE void pw_note(struct pw_cache *cache, uint64_t address, uint64_t size, uint32_t stack,
                        const struct pw_call *call)

@@ -106,7 +106,7 @@ const char *pw_operation_name(enum pw_operation operation);
 /* What a thread did with a block, as its history has it (diag/history.h). */
 #define PW_PAST_SHOWN 6u
 struct pw_past {
-    uint64_t time; /* in ticks of the machine's own; 0 in none */
+    uint64_t time; /* orders those of all threads (diag/history.h); 0 in none */
     uint64_t address;
     uint64_t size;
     uint32_t stack; /* depot id */

@@ -47,10 +47,24 @@ PW_INLINE bool fp_find(struct walk *walk, uint64_t *fp)
                               : fp_at_entry(walk, fp);
 }
 
+/*
+ * Eight bytes at a time, as they will be read again and are at hand; the compiler's wider moves go by way of the stack, and
+ * wait there for the stores before them.
+ */
+PW_INLINE void record_set(struct pw_walk_record *record, uint64_t ip, uint64_t sp, uint64_t fp, uint64_t tag)
+{
+    __asm__("" : "+r"(ip), "+r"(sp), "+r"(fp), "+r"(tag));
+    *record = (struct pw_walk_record){.ip = ip, .sp = sp, .fp = fp, .tag = tag};
+}
+
+PW_INLINE void record_copy(struct pw_walk_record *to, const struct pw_walk_record *from)
+{
+    record_set(to, from->ip, from->sp, from->fp, from->tag);
+}
+
 PW_INLINE enum outcome store(struct walk *walk, uint64_t fp, uint64_t flags)
 {
-    walk->memory->fresh[walk->fresh++] = (struct pw_walk_record){
-        .ip = walk->ip, .sp = walk->sp, .fp = fp, .tag = walk->fp_slot | flags};
+    record_set(&walk->memory->fresh[walk->fresh++], walk->ip, walk->sp, fp, walk->fp_slot | flags);
     walk->count++;
     return walk->count == walk->max || (flags & PW_WALK_END) ? DONE : GO_ON;
 }
@@ -181,7 +195,7 @@ PW_INLINE enum outcome follow(struct walk *walk)
         return DONE;
     }
     for (size_t i = 0; i < followed; i++) {
-        memory->fresh[walk->fresh] = met[i];
+        record_copy(&memory->fresh[walk->fresh], &met[i]);
         if (slot_of(&met[i]) < met->sp)
             memory->fresh[walk->fresh].tag = walk->fp_slot | (met[i].tag & PW_WALK_FLAGS);
         walk->fresh++;
@@ -229,18 +243,6 @@ static PW_NOINLINE void make_room(struct walk *walk)
             memory->hashes[walk->met + i]; /* still tells those that stay apart */
     }
     walk->met = to;
-}
-
-/* Eight bytes at a time, as they were written and will be read; wider copies would wait for those.
- */
-PW_INLINE void record_copy(struct pw_walk_record *to, const struct pw_walk_record *from)
-{
-    uint64_t ip = from->ip;
-    uint64_t sp = from->sp;
-    uint64_t fp = from->fp;
-    uint64_t tag = from->tag;
-    __asm__("" : "+r"(ip), "+r"(sp), "+r"(fp), "+r"(tag));
-    *to = (struct pw_walk_record){.ip = ip, .sp = sp, .fp = fp, .tag = tag};
 }
 
 /* Each step is one-to-one in both. */
