@@ -71,6 +71,15 @@ run -O "hints=$dir/hints" "$program" nothing
 holds "a program without a bug goes as before" ends_with 0
 holds "and says nothing" [ ! -s err ]
 
+run -O symbolize=0 "$program" overflow
+place=$(sed -n '/^allocated by/{n;s/.*[/]\([^/ ]*+0x[0-9a-f]*\)).*/\1/p;}' err | head -1)
+run -O "watch=$place+48" "$program" overflow
+holds "a place by its object and offset, as reports write it, is watched" \
+    says err "pwheap: watch: blocks of $place get guard pages, right behind them$"
+holds "and the run stops at the store" says err '^    #0 .* in store .*/again.c:'
+run -O watch=nobody -O symbolize=0 "$program" nothing
+holds "a place that allocates nothing is told at exit" says err 'pwheap: watch: a block of nobody never came$'
+
 run --thorough --pinpoint true
 holds "the two don't go together" ends_with 2
 run --pinpoint --json true

@@ -88,7 +88,7 @@
     STRING(hints, PW_OPTION_PATH_BYTES,                                                            \
            "Places whose blocks were damaged are kept in this file; the next run guards all of theirs.") \
     STRING(watch, 64,                                                                              \
-           "[THREAD/]NUMBER[+OFFSET|-OFFSET]: report who writes that byte of that allocation, at full.") \
+           "[THREAD/]NUMBER[+OFFSET] or SITE[+OFFSET]: report who writes that byte of it, at full.") \
     GROUP("What happens on an error")                                                              \
     BOOL(halt_on_error, (1, 1, 1, 1), LIVE,                                                        \
          "End the program at the first error; else report each different one and go on.")          \

@@ -179,7 +179,7 @@ static void *acquire(struct pw_cache *cache, struct pw_guard_place place, size_t
 static uint64_t natural_alignment(size_t size, size_t align)
 {
     uint64_t natural = size & (0 - size);
-    return natural < PW_GUARD_MALLOC_ALIGNMENT && align < natural ? natural : alignment_of(align);
+    return natural < PW_GUARD_MALLOC_ALIGNMENT && align <= natural ? natural : alignment_of(align);
 }
 
 /* How a block is to be guarded. */
@@ -190,11 +190,11 @@ struct plan {
 };
 
 static struct plan plan_block(const struct pw_cache *cache, size_t size, size_t align,
-                              const _Atomic uint32_t *site)
+                              uint32_t stack, const _Atomic uint32_t *site)
 {
     uint64_t serial = pw_guard_serial(cache->thread, cache->allocations + 1);
     struct plan plan = {.wish = pw_guard_policy_wants(&policy, site, &turn, serial, size)};
-    if (pw_unlikely(pw_watch_is_on) && pw_watch_wants_guard(cache, &plan.is_right)) {
+    if (pw_unlikely(pw_watch_is_on) && pw_watch_wants_guard(cache, stack, &plan.is_right)) {
         plan.wish = PW_GUARD_RARE;
         plan.align = natural_alignment(size, align);
     } else if (plan.wish != PW_GUARD_NOT && pw_guard_policy_is_accused(site)) {
@@ -219,7 +219,7 @@ void *pw_guarded_acquire(struct pw_cache *cache, size_t size, size_t align, uint
     _Atomic uint32_t *site = pw_depot_site(stack);
     if (site != NULL)
         pw_hints_meet(stack, site);
-    struct plan plan = plan_block(cache, size, align, site);
+    struct plan plan = plan_block(cache, size, align, stack, site);
     if (pw_likely(plan.wish == PW_GUARD_NOT))
         return NULL;
     uint32_t pages = pw_guard_pages(size);

@@ -219,7 +219,7 @@ void *pw_acquire(struct pw_cache *cache, size_t size, size_t align, bool zero,
     if (block != NULL)
         pw_note(cache, (uint64_t)block, size, stack, call);
     if (pw_unlikely(pw_watch_is_on) && block != NULL)
-        pw_watch_acquired(cache, block, size);
+        pw_watch_acquired(cache, block, size, stack);
     return block;
 }
 

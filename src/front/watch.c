@@ -1,14 +1,21 @@
 /*
- * watch.c - see watch.h. What is here is written by the thread that allocates the watched block and,
- * later, by the one that frees it; the handler only reads.
+ * watch.c - see watch.h. What is here is written by a thread that allocates a watched block or frees it, with
+ * the lock: one that finds it taken goes on without. The handler only reads.
  */
 #include "front/watch.h"
 
+#include "base/lock.h"
 #include "diag/report.h"
+#include "front/guarded.h"
+#include "front/watch_site.h"
 #include "os/breakpoint.h"
 #include "os/signal_context.h"
 #include "trace/modules.h"
 #include "trace/unwind.h"
+
+#include <string.h>
+
+#define MOST_OFFSET ((uint64_t)1 << 40)
 
 bool pw_watch_is_on;
 
@@ -17,10 +24,13 @@ static struct {
     uint32_t number;
     int64_t offset;
     bool breaks;     /* breakpoints can be had */
+    bool is_site;    /* all blocks of a place, not the one of that number */
     uint64_t block;  /* its address once it came; 0: not yet */
     uint64_t size;
     uint64_t byte;   /* that is watched */
 } watch;
+static struct pw_lock lock;
+static _Atomic bool has_come; /* a block of the place */
 
 /* Why nothing is watched though it was asked for; NULL: nothing to say. */
 static const char *refusal;
@@ -38,9 +48,27 @@ static bool read_number(const char **at, uint64_t most, uint64_t *number)
     return *at != start;
 }
 
+/* SITE[+OFFSET|-OFFSET]: what is behind the last sign, if that is decimal, is the offset. */
+static bool parse_site(const char *words)
+{
+    uint64_t offset = 0;
+    size_t length = strlen(words), end = length;
+    while (end > 0 && words[end - 1] >= '0' && words[end - 1] <= '9')
+        end--;
+    const char *digits = words + end;
+    bool has_offset = end > 1 && end < length && (words[end - 1] == '+' || words[end - 1] == '-');
+    if (has_offset && !read_number(&digits, MOST_OFFSET, &offset))
+        return false;
+    watch.offset = has_offset && words[end - 1] == '-' ? -(int64_t)offset : (int64_t)offset;
+    watch.is_site = pw_watch_site_set(words, has_offset ? end - 1 : length);
+    return watch.is_site;
+}
+
 static bool parse(const char *words)
 {
     uint64_t number, offset = 0;
+    if (words[0] < '0' || words[0] > '9')
+        return parse_site(words);
     if (!read_number(&words, UINT32_MAX, &number))
         return false;
     if (*words == '/') {
@@ -53,7 +81,7 @@ static bool parse(const char *words)
     char sign = *words;
     if (sign == '+' || sign == '-') {
         words++;
-        if (!read_number(&words, (uint64_t)1 << 40, &offset))
+        if (!read_number(&words, MOST_OFFSET, &offset))
             return false;
     }
     watch.offset = sign == '-' ? -(int64_t)offset : (int64_t)offset;
@@ -71,7 +99,8 @@ void pw_watch_start(void)
     }
     pw_watch_is_on = parse(pw_options()->watch);
     if (!pw_watch_is_on)
-        refusal = "watch: nothing is watched, for it is to be [THREAD/]NUMBER[+OFFSET]: an allocation's number in a report";
+        refusal = "watch: nothing is watched, for it is to be [THREAD/]NUMBER[+OFFSET], an allocation's number in a report, or "
+                  "SITE[+OFFSET], a function or OBJECT+0xOFFSET";
     watch.breaks = pw_watch_is_on && pw_os_break_on_write(&probe);
     pw_os_break_end();
 }
@@ -84,12 +113,14 @@ void pw_watch_tell(void)
 
 static bool is_the_one(const struct pw_cache *cache, uint32_t number)
 {
-    return cache->thread == watch.thread && number == watch.number && watch.block == 0;
+    return !watch.is_site && cache->thread == watch.thread && number == watch.number && watch.block == 0;
 }
 
-bool pw_watch_wants_guard(const struct pw_cache *cache, bool *is_right)
+bool pw_watch_wants_guard(const struct pw_cache *cache, uint32_t stack, bool *is_right)
 {
     *is_right = watch.offset >= 0;
+    if (watch.is_site)
+        return pw_watch_site_is(stack);
     return !watch.breaks && is_the_one(cache, cache->allocations + 1);
 }
 
@@ -125,28 +156,74 @@ static void arm(void)
         (void)pw_os_break_on_write((const void *)watch.byte);
 }
 
-void pw_watch_acquired(const struct pw_cache *cache, void *block, size_t size)
+static void set_block(const void *block, size_t size)
 {
-    if (!is_the_one(cache, cache->allocations))
-        return;
     watch.block = (uint64_t)block;
     watch.size = size;
     watch.byte = watch.block + (uint64_t)watch.offset;
+}
+
+/* The first of the place's blocks is there. */
+static void say_site(void)
+{
+    char storage[256];
+    struct pw_text text = pw_text_over(storage, sizeof storage);
+    pw_text_str(&text, "watch: blocks of ");
+    pw_text_str(&text, pw_watch_site_words());
+    pw_text_str(&text, watch.offset >= 0 ? " get guard pages, right behind them" : " get guard pages, right before them");
+    pw_text_char(&text, '\0');
+    pw_report_line(storage);
+}
+
+static void site_acquired(const void *block, size_t size, uint32_t stack)
+{
+    bool expected = false;
+    if (!pw_watch_site_is(stack))
+        return;
+    if (atomic_compare_exchange_strong(&has_come, &expected, true))
+        say_site();
+    if (pw_is_guarded(pw_heap_find((uint64_t)block)) || !pw_lock_try(&lock))
+        return;
+    pw_os_break_end();
+    set_block(block, size);
+    if (!is_inside())
+        arm();
+    pw_lock_release(&lock);
+}
+
+void pw_watch_acquired(const struct pw_cache *cache, void *block, size_t size, uint32_t stack)
+{
+    if (watch.is_site)
+        site_acquired(block, size, stack);
+    if (!is_the_one(cache, cache->allocations))
+        return;
+    set_block(block, size);
     say(" is here: ");
     if (!is_inside())
         arm();
 }
 
+static bool is_watched(const void *block)
+{
+    return watch.block != 0 && (uint64_t)block == watch.block;
+}
+
 void pw_watch_releasing(const void *block)
 {
-    if ((uint64_t)block == watch.block && watch.block != 0)
+    if (!is_watched(block) || !pw_lock_try(&lock))
+        return;
+    if (is_watched(block))
         pw_os_break_end();
+    pw_lock_release(&lock);
 }
 
 void pw_watch_released(const void *block)
 {
-    if ((uint64_t)block == watch.block && watch.block != 0 && is_inside())
+    if (!is_watched(block) || !is_inside() || !pw_lock_try(&lock))
+        return;
+    if (is_watched(block) && is_inside())
         arm();
+    pw_lock_release(&lock);
 }
 
 /* Where the store is that the processor has just done: in the instruction before. */
@@ -187,6 +264,15 @@ bool pw_watch_trapped(const siginfo_t *info, void *context)
 
 void pw_watch_end(void)
 {
-    if (pw_watch_is_on && watch.block == 0)
+    char storage[256];
+    struct pw_text text = pw_text_over(storage, sizeof storage);
+    if (pw_watch_is_on && !watch.is_site && watch.block == 0)
         say(" never came");
+    if (!pw_watch_is_on || !watch.is_site || has_come)
+        return;
+    pw_text_str(&text, "watch: a block of ");
+    pw_text_str(&text, pw_watch_site_words());
+    pw_text_str(&text, " never came");
+    pw_text_char(&text, '\0');
+    pw_report_line(storage);
 }

@@ -59,3 +59,31 @@ BUG(watched_block_never_comes)
     block[39 + wrong] = 'X';
     free(block); // HERE
 }
+
+BUG(watched_odd_size)
+{
+    char *block = malloc(41); // ALLOC
+    store(block + 40 + wrong);
+    free(block);
+}
+
+BUG(watched_mapped)
+{
+    char *block = malloc(50001); // ALLOC
+    store(block + 50000 + wrong);
+    free(block);
+}
+
+static char *in_class(void) __asm__("_ZN4shop8in_classEi");
+static char *in_class(void)
+{
+    return malloc(24); // ALLOC
+}
+
+BUG(watched_method)
+{
+    char *first = in_class(), *second = in_class();
+    store(second - wrong);
+    free(first);
+    free(second);
+}
