@@ -126,12 +126,14 @@ static void a_program_that_needs_little_runs_in_a_memory_cgroup_of_64_mib(void *
     (void)rmdir(cgroup);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(freed_blocks_are_not_kept_when_address_space_is_short),
         cmocka_unit_test(freed_blocks_that_nobody_touched_cost_nothing),
         cmocka_unit_test(sizes_that_a_program_is_done_with_hold_no_memory),
+        cmocka_unit_test(a_program_that_runs_out_of_address_space_goes_on),
+        cmocka_unit_test(a_program_that_runs_into_its_data_limit_goes_on),
         cmocka_unit_test(what_the_system_has_no_room_for_is_refused_not_promised),
         cmocka_unit_test(a_program_that_needs_little_runs_in_a_memory_cgroup_of_64_mib),
         cmocka_unit_test(threads_that_are_short_of_memory_go_on),
@@ -139,12 +141,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_program_with_less_than_the_heap_itself_takes_gets_null_and_no_crash),
         cmocka_unit_test(resident_memory_stays_below_its_limit_and_what_shrinks_is_told),
     };
-    /* What is not true yet: run with the argument "open". To be moved up as it gets true. */
-    const struct CMUnitTest open_tests[] = {
-        cmocka_unit_test(a_program_that_runs_out_of_address_space_goes_on),
-        cmocka_unit_test(a_program_that_runs_into_its_data_limit_goes_on),
-    };
-    if (argc > 1 && strcmp(argv[1], "open") == 0)
-        return cmocka_run_group_tests(open_tests, NULL, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "diag/report.h"
 #include "front/guarded.h"
+#include "front/trim.h"
 #include "os/process.h"
 
 #include <errno.h>
@@ -55,15 +56,6 @@ static void tell(const char *what)
     pw_report_line(storage);
 }
 
-/* All that is free goes back to the system. */
-static void give_back(struct pw_cache *cache, const struct pw_call *call)
-{
-    (void)pw_quarantine_empty(cache, call);
-    pw_cache_flush(cache);
-    pw_cache_flush_transfer(NULL);
-    (void)pw_heap_trim();
-}
-
 static bool is_over(uint64_t resident, uint64_t more, uint32_t sixteenths)
 {
     uint64_t bound = limit_bytes() / SIXTEENTHS * sixteenths;
@@ -101,7 +93,7 @@ void pw_cap_look(struct pw_cache *cache, uint64_t more, const struct pw_call *ca
         ;
     bool is_reached = is_over(resident, more, SIXTEENTHS);
     if (is_reached) {
-        give_back(cache, call);
+        (void)pw_trim_all(cache, call);
         is_reached = is_over(pw_os_resident_bytes(), more, SIXTEENTHS);
     }
     atomic_store_explicit(&pw_cap_is_reached, is_reached, memory_order_relaxed);

@@ -2,6 +2,7 @@
 #include "front/cap.h"
 #include "front/guarded.h"
 #include "front/hot.h"
+#include "front/trim.h"
 #include "front/watch.h"
 
 #include "trace/depot.h"
@@ -175,6 +176,26 @@ static void *guarded_acquire(struct pw_cache *cache, size_t size, size_t align, 
     return block;
 }
 
+/* Of a size that may be had at all; NULL: no memory. */
+static void *serve(struct pw_cache *cache, size_t size, size_t align, bool zero, uint32_t stack,
+                   const struct pw_call *call)
+{
+    uint64_t bytes = pw_bytes_for(size, (enum pw_level)cache->level);
+    if (bytes <= PW_HEAP_LARGE_ALLOC_THRESHOLD && align <= PW_HEAP_LARGE_ALLOC_THRESHOLD)
+        return small_acquire(cache, size, bytes, align, zero, stack, call);
+    void *block = pw_big_acquire(cache->heap, size, align, zero, cache->thread, cache->allocations + 1,
+                                 stack, call);
+    if (block == NULL)
+        return NULL;
+    if (++cache->allocations == cache->chores_at)
+        pw_chores(cache, call);
+    if (cache->level >= PW_LEVEL_FULL)
+        pw_cache_count_live(cache, (int64_t)size);
+    if (!zero)
+        fill_new(block, size);
+    return block;
+}
+
 static void *acquire(struct pw_cache *cache, size_t size, size_t align, bool zero, uint32_t stack,
                      const struct pw_call *call)
 {
@@ -190,22 +211,9 @@ static void *acquire(struct pw_cache *cache, size_t size, size_t align, bool zer
         if (guarded != NULL)
             return guarded;
     }
-    uint64_t bytes = pw_bytes_for(size, (enum pw_level)cache->level);
-    if (bytes <= PW_HEAP_LARGE_ALLOC_THRESHOLD && align <= PW_HEAP_LARGE_ALLOC_THRESHOLD)
-        return small_acquire(cache, size, bytes, align, zero, stack, call);
-    void *block;
-    do {
-        block = pw_big_acquire(cache->heap, size, align, zero, cache->thread,
-                               cache->allocations + 1, stack, call);
-    } while (block == NULL && cache->level >= PW_LEVEL_FULL && pw_quarantine_empty(cache, call));
-    if (block == NULL)
-        return NULL;
-    if (++cache->allocations == cache->chores_at)
-        pw_chores(cache, call);
-    if (cache->level >= PW_LEVEL_FULL)
-        pw_cache_count_live(cache, (int64_t)size);
-    if (!zero)
-        fill_new(block, size);
+    void *block = serve(cache, size, align, zero, stack, call);
+    if (pw_unlikely(block == NULL) && pw_make_room(cache, call))
+        block = serve(cache, size, align, zero, stack, call);
     return block;
 }
 

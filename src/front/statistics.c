@@ -3,6 +3,7 @@
 
 #include "diag/report.h"
 #include "front/state.h"
+#include "front/trim.h"
 #include "trace/depot.h"
 
 #include <malloc.h>
@@ -181,9 +182,7 @@ PW_PUBLIC int malloc_trim(size_t pad)
     struct pw_cache *cache = pw_thread_open();
     if (!pw_enter(cache))
         return 0;
-    pw_cache_flush(cache);
-    pw_cache_flush_transfer(NULL);
-    uint64_t given = pw_heap_trim();
+    uint64_t given = pw_trim(cache);
     pw_leave(cache);
     return given != 0;
 }

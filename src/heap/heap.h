@@ -140,6 +140,12 @@ void pw_heap_list(bool (*visit)(void *context, struct pw_block block), void *con
 /* Give the memory of what is free back to the system (malloc_trim); bytes given back. Takes the locks. */
 uint64_t pw_heap_trim(void);
 
+/*
+ * Address space is short: give regions without a block in use back, of all heaps; bytes of address space.
+ * What caches hold is in use. Takes the locks.
+ */
+uint64_t pw_heap_give_regions_back(void);
+
 /* A heap of its own (for instances), or NULL. */
 struct pw_heap *pw_heap_open(void);
 /* Give it back with all of its regions. */

@@ -389,6 +389,33 @@ uint64_t pw_slab_trim(struct pw_heap *heap, struct pw_region *region)
     return given;
 }
 
+/* Can the span go? Of a damaged one nothing is known. */
+static bool is_idle(struct place place)
+{
+    return is_sound(place) && place.span->free == place.span->fresh;
+}
+
+bool pw_slab_abandon(struct pw_heap *heap, struct pw_region *region)
+{
+    uint32_t end = pw_span_of(region->limit);
+    for (uint32_t number = 1; number < end; number++)
+        if (!is_idle(place_at(region, number)))
+            return false;
+    for (uint32_t number = 1; number < end; number++) {
+        struct place place = place_at(region, number);
+        if (shape_of(place) != 0) {
+            leave(&heap->image.spans[place.span->slab_class], place);
+            heap->spans_in_use--;
+        } else {
+            leave(&heap->image.empty_spans, place);
+            heap->dirty_spans -= place.span->flags & PW_SPAN_DIRTY;
+        }
+    }
+    if (heap->image.slab_region == pw_region_index(region))
+        heap->image.slab_region = 0;
+    return true;
+}
+
 struct pw_block pw_slab_next(struct pw_block block)
 {
     uint64_t shape = pw_region_shape(block.region, block.granule);

@@ -63,5 +63,10 @@ uint32_t pw_slab_take(struct pw_heap *heap, uint32_t block_class, uint32_t want,
 void pw_slab_give(struct pw_heap *heap, struct pw_region *region, uint64_t address);
 /* Give the memory of spans without a block in use back; bytes. The lock is held. */
 uint64_t pw_slab_trim(struct pw_heap *heap, struct pw_region *region);
+/*
+ * Take the spans of a region out of the heap's lists if none has a block in use, so that the region can be
+ * given back; false: one has, and nothing was done. The lock is held.
+ */
+bool pw_slab_abandon(struct pw_heap *heap, struct pw_region *region);
 
 #endif

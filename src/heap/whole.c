@@ -3,6 +3,7 @@
 
 #include "base/bitmap.h"
 #include "heap/mapped.h"
+#include "heap/page_runs.h"
 #include "heap/slab.h"
 #include "os/memory.h"
 
@@ -111,6 +112,55 @@ uint64_t pw_heap_trim(void)
         pw_heap_acquire(&pw_heaps[i]);
         given += pw_mapped_trim(&pw_heaps[i]);
         pw_heap_release(&pw_heaps[i]);
+    }
+    return given;
+}
+
+/* Take the blocks of a region of granules or pages out of their bins if all are FREE; false: they are not. */
+static bool abandon_blocks(struct pw_heap *heap, struct pw_region *region)
+{
+    struct pw_block first = {region, region->first};
+    for (struct pw_block block = first; block.region != NULL; block = pw_block_next(block))
+        if (!pw_header_is_sealed(region, block.granule) ||
+            pw_header_fields(pw_block_header(block)).state != PW_STATE_FREE)
+            return false;
+    for (struct pw_block block = first; block.region != NULL; block = pw_block_next(block)) {
+        if (region->shift == PW_PAGE_SHIFT)
+            pw_runs_remove(heap, block);
+        else
+            pw_heap_remove_from_free_list(heap, block);
+    }
+    return true;
+}
+
+/* The lock of the heap is held. */
+static bool is_abandoned(struct pw_heap *heap, struct pw_region *region)
+{
+    switch (atomic_load_explicit(&region->kind, memory_order_acquire)) {
+    case PW_REGION_SLABS:
+        return pw_slab_abandon(heap, region);
+    case PW_REGION_SMALL:
+    case PW_REGION_PAGES:
+        return abandon_blocks(heap, region);
+    default:
+        return false; /* none any more, or guarded blocks, which are never given up */
+    }
+}
+
+uint64_t pw_heap_give_regions_back(void)
+{
+    uint64_t given = 0;
+    uint32_t count = atomic_load_explicit(&pw_root.region_count, memory_order_acquire);
+    for (uint32_t i = 1; i < count; i++) {
+        struct pw_region *region = pw_region_at(i);
+        struct pw_heap *heap = &pw_heaps[region->heap];
+        pw_heap_acquire(heap);
+        if (region->heap == heap->index && is_abandoned(heap, region)) {
+            given += ((uint64_t)region->granules << region->shift) + region->mapping_bytes;
+            pw_region_destroy(region);
+            heap->regions--;
+        }
+        pw_heap_release(heap);
     }
     return given;
 }

@@ -60,7 +60,7 @@ void pw_os_program_path(char *buffer, size_t size);
 uint64_t pw_os_memory_available(void);
 /* What the process has in memory right now (/proc/self/statm); 0: not known. */
 uint64_t pw_os_resident_bytes(void);
-/* The address space that the process is limited to (RLIMIT_AS) as of now, in bytes; UINT64_MAX: it is not. */
+/* The address space that the process is limited to (RLIMIT_AS, RLIMIT_DATA) as of now, in bytes; UINT64_MAX: it is not. */
 uint64_t pw_os_address_space_limit(void);
 
 /* Nanoseconds of the monotonic clock. */
