@@ -44,6 +44,19 @@ int __vsnprintf_chk(char *to, size_t count, int flag, size_t room, const char *f
 int __vswprintf_chk(wchar_t *to, size_t count, int flag, size_t room, const wchar_t *format,
                     va_list arguments);
 
+int __printf_chk(int flag, const char *format, ...);
+int __vprintf_chk(int flag, const char *format, va_list arguments);
+int __fprintf_chk(FILE *stream, int flag, const char *format, ...);
+int __vfprintf_chk(FILE *stream, int flag, const char *format, va_list arguments);
+int __dprintf_chk(int descriptor, int flag, const char *format, ...);
+int __vdprintf_chk(int descriptor, int flag, const char *format, va_list arguments);
+int __asprintf_chk(char **to, int flag, const char *format, ...);
+int __vasprintf_chk(char **to, int flag, const char *format, va_list arguments);
+int __wprintf_chk(int flag, const wchar_t *format, ...);
+int __vwprintf_chk(int flag, const wchar_t *format, va_list arguments);
+int __fwprintf_chk(FILE *stream, int flag, const wchar_t *format, ...);
+int __vfwprintf_chk(FILE *stream, int flag, const wchar_t *format, va_list arguments);
+
 char *__fgets_chk(char *to, size_t room, int count, FILE *stream);
 char *__fgets_unlocked_chk(char *to, size_t room, int count, FILE *stream);
 size_t __fread_chk(void *to, size_t room, size_t size, size_t count, FILE *stream);

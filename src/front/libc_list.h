@@ -30,6 +30,13 @@
     F(sprintf) F(snprintf) F(swprintf) F(__sprintf_chk) F(__snprintf_chk) F(__swprintf_chk)        \
     F(vsprintf) F(vsnprintf) F(vswprintf) F(__vsprintf_chk) F(__vsnprintf_chk) F(__vswprintf_chk)
 
+#define PW_LIBC_PRINT(F) /* libc_print.c */                                                        \
+    F(printf) F(vprintf) F(fprintf) F(vfprintf) F(dprintf) F(vdprintf) F(asprintf) F(vasprintf)    \
+    F(wprintf) F(vwprintf) F(fwprintf) F(vfwprintf)                                                \
+    F(__printf_chk) F(__vprintf_chk) F(__fprintf_chk) F(__vfprintf_chk) F(__dprintf_chk)           \
+    F(__vdprintf_chk) F(__asprintf_chk) F(__vasprintf_chk) F(__wprintf_chk) F(__vwprintf_chk)      \
+    F(__fwprintf_chk) F(__vfwprintf_chk)
+
 #define PW_LIBC_STREAM(F) /* libc_stream.c */                                                      \
     F(fgets) F(fgets_unlocked) F(fgetws) F(fread) F(fread_unlocked) F(fwrite) F(fwrite_unlocked)   \
     F(fputs) F(puts) F(getline) F(getdelim) F(__getdelim)                                          \
@@ -50,6 +57,7 @@
     PW_LIBC_STRING(F)                                                                              \
     PW_LIBC_WIDE(F)                                                                                \
     PW_LIBC_FORMAT(F)                                                                              \
+    PW_LIBC_PRINT(F)                                                                               \
     PW_LIBC_STREAM(F)                                                                              \
     PW_LIBC_DESCRIPTOR(F)                                                                          \
     PW_LIBC_OTHER(F)

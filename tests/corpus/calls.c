@@ -2,6 +2,7 @@
 #include "corpus.h"
 
 #include <iconv.h>
+#include <stdarg.h>
 #include <strings.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -11,6 +12,7 @@
 void *__memcpy_chk(void *to, const void *from, size_t count, size_t room);
 char *__strcpy_chk(char *to, const char *from, size_t room);
 int __snprintf_chk(char *to, size_t count, int flag, size_t room, const char *format, ...);
+int __fprintf_chk(FILE *stream, int flag, const char *format, ...);
 
 static int compare_ints(const void *one, const void *other)
 {
@@ -319,6 +321,76 @@ CASE(call_strcasecmp)
     memset(many, 'A', n + 1);
     block[n - 1] = wrong ? 'a' : 0;
     sink = (size_t)strcasecmp(block, many); // ACCESS
+    free(block);
+}
+
+//@ kind=heap-buffer-overflow relation=after offset=0 size=n access=read n=10,100 d=1
+CASE(call_printf)
+{
+    char *block = malloc(n); // ALLOC
+    memset(block, 'a', n);
+    block[n - 1] = wrong ? 'a' : 0;
+    printf("%d %s\n", 7, block); // ACCESS
+    free(block);
+}
+
+//@ kind=heap-buffer-overflow relation=after offset=0 size=n access=read n=10,100 d=1
+CASE(call_fprintf_hardened)
+{
+    char *block = malloc(n); // ALLOC
+    memset(block, 'a', n);
+    block[n - 1] = wrong ? 'a' : 0;
+    __fprintf_chk(stdout, 1, "%s", block); // ACCESS
+    free(block);
+}
+
+static int print_list(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int result = vfprintf(stdout, format, arguments); // ACCESS
+    va_end(arguments);
+    return result;
+}
+
+//@ kind=heap-buffer-overflow relation=after offset=0 size=n access=read n=10,100 d=1
+CASE(call_vfprintf)
+{
+    char *block = malloc(n); // ALLOC
+    memset(block, 'a', n);
+    block[n - 1] = wrong ? 'a' : 0;
+    sink = (size_t)print_list("%5.3f %s", 1.5, block);
+    free(block);
+}
+
+//@ kind=heap-buffer-overflow relation=after offset=0 size=n access=read n=10,100 d=1
+CASE(call_dprintf)
+{
+    char *block = malloc(n); // ALLOC
+    memset(block, 'a', n);
+    block[n - 1] = wrong ? 'a' : 0;
+    dprintf(1, "%s", block); // ACCESS
+    free(block);
+}
+
+//@ kind=heap-buffer-overflow relation=after offset=0 size=n access=read n=10,100 d=1
+CASE(call_asprintf)
+{
+    char *block = malloc(n), *text = NULL; // ALLOC
+    memset(block, 'a', n);
+    block[n - 1] = wrong ? 'a' : 0;
+    sink = (size_t)asprintf(&text, "%-20s", block); // ACCESS
+    free(text);
+    free(block);
+}
+
+//@ kind=heap-buffer-overflow relation=after offset=0 size=4*n access=read n=10,100 d=1
+CASE(call_wprintf)
+{
+    wchar_t *block = malloc(n * sizeof *block); // ALLOC
+    wmemset(block, L'a', n);
+    block[n - 1] = wrong ? L'a' : 0;
+    wprintf(L"%ls", block); // ACCESS
     free(block);
 }
 
@@ -749,6 +821,17 @@ CASE(freed_strcmp)
     if (wrong)
         free(block); // FREE
     sink = (size_t)strcmp(block, "1234"); // ACCESS
+    if (!wrong)
+        free(block);
+}
+
+//@ kind=heap-use-after-free relation=inside offset=0 size=n access=read n=10,100 d=0
+CASE(freed_printf)
+{
+    char *block = calloc(n, 1); // ALLOC
+    if (wrong)
+        free(block); // FREE
+    printf("%s\n", block); // ACCESS
     if (!wrong)
         free(block);
 }

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <iconv.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -16,6 +17,18 @@
 /* As _FORTIFY_SOURCE would call them. */
 void *__memcpy_chk(void *to, const void *from, size_t count, size_t room);
 int __sprintf_chk(char *to, int flag, size_t room, const char *format, ...);
+int __printf_chk(int flag, const char *format, ...);
+int __fprintf_chk(FILE *stream, int flag, const char *format, ...);
+int __dprintf_chk(int descriptor, int flag, const char *format, ...);
+int __asprintf_chk(char **to, int flag, const char *format, ...);
+int __wprintf_chk(int flag, const wchar_t *format, ...);
+int __fwprintf_chk(FILE *stream, int flag, const wchar_t *format, ...);
+int __vprintf_chk(int flag, const char *format, va_list arguments);
+int __vfprintf_chk(FILE *stream, int flag, const char *format, va_list arguments);
+int __vdprintf_chk(int descriptor, int flag, const char *format, va_list arguments);
+int __vasprintf_chk(char **to, int flag, const char *format, va_list arguments);
+int __vwprintf_chk(int flag, const wchar_t *format, va_list arguments);
+int __vfwprintf_chk(FILE *stream, int flag, const wchar_t *format, va_list arguments);
 
 static char many[1000];
 
@@ -172,6 +185,87 @@ BUG(prints_an_endless_string)
     swprintf(wide_to, 100, L"%ls %.10s", wide, block);
     sprintf(to, wrong ? "%d %s" : "%d %.10s", 1, block); // HERE
     free(wide);
+    free(block);
+}
+
+/* All that print a list of arguments, into stdout, a file and a block. Only the first list is as it was, after a call. */
+static int print_lists(const char *format, const wchar_t *wide_format, ...)
+{
+    va_list arguments;
+    char *one = NULL, *other = NULL;
+    int file = open("/dev/null", O_WRONLY), sum = 0;
+    FILE *wide = fdopen(dup(file), "w"), *narrow = fdopen(dup(file), "w");
+#define PRINT(call) (va_start(arguments, wide_format), sum += (call), va_end(arguments))
+    PRINT(vprintf(format, arguments));
+    PRINT(__vprintf_chk(1, format, arguments));
+    PRINT(vfprintf(narrow, format, arguments));
+    PRINT(__vfprintf_chk(narrow, 1, format, arguments));
+    PRINT(vdprintf(file, format, arguments));
+    PRINT(__vdprintf_chk(file, 1, format, arguments));
+    PRINT(vasprintf(&one, format, arguments));
+    PRINT(__vasprintf_chk(&other, 1, format, arguments));
+    PRINT(vfwprintf(wide, wide_format, arguments));
+    PRINT(__vfwprintf_chk(wide, 1, wide_format, arguments));
+#undef PRINT
+    sum += strcmp(one, other);
+    free(one);
+    free(other);
+    fclose(wide);
+    fclose(narrow);
+    close(file);
+    return sum;
+}
+
+static int print_each(const char *text)
+{
+    char *one = NULL, *other = NULL;
+    int file = open("/dev/null", O_WRONLY), sum = 0;
+    FILE *wide = fdopen(dup(file), "w"), *narrow = fdopen(dup(file), "w");
+    sum += printf("%s %d\n", text, 12) + __printf_chk(1, "%s %d\n", text, 12);
+    sum += fprintf(narrow, "%s %d\n", text, 12) + __fprintf_chk(narrow, 1, "%s %d\n", text, 12);
+    sum += dprintf(file, "%s %d\n", text, 12) + __dprintf_chk(file, 1, "%s %d\n", text, 12);
+    sum += asprintf(&one, "%s %d\n", text, 12) + __asprintf_chk(&other, 1, "%s %d\n", text, 12);
+    sum += fwprintf(wide, L"%s %d\n", text, 12) + __fwprintf_chk(wide, 1, L"%s %d\n", text, 12);
+    sum += strcmp(one, other);
+    free(one);
+    free(other);
+    fclose(wide);
+    fclose(narrow);
+    close(file);
+    return sum;
+}
+
+/* 9 characters each: 20 calls; and what prints to stdout as a wide stream fails, as that is none. */
+BUG(prints_in_every_way)
+{
+    char *block = strcpy(malloc(6), "hello"); // ALLOC
+    int sum = print_each(block) + print_lists("%s %d\n", L"%s %d\n", block, 12);
+    if (sum != 20 * 9 || wprintf(L"%s", block) != -1 || __wprintf_chk(1, L"%s", block) != -1)
+        exit(1);
+    block[5] = '!';
+    printf(wrong ? "%d %s\n" : "%d %.6s\n", 1, block); // HERE
+    free(block);
+}
+
+static int print_wide(const wchar_t *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int sum = vwprintf(format, arguments);
+    va_end(arguments);
+    va_start(arguments, format);
+    sum += __vwprintf_chk(1, format, arguments);
+    va_end(arguments);
+    return sum;
+}
+
+BUG(prints_wide)
+{
+    wchar_t *block = wcscpy(malloc(6 * sizeof *block), L"hello"); // ALLOC
+    if (wprintf(L"%ls\n", block) != 6 || __wprintf_chk(1, L"%ls\n", block) != 6 || print_wide(L"%ls\n", block) != 12)
+        exit(1);
+    block[5] = L'!';
+    wprintf(wrong ? L"%ls\n" : L"%.6ls\n", block); // HERE
     free(block);
 }
 
