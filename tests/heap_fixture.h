@@ -72,8 +72,11 @@ static inline void start_heaps_with(enum pw_level level, const struct pw_heap_ho
 /* The same as start-up makes them. */
 static inline void start_heaps(enum pw_level level)
 {
-    static const struct pw_heap_hooks fast_hooks = {
-        .cut = pw_zone_cut, .joined = pw_zone_joined, .taken = pw_poison_taken, .renewed = pw_poison_renewed};
+    static const struct pw_heap_hooks fast_hooks = {.cut = pw_zone_cut,
+                                                    .joined = pw_zone_joined,
+                                                    .taken = pw_poison_taken,
+                                                    .renewed = pw_poison_renewed,
+                                                    .is_intact = pw_poison_is_intact};
     static const struct pw_heap_hooks full_hooks = {
         .cut = pw_zone_cut, .joined = pw_zone_joined, .renewed = pw_poison_renewed};
     static const struct pw_heap_hooks no_hooks = {.cut = NULL};

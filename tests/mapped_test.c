@@ -296,6 +296,95 @@ static void free_neighbours_merge_when_nothing_else_fits_and_on_trim(void **stat
     check_shape(heap);
 }
 
+/* ---- used pages, fresh pages, and runs freed lately ---- */
+
+static void a_churn_of_blocks_stays_on_the_pages_that_it_used_before(void **state)
+{
+    (void)state;
+    start_heaps(PW_LEVEL_OFF);
+    enum { SLOTS = 32, STEPS = 20000 };
+    char *blocks[SLOTS] = {NULL};
+    uint64_t random = 11, fresh = 0;
+    for (int step = 0; step < STEPS; step++) {
+        size_t i = pw_random_next(&random) % SLOTS;
+        if (blocks[i] != NULL)
+            unmap(blocks[i]);
+        blocks[i] = map((uint64_t)16 * KIB << pw_random_next(&random) % 7);
+        fresh += (fields_of(blocks[i]).flags & PW_HEAP_ZEROED) != 0 ? pages_of(blocks[i]) : 0;
+        use(blocks[i]);
+    }
+    /* 32 blocks of at most a MiB are live. */
+    CHECK(fresh <= 2 * SLOTS * (MIB / PW_PAGE_BYTES), "%llu fresh pages", (unsigned long long)fresh);
+    assert_int_equal(heap->regions, 1);
+    check_shape(heap);
+}
+
+static void what_loses_its_pages_when_freed_takes_fresh_ones_first(void **state)
+{
+    (void)state;
+    start_heaps(PW_LEVEL_OFF);
+    pw_mapped_keep(128 * KIB);
+    unmap(map(1 * MIB));
+    assert_true((fields_of(map(132 * KIB)).flags & PW_HEAP_ZEROED) != 0);
+    assert_true((fields_of(map(128 * KIB)).flags & PW_HEAP_ZEROED) == 0);
+    pw_mapped_keep(UINT64_MAX);
+}
+
+static void a_freed_block_stays_what_it_is_until_so_many_others_were_freed(void **state)
+{
+    (void)state;
+    start_heaps(PW_LEVEL_OFF);
+    enum { COUNT = 2 * PW_RECENT_RUNS + 3 };
+    char *blocks[COUNT], *stops[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        blocks[i] = map(50 * KIB);
+        use(blocks[i]);
+        stops[i] = i == 0 ? NULL : map(20 * KIB);
+    }
+    uint32_t pages = pages_of(blocks[0]);
+    for (int i = 0; i < COUNT; i++) {
+        unmap(blocks[i]);
+        bool is_merged = i > PW_RECENT_RUNS;
+        CHECK(pages_of(blocks[0]) == (is_merged ? 2 : 1) * pages, "after %d: %u pages", i, pages_of(blocks[0]));
+        check_shape(heap);
+    }
+    for (int i = 1; i < COUNT; i++)
+        unmap(stops[i]);
+    (void)pw_heap_trim();
+    assert_int_equal(block_count(), 1);
+}
+
+static void merge_all(void)
+{
+    pw_heap_acquire(heap);
+    (void)pw_runs_merge_all(heap);
+    pw_heap_release(heap);
+}
+
+static void a_freed_block_that_was_written_to_does_not_merge_away(void **state)
+{
+    (void)state;
+    start_heaps(PW_LEVEL_FAST);
+    char *first = map(50 * KIB), *second = map(50 * KIB);
+    void *stop = map(20 * KIB);
+    for (int i = 0; i < 2; i++) {
+        char *block = i == 0 ? first : second;
+        pw_poison_line((uint64_t)block, PW_PAGE_BYTES);
+        set_state(block, PW_STATE_CACHED, (fields_of(block).flags & ~PW_HEAP_ZEROED) | PW_HEAP_POISONED, 0);
+        pw_heap_unmap_memory(block);
+    }
+    uint32_t pages = pages_of(first);
+    second[3] ^= 1;
+    merge_all();
+    assert_int_equal(pages_of(first), pages);
+    assert_int_equal(fields_of(second).flags & PW_HEAP_POISONED, PW_HEAP_POISONED);
+    second[3] ^= 1;
+    merge_all();
+    assert_int_equal(pages_of(first), 2 * pages);
+    assert_int_equal(fields_of(first).flags & PW_HEAP_POISONED, PW_HEAP_POISONED);
+    unmap(stop);
+}
+
 enum { CHURNED = 300 };
 static char *churned[CHURNED];
 
@@ -748,6 +837,10 @@ int main(void)
         cmocka_unit_test(blocks_of_several_sizes_by_turns_settle_without_system_calls),
         cmocka_unit_test(what_is_said_to_be_zero_is_zero_and_fresh_pages_are),
         cmocka_unit_test(free_neighbours_merge_when_nothing_else_fits_and_on_trim),
+        cmocka_unit_test(a_churn_of_blocks_stays_on_the_pages_that_it_used_before),
+        cmocka_unit_test(what_loses_its_pages_when_freed_takes_fresh_ones_first),
+        cmocka_unit_test(a_freed_block_stays_what_it_is_until_so_many_others_were_freed),
+        cmocka_unit_test(a_freed_block_that_was_written_to_does_not_merge_away),
         cmocka_unit_test(beyond_the_limit_dirty_pages_are_given_back_to_half_of_it),
         cmocka_unit_test(soon_after_it_takes_twice_the_limit_to_give_back_again),
         cmocka_unit_test(a_region_of_more_than_a_gib_is_given_back_when_it_is_empty),

@@ -33,3 +33,8 @@ void pw_poison_renewed(uint64_t start, uint64_t bytes)
     else
         pw_poison_write(start, pw_poison_bytes(bytes));
 }
+
+bool pw_poison_is_intact(uint64_t start)
+{
+    return pw_poison_line_holds(start, PW_PAGE_BYTES);
+}

@@ -91,5 +91,7 @@ void pw_poison_taken(uint64_t start, uint64_t bytes, bool is_zeroed);
 void pw_poison_renewed(uint64_t start, uint64_t bytes);
 /* The same as pw_poison_taken for full where freed blocks are not filled whole: a piece cut from one may hold anything. */
 void pw_poison_taken_part(uint64_t start, uint64_t bytes, bool is_zeroed);
+/* The hook of the heap for level fast: does a page run that is POISONED still start with its line? */
+bool pw_poison_is_intact(uint64_t start);
 
 #endif

@@ -22,6 +22,12 @@ enum { COPY_MOST_BYTES = 1 << 20, GROWN_SHARE_SHIFT = 2 };
 enum { NO_SEAT = UINT32_MAX };
 static __thread uint32_t wanted_seat = NO_SEAT;
 
+void pw_big_start(void)
+{
+    if (pw_root.level >= PW_LEVEL_FULL)
+        pw_mapped_keep(TAKE_AWAY_BYTES);
+}
+
 /* Write state and flags; a block lies where it lies as long as it is RIGHT. */
 static void set_header(struct pw_block block, uint32_t state, uint32_t flags)
 {

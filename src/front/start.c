@@ -100,8 +100,11 @@ _Static_assert((int)PW_MOST_SHARED_HEAPS <= (int)PW_TRANSFER_HEAPS, "each has a 
 
 static bool make_tables(void)
 {
-    static const struct pw_heap_hooks fast_hooks = {
-        .cut = pw_zone_cut, .joined = pw_zone_joined, .taken = pw_poison_taken, .renewed = pw_poison_renewed};
+    static const struct pw_heap_hooks fast_hooks = {.cut = pw_zone_cut,
+                                                    .joined = pw_zone_joined,
+                                                    .taken = pw_poison_taken,
+                                                    .renewed = pw_poison_renewed,
+                                                    .is_intact = pw_poison_is_intact};
     static const struct pw_heap_hooks full_hooks = {
         .cut = pw_zone_cut, .joined = pw_zone_joined, .renewed = pw_poison_renewed};
     static const struct pw_heap_hooks part_hooks = {.cut = pw_zone_cut,
@@ -122,6 +125,7 @@ static bool make_tables(void)
         !pw_cache_init((enum pw_level)pw_root.level, pw_os_map))
         return false;
     pw_heap_gates[pw_shared_heaps].blocks_signals = true; /* reentry.c's */
+    pw_big_start();
     pw_watch_start();
     pw_guarded_start();
     pw_cap_start();

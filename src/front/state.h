@@ -168,6 +168,8 @@ bool pw_claim(void *pointer, const struct pw_call *call);
 
 /* big.c: MAPPED blocks ------------------------------------------------------------------------- */
 
+/* At start-up, when the level is known. */
+void pw_big_start(void);
 void *pw_big_acquire(struct pw_heap *heap, size_t size, size_t align, bool zero, uint16_t thread,
                      uint32_t number, uint32_t stack, const struct pw_call *call);
 /* Check and claim a LIVE MAPPED block and give it back (or, at full, to the quarantine). */

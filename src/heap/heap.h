@@ -18,12 +18,16 @@
 #include "base/lock.h"
 #include "heap/region.h"
 
+enum { PW_RECENT_RUNS = 16 };
+
 struct pw_heap {
     struct pw_heap_image image; /* first: readers know it */
     uint32_t index;             /* once it is in use */
     uint32_t page_region_slots; /* slots that the next page region gets */
     uint64_t dirty_pages;       /* of FREE runs that are not ZEROED */
     uint64_t live_pages;        /* of MAPPED blocks that are handed out */
+    uint64_t recent[PW_RECENT_RUNS]; /* runs freed last, a ring; 0: none. Some are in use again, or gone */
+    uint32_t recent_at;
     uint64_t purged_at_ns;      /* when dirty pages were last given back */
     uint32_t spans_in_use;      /* of a size */
     uint32_t dirty_spans;       /* of no size, whose memory was used */
@@ -65,6 +69,8 @@ struct pw_heap_hooks {
     void (*taken)(uint64_t start, uint64_t bytes, bool is_zeroed);
     /* A block of `bytes` is made of memory that held others: make its content as if it had been freed. */
     void (*renewed)(uint64_t start, uint64_t bytes);
+    /* Is a POISONED page run, which is to merge with the one before it, as it was filled? */
+    bool (*is_intact)(uint64_t start);
 };
 
 extern struct pw_heap pw_heaps[PW_MAX_HEAPS] __attribute__((visibility("hidden")));

@@ -47,9 +47,26 @@ static struct pw_block new_page_region(struct pw_heap *heap, uint64_t pages)
     return run;
 }
 
+/* Blocks of more pages lose them when they are freed; a plain word, written once before there is a second thread. */
+static uint64_t keeps_most_pages = UINT64_MAX;
+
+void pw_mapped_keep(uint64_t most_bytes)
+{
+    keeps_most_pages = most_bytes >> PW_PAGE_SHIFT;
+}
+
+/*
+ * Pages that were used before fresh ones: to touch a page for the first time costs as much as a thousand
+ * instructions, and memory. But not for a block that will give them back.
+ */
 static struct pw_block find_run(struct pw_heap *heap, uint64_t pages)
 {
-    struct pw_block run = pw_runs_find(heap, (uint32_t)pages);
+    bool wants_zeroed = pages - 1 > keeps_most_pages;
+    struct pw_block run = pw_runs_find_kind(heap, (uint32_t)pages, wants_zeroed);
+    if (run.region == NULL && (wants_zeroed || heap->dirty_pages >= pages) && pw_runs_merge_recent(heap))
+        run = pw_runs_find_kind(heap, (uint32_t)pages, wants_zeroed);
+    if (run.region == NULL)
+        run = pw_runs_find(heap, (uint32_t)pages);
     if (run.region == NULL && pw_runs_merge_all(heap))
         run = pw_runs_find(heap, (uint32_t)pages);
     if (run.region == NULL)
@@ -203,12 +220,9 @@ static bool gave_region_back(struct pw_heap *heap, struct pw_block run)
     uint64_t usual = (uint64_t)LARGEST_REGION_SLOTS << (PW_SLOT_SHIFT - PW_PAGE_SHIFT);
     if (region->granules <= usual)
         return false;
-    (void)pw_runs_merge_all(heap);
-    struct pw_block whole = {region, region->first};
-    if (pw_header_fields(pw_block_header(whole)).state != PW_STATE_FREE ||
-        pw_block_header(whole)->size != region->limit - region->first)
+    if (!pw_runs_merge_empty(heap, region))
         return false;
-    pw_runs_remove(heap, whole);
+    pw_runs_remove(heap, (struct pw_block){region, region->first});
     pw_region_destroy(region);
     heap->regions--;
     return true;
@@ -226,8 +240,10 @@ void pw_heap_unmap_memory(void *address)
                     flags & (PW_HEAP_GUARDED | PW_HEAP_ZEROED | PW_HEAP_MAPPED | PW_HEAP_POISONED), 0,
                     header->size);
     pw_runs_add(heap, run);
-    if (!gave_region_back(heap, run))
+    if (!gave_region_back(heap, run)) {
+        pw_runs_freed(heap, run);
         purge_if_due(heap);
+    }
     pw_heap_release(heap);
 }
 

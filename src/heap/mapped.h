@@ -5,7 +5,8 @@
  * in every walk like the others. The last page of each is a guard (HEAP_GUARDED says whether the
  * system could give one), the one before a block is its predecessor's. Freed runs are kept with
  * their guard for reuse, in bins by pages; what is beyond a limit is given back to the system.
- * Runs merge late: when a request finds none that fits, and on trim.
+ * Runs merge late: when as many others were freed since, when a request finds none that fits, and on
+ * trim. Pages that were used before are taken before fresh ones.
  */
 #ifndef PW_HEAP_MAPPED_H
 #define PW_HEAP_MAPPED_H
@@ -29,6 +30,9 @@ void pw_mapped_shrink(struct pw_block block, uint64_t bytes);
 
 /* Keep less than usual where there is little: what the process may have. Once, at start-up. */
 void pw_mapped_plan(uint64_t available_bytes);
+
+/* Blocks of more than so many bytes will lose their pages when they are freed. Once, at start-up. */
+void pw_mapped_keep(uint64_t most_bytes);
 
 /* Merge and purge all free runs of a heap; bytes given back. The lock is held. */
 uint64_t pw_mapped_trim(struct pw_heap *heap);

@@ -9,7 +9,7 @@
 #include "base/bitmap.h"
 #include "os/memory.h"
 
-enum { MAX_PROBES = 64 };
+enum { MAX_PROBES = 64, MAX_KIND_PROBES = 128 };
 
 static struct pw_page_links *links_of(struct pw_block run)
 {
@@ -84,6 +84,26 @@ struct pw_block pw_runs_find(struct pw_heap *heap, uint32_t pages)
     }
 }
 
+struct pw_block pw_runs_find_kind(struct pw_heap *heap, uint32_t pages, bool is_zeroed)
+{
+    int probes = 0;
+    if (!is_zeroed && heap->dirty_pages < pages - 1)
+        return (struct pw_block){NULL, 0};
+    for (size_t bin = pw_page_bin(pages); probes < MAX_KIND_PROBES; bin++) {
+        bin = pw_bit_next(heap->image.page_bitmap, PW_PAGE_BINS, bin);
+        if (bin == PW_BITMAP_NONE)
+            break;
+        uint64_t reference = heap->image.page_bins[bin];
+        for (; reference != 0 && probes < MAX_KIND_PROBES; probes++) {
+            struct pw_block run = run_of(reference);
+            if (pw_block_header(run)->size >= pages && (dirty_pages_of(run) == 0) == is_zeroed)
+                return run;
+            reference = links_of(run)->next;
+        }
+    }
+    return (struct pw_block){NULL, 0};
+}
+
 static void set_previous(struct pw_block block, uint32_t pages)
 {
     if (block.region != NULL)
@@ -139,23 +159,40 @@ static bool is_free(struct pw_block run)
            pw_header_fields(pw_block_header(run)).state == PW_STATE_FREE;
 }
 
+/* Merge two FREE runs, the second behind the first. False: they stay two, for one can't be said to be intact. */
+static bool merge_pair(struct pw_heap *heap, struct pw_block left, struct pw_block right)
+{
+    if ((flags_of(right) & PW_HEAP_POISONED) != 0 && pw_heap_hooks.is_intact != NULL &&
+        !pw_heap_hooks.is_intact(pw_block_address(right)))
+        return false; /* found when it is used again */
+    pw_runs_remove(heap, left);
+    pw_runs_remove(heap, right);
+    bool joined = pw_runs_join(left, right);
+    if (!joined)
+        pw_runs_add(heap, right);
+    pw_runs_add(heap, left);
+    return joined;
+}
+
 /* Merge all that is FREE behind `run`, itself FREE, into it. */
 static bool merge_following(struct pw_heap *heap, struct pw_block run)
 {
     bool merged = false;
-    struct pw_block next = pw_block_next(run);
-    while (is_free(next)) {
-        pw_runs_remove(heap, run);
-        pw_runs_remove(heap, next);
-        bool joined = pw_runs_join(run, next);
-        pw_runs_add(heap, run);
-        if (!joined) {
-            pw_runs_add(heap, next);
+    for (struct pw_block next = pw_block_next(run); is_free(next); next = pw_block_next(run)) {
+        if (!merge_pair(heap, run, next))
             return merged;
-        }
         merged = true;
-        next = pw_block_next(run);
     }
+    return merged;
+}
+
+static bool merge_region(struct pw_heap *heap, struct pw_region *region)
+{
+    bool merged = false;
+    struct pw_block run = {region, region->first};
+    for (; run.region != NULL; run = pw_block_next(run))
+        if (is_free(run))
+            merged |= merge_following(heap, run);
     return merged;
 }
 
@@ -165,13 +202,76 @@ bool pw_runs_merge_all(struct pw_heap *heap)
     uint32_t count = atomic_load_explicit(&pw_root.region_count, memory_order_acquire);
     for (uint32_t i = 1; i < count; i++) {
         struct pw_region *region = pw_region_at(i);
-        if (region->heap != heap->index ||
-            atomic_load_explicit(&region->kind, memory_order_acquire) != PW_REGION_PAGES)
-            continue;
-        struct pw_block run = {region, region->first};
-        for (; run.region != NULL; run = pw_block_next(run))
-            if (is_free(run))
-                merged |= merge_following(heap, run);
+        if (region->heap == heap->index &&
+            atomic_load_explicit(&region->kind, memory_order_acquire) == PW_REGION_PAGES)
+            merged |= merge_region(heap, region);
+    }
+    return merged;
+}
+
+bool pw_runs_merge_empty(struct pw_heap *heap, struct pw_region *region)
+{
+    struct pw_block run = {region, region->first};
+    while (is_free(run))
+        run = pw_block_next(run);
+    if (run.region != NULL)
+        return false;
+    (void)merge_region(heap, region);
+    return pw_block_header((struct pw_block){region, region->first})->size == region->limit - region->first;
+}
+
+static bool is_recent(const struct pw_heap *heap, uint64_t reference)
+{
+    for (uint32_t i = 0; i < PW_RECENT_RUNS; i++)
+        if (heap->recent[i] == reference)
+            return true;
+    return false;
+}
+
+/* May `run` merge with `other`, of the same kind? One that is ZEROED is worth more than one that isn't. */
+static bool may_merge(const struct pw_heap *heap, struct pw_block run, struct pw_block other)
+{
+    return is_free(other) && ((flags_of(run) ^ flags_of(other)) & PW_HEAP_ZEROED) == 0 &&
+           !is_recent(heap, reference_of(other));
+}
+
+/* What was noted as freed, and may be in use or merged since. */
+static bool merge_around(struct pw_heap *heap, uint64_t reference)
+{
+    struct pw_block run = run_of(reference);
+    /* The region may have gone, or been another's since. */
+    if (run.region->heap != heap->index ||
+        atomic_load_explicit(&run.region->kind, memory_order_acquire) != PW_REGION_PAGES ||
+        run.granule < run.region->first || run.granule >= run.region->limit ||
+        !pw_bit_test((const uint64_t *)run.region->starts, run.granule) || !is_free(run))
+        return false;
+    bool merged = false;
+    struct pw_block next = pw_block_next(run);
+    if (may_merge(heap, run, next))
+        merged = merge_pair(heap, run, next);
+    struct pw_block before = pw_block_previous(run);
+    if (before.region != NULL && may_merge(heap, run, before))
+        merged |= merge_pair(heap, before, run);
+    return merged;
+}
+
+void pw_runs_freed(struct pw_heap *heap, struct pw_block run)
+{
+    uint64_t *place = &heap->recent[heap->recent_at++ % PW_RECENT_RUNS];
+    uint64_t reference = *place;
+    *place = reference_of(run);
+    if (reference != 0 && reference != *place)
+        (void)merge_around(heap, reference);
+}
+
+bool pw_runs_merge_recent(struct pw_heap *heap)
+{
+    bool merged = false;
+    for (uint32_t i = 0; i < PW_RECENT_RUNS; i++) {
+        uint64_t reference = heap->recent[(heap->recent_at + i) % PW_RECENT_RUNS];
+        heap->recent[(heap->recent_at + i) % PW_RECENT_RUNS] = 0;
+        if (reference != 0)
+            merged |= merge_around(heap, reference);
     }
     return merged;
 }

@@ -14,14 +14,25 @@ void pw_runs_add(struct pw_heap *heap, struct pw_block run);
 void pw_runs_remove(struct pw_heap *heap, struct pw_block run);
 /* A FREE run of at least `pages`, still in its bin, the closest fit first; region NULL: none. */
 struct pw_block pw_runs_find(struct pw_heap *heap, uint32_t pages);
+/* The same among those that are ZEROED, or among those that are not. It does not look at all of many. */
+struct pw_block pw_runs_find_kind(struct pw_heap *heap, uint32_t pages, bool is_zeroed);
 
 /*
  * Cut a run or block that is in no bin to `pages`, its new last page a guard when `wants_guard`;
  * the rest (at least PW_RUN_MIN_PAGES) becomes a FREE run in its bin.
  */
 void pw_runs_cut(struct pw_heap *heap, struct pw_block run, uint32_t pages, bool wants_guard);
+/*
+ * A run was freed and is in its bin. It stays as it is while it is among the last PW_RECENT_RUNS of its heap, for
+ * the next block of its size, and so that a second free finds it; then it merges with its neighbours.
+ */
+void pw_runs_freed(struct pw_heap *heap, struct pw_block run);
+/* Merge the last PW_RECENT_RUNS too; true if there was any to merge. */
+bool pw_runs_merge_recent(struct pw_heap *heap);
 /* Merge every FREE run of the heap with its FREE neighbours; true if there was any. */
 bool pw_runs_merge_all(struct pw_heap *heap);
+/* Merge those of a region if nothing else is in it; true: it is one FREE run, in its bin. */
+bool pw_runs_merge_empty(struct pw_heap *heap, struct pw_region *region);
 /* Merge a run in no bin with the run that follows it (in no bin either). False: not possible. */
 bool pw_runs_join(struct pw_block left, struct pw_block right);
 /* Give the pages of a FREE run back, without the heap's lock meanwhile; it is ZEROED then. Returns bytes. */

@@ -192,6 +192,7 @@ void pw_heap_close(struct pw_heap *heap)
     }
     heap->image = (struct pw_heap_image){.flags = 0};
     heap->dirty_pages = heap->live_pages = 0;
+    __builtin_memset(heap->recent, 0, sizeof heap->recent);
     heap->spans_in_use = heap->dirty_spans = 0;
     heap->regions = heap->page_region_slots = 0;
     pw_heap_release(heap);
