@@ -163,10 +163,10 @@ static uint64_t alignment_of(size_t align)
     return align > least ? align : least;
 }
 
-static void *acquire(struct pw_cache *cache, struct pw_guard_place place, size_t size, uint32_t flags,
+static void *acquire(struct pw_heap *heap, struct pw_guard_place place, size_t size, uint32_t flags,
                      struct pw_evidence evidence)
 {
-    struct pw_block block = pw_guarded_take_run(cache->heap, place, flags, size != 0);
+    struct pw_block block = pw_guarded_take_run(heap, place, flags, size != 0);
     if (block.region == NULL)
         return NULL;
     dress(block, size);
@@ -211,8 +211,8 @@ static struct plan plan_block(const struct pw_cache *cache, size_t size, size_t 
     return plan;
 }
 
-void *pw_guarded_acquire(struct pw_cache *cache, size_t size, size_t align, uint32_t stack,
-                         const struct pw_call *call)
+void *pw_guarded_acquire(struct pw_cache *cache, struct pw_heap *heap, size_t size, size_t align,
+                         uint32_t stack, const struct pw_call *call)
 {
     if (size > PW_HEAP_LARGE_ALLOC_THRESHOLD || align > PW_PAGE_BYTES)
         return NULL;
@@ -236,7 +236,7 @@ void *pw_guarded_acquire(struct pw_cache *cache, size_t size, size_t align, uint
     struct pw_evidence evidence = {.alloc_stack = stack_of(cache, stack, call),
                                    .alloc_thread = cache->thread,
                                    .number = cache->allocations + 1};
-    void *block = acquire(cache, place, size, flags, evidence);
+    void *block = acquire(heap, place, size, flags, evidence);
     if (block == NULL) {
         pw_guard_policy_give(&policy, pages);
         tell_refusal();
@@ -279,6 +279,12 @@ void pw_guarded_settle(struct pw_block block)
     uint32_t pages = pw_guarded_data_pages(block);
     pw_guarded_keep_run(block, pw_block_extension(block)->requested);
     pw_guard_policy_give(&policy, pages);
+}
+
+void pw_guarded_forget(struct pw_heap *heap)
+{
+    uint64_t pages = 0, blocks = pw_guarded_drop_runs(heap, &pages);
+    pw_guard_policy_give_all(&policy, blocks, pages);
 }
 
 void pw_guarded_release(struct pw_cache *cache, struct pw_block block, uint64_t word,

@@ -20,11 +20,11 @@ void pw_guarded_start(void);
 void pw_guarded_follow(uint64_t live_bytes);
 
 /*
- * A guarded block if this allocation is to have one (the thread is entered; `number` is that of the
+ * A guarded block of `heap` if this allocation is to have one (the thread is entered; it is its next
  * allocation, `stack` its stack or 0); NULL: it is not, or there is none to be had.
  */
-void *pw_guarded_acquire(struct pw_cache *cache, size_t size, size_t align, uint32_t stack,
-                         const struct pw_call *call);
+void *pw_guarded_acquire(struct pw_cache *cache, struct pw_heap *heap, size_t size, size_t align,
+                         uint32_t stack, const struct pw_call *call);
 /* Check and claim a LIVE guarded block, take its pages away, keep its address out of use. */
 void pw_guarded_release(struct pw_cache *cache, struct pw_block block, uint64_t word,
                         const struct pw_call *call);
@@ -34,6 +34,9 @@ bool pw_guarded_resize(struct pw_block block, size_t size);
 /* The same as release in two halves, for who may not take locks (reentry.c). False: not claimed. */
 bool pw_guarded_claim(struct pw_block block, uint64_t word, const struct pw_call *call);
 void pw_guarded_settle(struct pw_block block);
+
+/* A heap is about to be given back, with all of its regions: what its guarded blocks take of the budget is free. */
+void pw_guarded_forget(struct pw_heap *heap);
 
 /* Damage was found in a block: others from where it was allocated are to be guarded. */
 void pw_guarded_accuse(const struct pw_block_info *block);

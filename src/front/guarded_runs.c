@@ -2,7 +2,7 @@
  * guarded_runs.c - see guarded_runs.h
  *
  * Pages are hidden under the heap's lock, for walkers hold it while they look at canaries. A pool
- * belongs to each heap that threads share.
+ * belongs to each heap, those of the program's own included.
  */
 #include "front/guarded_runs.h"
 
@@ -16,7 +16,7 @@ enum { HIDE_PAGES = 512, PATIENCE = 4096 };
 /* Of limited address space, what one region may take: at most this share. */
 enum { LIMIT_SHARE = 16 };
 
-static struct pw_guard_pool pools[PW_MOST_SHARED_HEAPS];
+static struct pw_guard_pool pools[PW_MAX_HEAPS];
 
 /* The pages between what was hidden so far and the run that was just cut are to be hidden as well. */
 static bool hide_fresh(struct pw_guard_pool *pool)
@@ -123,4 +123,35 @@ void pw_guarded_keep_run(struct pw_block block, uint64_t size)
         pw_guarded_set_header(block, PW_STATE_QUARANTINED, fields.flags, fields.slack);
     }
     pw_heap_release(heap);
+}
+
+static void drop_region(const struct pw_region *region, uint64_t *blocks, uint64_t *pages)
+{
+    struct pw_block block = {(struct pw_region *)(uintptr_t)region, region->first};
+    for (; block.region != NULL; block = pw_block_next(block)) {
+        if (!pw_header_is_sealed(block.region, block.granule) ||
+            pw_header_fields(pw_block_header(block)).state != PW_STATE_LIVE)
+            continue;
+        uint64_t data = pw_guarded_data_pages(block);
+        /* Where mprotect made the guards, what is shown is counted. */
+        (void)pw_os_hide((void *)pw_block_address(block), data << PW_PAGE_SHIFT, true);
+        *pages += data;
+        ++*blocks;
+    }
+}
+
+uint64_t pw_guarded_drop_runs(struct pw_heap *heap, uint64_t *pages)
+{
+    uint64_t blocks = 0;
+    pw_heap_acquire(heap);
+    uint32_t count = atomic_load_explicit(&pw_root.region_count, memory_order_acquire);
+    for (uint32_t i = 1; i < count && pools[heap->index].region != NULL; i++) {
+        struct pw_region *region = pw_region_at(i);
+        if (atomic_load_explicit(&region->kind, memory_order_acquire) == PW_REGION_GUARD &&
+            region->heap == heap->index)
+            drop_region(region, &blocks, pages);
+    }
+    pools[heap->index] = (struct pw_guard_pool){.region = NULL};
+    pw_heap_release(heap);
+    return blocks;
 }

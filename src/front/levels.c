@@ -166,7 +166,7 @@ static void *small_acquire(struct pw_cache *cache, size_t size, uint64_t bytes, 
 static void *guarded_acquire(struct pw_cache *cache, size_t size, size_t align, bool zero,
                              uint32_t stack, const struct pw_call *call)
 {
-    void *block = pw_guarded_acquire(cache, size, align, stack, call);
+    void *block = pw_guarded_acquire(cache, cache->heap, size, align, stack, call);
     if (block == NULL)
         return NULL;
     if (++cache->allocations == cache->chores_at)

@@ -104,10 +104,15 @@ bool pw_guard_policy_take(struct pw_guard_policy *policy, enum pw_guard_wish wis
     return false;
 }
 
-void pw_guard_policy_give(struct pw_guard_policy *policy, uint32_t pages)
+void pw_guard_policy_give_all(struct pw_guard_policy *policy, uint64_t blocks, uint64_t pages)
 {
     atomic_fetch_sub_explicit(&policy->live_pages, pages, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&policy->live_blocks, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&policy->live_blocks, blocks, memory_order_relaxed);
+}
+
+void pw_guard_policy_give(struct pw_guard_policy *policy, uint32_t pages)
+{
+    pw_guard_policy_give_all(policy, 1, pages);
 }
 
 bool pw_guard_policy_is_right(const struct pw_guard_policy *policy, enum pw_guard_wish wish,

@@ -74,6 +74,8 @@ enum pw_guard_wish pw_guard_policy_wants(const struct pw_guard_policy *policy,
 bool pw_guard_policy_take(struct pw_guard_policy *policy, enum pw_guard_wish wish,
                           struct pw_guard_turn *turn, uint32_t pages);
 void pw_guard_policy_give(struct pw_guard_policy *policy, uint32_t pages);
+/* The same for many blocks, of `pages` all together. */
+void pw_guard_policy_give_all(struct pw_guard_policy *policy, uint64_t blocks, uint64_t pages);
 /* Which side of the block is exact. */
 bool pw_guard_policy_is_right(const struct pw_guard_policy *policy, enum pw_guard_wish wish,
                               uint64_t serial);

@@ -82,6 +82,42 @@ BUG(instance_gets_another)
         free(block);
 }
 
+static volatile char instance_sink;
+
+BUG(instance_read_past)
+{
+    struct pwheap_heap *heap = pwheap_heap_create();
+    char *block = pwheap_heap_malloc(heap, 48); // ALLOC
+    instance_sink = block[47 + wrong]; // HERE
+    pwheap_heap_free(heap, block);
+    pwheap_heap_destroy(heap);
+}
+
+BUG(instance_read_after_free)
+{
+    struct pwheap_heap *heap = pwheap_heap_create();
+    char *block = pwheap_heap_malloc(heap, 48); // ALLOC
+    if (wrong)
+        pwheap_heap_free(heap, block); // FREE
+    instance_sink = block[7]; // HERE
+    pwheap_heap_destroy(heap);
+}
+
+/* The memory of guarded blocks is free again when their heap goes: the last one has guards as the first. */
+BUG(instance_comes_and_goes)
+{
+    for (int i = 0; i < 30; i++) {
+        struct pwheap_heap *heap = pwheap_heap_create();
+        for (int j = 0; j < 100; j++)
+            memset(pwheap_heap_malloc(heap, 100), 'x', 100);
+        pwheap_heap_destroy(heap);
+    }
+    struct pwheap_heap *heap = pwheap_heap_create();
+    char *block = pwheap_heap_malloc(heap, 48); // ALLOC
+    instance_sink = block[47 + wrong]; // HERE
+    pwheap_heap_destroy(heap);
+}
+
 BUG(linked_overflow)
 {
     overrun(wrong);
