@@ -122,6 +122,29 @@ static void any_sequence_of_stacks_is_traced_as_libunwind_does(void **state)
     assert_no_failures(&compare);
 }
 
+static PW_NOINLINE void call_from_two_places(struct compare *compare)
+{
+    for (int i = 0; i < 5; i++) {
+        compare_here(compare);
+        __asm__ volatile("");
+        compare_here(compare);
+    }
+    __asm__ volatile("" ::: "memory");
+}
+
+/* Two places in one function call the same: only the word that says which tells the stacks apart. */
+static void callers_that_differ_in_one_return_address_only_are_told_apart(void **state)
+{
+    (void)state;
+    struct compare compare = {0};
+    for (int i = 0; i < 10; i++) {
+        call_from_two_places(&compare);
+        __asm__ volatile("");
+        call_from_two_places(&compare);
+    }
+    assert_no_failures(&compare);
+}
+
 static struct compare *compare_in_qsort;
 
 static int compare_two(const void *a, const void *b)
@@ -229,6 +252,7 @@ int main(void)
         cmocka_unit_test(frames_that_realign_the_stack_are_undone),
         cmocka_unit_test(a_frame_pointer_used_for_other_things_does_no_harm),
         cmocka_unit_test(any_sequence_of_stacks_is_traced_as_libunwind_does),
+        cmocka_unit_test(callers_that_differ_in_one_return_address_only_are_told_apart),
         cmocka_unit_test(callbacks_from_libc_are_traced),
         cmocka_unit_test(
             code_without_unwind_information_ends_a_trace_when_its_frame_pointer_is_garbage),

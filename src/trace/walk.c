@@ -2,155 +2,7 @@
 #include "trace/walk.h"
 
 #include "trace/depot.h"
-#include "trace/general.h"
-#include "trace/rules.h"
-
-/* One walk; held in registers. */
-struct walk {
-    struct pw_walk_memory *memory;
-    const struct pw_entry *entry;
-    size_t max;
-    size_t count; /* frames so far */
-    size_t kept;  /* of them: those up to the last one that is in a module */
-    size_t fresh; /* records in memory->fresh: all frames so far, or those before a met record */
-    size_t met;   /* where the trace goes on in records after the fresh ones */
-    uint64_t ip;  /* the frame that we are at */
-    uint64_t sp;
-    uint64_t fp_slot; /* the word that its fp is in, 0: it is fp_at_entry */
-    uint64_t fp_at_entry;
-    bool fp_is_known; /* fp_at_entry is set */
-};
-
-enum outcome {
-    GO_ON,
-    DONE,     /* max frames, or the outermost one */
-    HOPELESS, /* not for us */
-};
-
-PW_INLINE uint64_t slot_of(const struct pw_walk_record *record)
-{
-    return record->tag & ~(uint64_t)PW_WALK_FLAGS;
-}
-
-PW_INLINE bool fp_at_entry(struct walk *walk, uint64_t *fp)
-{
-    if (!walk->fp_is_known && !pw_entry_fp(&walk->memory->entry, walk->entry, &walk->fp_at_entry))
-        return false;
-    walk->fp_is_known = true;
-    *fp = walk->fp_at_entry;
-    return true;
-}
-
-PW_INLINE bool fp_find(struct walk *walk, uint64_t *fp)
-{
-    return walk->fp_slot != 0 ? pw_view_read(&walk->memory->view, walk->fp_slot, fp)
-                              : fp_at_entry(walk, fp);
-}
-
-/*
- * Eight bytes at a time, as they will be read again and are at hand; the compiler's wider moves go by way of the stack, and
- * wait there for the stores before them.
- */
-PW_INLINE void record_set(struct pw_walk_record *record, uint64_t ip, uint64_t sp, uint64_t fp, uint64_t tag)
-{
-    __asm__("" : "+r"(ip), "+r"(sp), "+r"(fp), "+r"(tag));
-    *record = (struct pw_walk_record){.ip = ip, .sp = sp, .fp = fp, .tag = tag};
-}
-
-PW_INLINE void record_copy(struct pw_walk_record *to, const struct pw_walk_record *from)
-{
-    record_set(to, from->ip, from->sp, from->fp, from->tag);
-}
-
-PW_INLINE enum outcome store(struct walk *walk, uint64_t fp, uint64_t flags)
-{
-    record_set(&walk->memory->fresh[walk->fresh++], walk->ip, walk->sp, fp, walk->fp_slot | flags);
-    walk->count++;
-    return walk->count == walk->max || (flags & PW_WALK_END) ? DONE : GO_ON;
-}
-
-/* To the caller, whose CFA is known, and where its fp was saved (0: it was not). */
-PW_INLINE enum outcome step_to(struct walk *walk, uint64_t cfa, uint64_t fp, uint64_t saved_fp,
-                               uint64_t flags)
-{
-    uint64_t ip;
-    if (pw_unlikely(cfa <= walk->sp || (cfa | saved_fp) % 8 != 0))
-        return HOPELESS;
-    if (saved_fp != 0 && pw_unlikely(saved_fp < walk->sp || saved_fp >= cfa))
-        return HOPELESS;
-    if (pw_unlikely(!pw_view_read(&walk->memory->view, cfa - 8, &ip)))
-        return HOPELESS;
-    if (pw_unlikely(ip == 0)) {
-        (void)store(walk, fp, PW_WALK_BARRIER);
-        return DONE;
-    }
-    enum outcome outcome = store(walk, fp, flags);
-    walk->ip = ip;
-    walk->sp = cfa;
-    if (saved_fp != 0)
-        walk->fp_slot = saved_fp;
-    return outcome;
-}
-
-/* A stack that was realigned: both CFA and fp come out of memory. */
-static PW_NOINLINE enum outcome step_realigned(struct walk *walk, int64_t offset)
-{
-    uint64_t fp;
-    uint64_t cfa;
-    if (!fp_find(walk, &fp) || !pw_view_read(&walk->memory->view, fp + (uint64_t)offset, &cfa))
-        return HOPELESS;
-    return step_to(walk, cfa, fp, fp, PW_WALK_BARRIER);
-}
-
-/*
- * Code without unwind information. What the guess is based on is compared again if it is in a
- * module.
- */
-static PW_NOINLINE enum outcome step_by_guess(struct walk *walk, bool is_outside)
-{
-    uint64_t fp;
-    uint64_t ip = walk->ip;
-    uint64_t sp = walk->sp;
-    if (!fp_find(walk, &fp))
-        return HOPELESS;
-    uint64_t slot = fp;
-    if (pw_general_guess(&walk->memory->view, &ip, &sp, &fp))
-        return step_to(walk, sp, slot, slot, PW_WALK_USES_FP | (is_outside ? PW_WALK_BARRIER : 0));
-    (void)store(walk, slot, PW_WALK_BARRIER);
-    return DONE;
-}
-
-static PW_NOINLINE enum outcome step_rarely(struct walk *walk, pw_rule rule)
-{
-    switch (pw_rule_kind(rule)) {
-    case PW_RULE_DEREF: return step_realigned(walk, pw_rule_offset(rule));
-    case PW_RULE_END: return store(walk, 0, PW_WALK_END);
-    case PW_RULE_CHAIN: return step_by_guess(walk, false);
-    case PW_RULE_OUTSIDE: return step_by_guess(walk, true);
-    default: return HOPELESS;
-    }
-}
-
-PW_INLINE enum outcome step(struct walk *walk)
-{
-    pw_rule rule = pw_rules_find(walk->ip - 1);
-    enum pw_rule_kind kind = pw_rule_kind(rule);
-    uint64_t base = walk->sp;
-    uint64_t fp = 0;
-    if (kind != PW_RULE_OUTSIDE)
-        walk->kept = walk->count + 1;
-    if (kind == PW_RULE_FP) {
-        if (!fp_find(walk, &fp))
-            return HOPELESS;
-        base = fp;
-    } else if (pw_unlikely(kind != PW_RULE_SP)) {
-        return step_rarely(walk, rule);
-    }
-    uint64_t cfa = base + (uint64_t)pw_rule_offset(rule);
-    uint64_t fp_below = pw_rule_fp_below(rule);
-    return step_to(walk, cfa, fp, fp_below != 0 ? cfa - fp_below : 0,
-                   kind == PW_RULE_FP ? PW_WALK_USES_FP : 0);
-}
+#include "trace/walk_step.h"
 
 /* Whether a record with flags leads on; `lowest` is the sp of the met one. */
 PW_INLINE bool flags_allow(struct walk *walk, const struct pw_walk_record *record, uint64_t lowest)
@@ -170,26 +22,53 @@ PW_INLINE bool flags_allow(struct walk *walk, const struct pw_walk_record *recor
     return fp == record->fp;
 }
 
-/*
- * The frame that we are at is record `walk->met`. Compare from there on. DONE: the trace ends
- * within the records. GO_ON: it was right up to the frame that we are at then, but not beyond; what
- * was right joins the fresh records.
- */
-PW_INLINE enum outcome follow(struct walk *walk)
+/* Are the return addresses of the `count` records after `first` the same? Without a branch for each. */
+PW_INLINE bool run_holds(const struct pw_walk_record *first, size_t count)
 {
-    struct pw_walk_memory *memory = walk->memory;
-    const struct pw_walk_record *met = &memory->records[walk->met];
+    uint64_t difference = 0;
+#pragma GCC unroll 4
+    for (size_t i = 1; i <= count; i++)
+        difference |= pw_view_word(first[i].sp - 8) ^ first[i].ip;
+    return difference == 0;
+}
+
+/*
+ * The frame that we are at is record `walk->met`. Compare from there on; returns the last record that is
+ * right. *done: the trace ends there, within the records.
+ */
+PW_INLINE const struct pw_walk_record *compare(struct walk *walk, bool *done)
+{
+    const struct pw_walk_record *met = &walk->memory->records[walk->met];
     const struct pw_walk_record *record = met;
     size_t left = PW_WALK_RECORDS - walk->met;
     size_t wanted = walk->max - walk->count;
     const struct pw_walk_record *last = met + (left < wanted ? left : wanted) - 1;
+    size_t plain = walk->memory->plain[walk->met];
+    size_t most = (size_t)(last - met);
+    size_t run = plain < most ? plain : most;
+    if (pw_likely(run_holds(met, run)))
+        record += run;
     while (!(record->tag & PW_WALK_FLAGS) || flags_allow(walk, record, met->sp)) {
         if (record == last || pw_view_word(record[1].sp - 8) != record[1].ip)
             break;
         record++;
     }
+    *done = (record == last && left >= wanted) || (record->tag & PW_WALK_END);
+    return record;
+}
+
+/*
+ * DONE: the trace ends within the records. GO_ON: it was right up to the frame that we are at then, but not beyond;
+ * what was right joins the fresh records.
+ */
+PW_INLINE enum outcome follow(struct walk *walk)
+{
+    struct pw_walk_memory *memory = walk->memory;
+    const struct pw_walk_record *met = &memory->records[walk->met];
+    bool done;
+    const struct pw_walk_record *record = compare(walk, &done);
     size_t followed = (size_t)(record - met);
-    if ((record == last && left >= wanted) || (record->tag & PW_WALK_END)) {
+    if (done) {
         walk->count += followed + 1;
         walk->kept = walk->count;
         return DONE;
@@ -211,11 +90,11 @@ PW_INLINE enum outcome follow(struct walk *walk)
 }
 
 /* True when all that the records may stand for lies in the current window of the view. */
-PW_INLINE bool can_follow(struct walk *walk)
+PW_INLINE bool can_follow(struct pw_walk_memory *memory, const struct pw_entry *entry)
 {
-    struct pw_view *view = &walk->memory->view;
-    uint64_t highest = walk->memory->records[PW_WALK_RECORDS - 1].sp - 8;
-    return pw_view_holds(view, walk->entry->caller_frame) &&
+    struct pw_view *view = &memory->view;
+    uint64_t highest = memory->records[PW_WALK_RECORDS - 1].sp - 8;
+    return pw_view_holds(view, entry->caller_frame) &&
            highest - view->now.low < view->now.span;
 }
 
@@ -239,6 +118,7 @@ static PW_NOINLINE void make_room(struct walk *walk)
     size_t to = PW_WALK_RECORDS - count;
     for (size_t i = count; i-- > 0;) {
         memory->records[to + i] = memory->records[walk->met + i];
+        memory->plain[to + i] = memory->plain[walk->met + i];
         memory->hashes[to + i] =
             memory->hashes[walk->met + i]; /* still tells those that stay apart */
     }
@@ -263,10 +143,13 @@ PW_INLINE uint64_t remember(struct walk *walk)
         make_room(walk);
     size_t first = walk->met - walk->fresh;
     uint64_t hash = walk->met < PW_WALK_RECORDS ? memory->hashes[walk->met] : 0;
+    uint8_t plain = walk->met < PW_WALK_RECORDS ? memory->plain[walk->met] : 0;
     for (size_t i = walk->fresh; i-- > 0;) {
         hash = hash_add(hash, memory->fresh[i].ip);
         record_copy(&memory->records[first + i], &memory->fresh[i]);
         memory->hashes[first + i] = hash;
+        plain = (memory->fresh[i].tag & PW_WALK_FLAGS) == 0 ? (uint8_t)(plain + 1) : 0;
+        memory->plain[first + i] = plain;
     }
     memory->first = (uint32_t)first;
     return hash;
@@ -294,7 +177,7 @@ PW_INLINE bool walk_run(struct walk *walk)
         while (walk->met < PW_WALK_RECORDS && records[walk->met].sp < walk->sp)
             walk->met++;
         if (walk->met < PW_WALK_RECORDS && records[walk->met].sp == walk->sp &&
-            records[walk->met].ip == walk->ip && can_follow(walk)) {
+            records[walk->met].ip == walk->ip && can_follow(walk->memory, walk->entry)) {
             outcome = follow(walk);
             if (outcome == DONE) {
                 uint64_t inherited = slot_of(&records[walk->met]);
@@ -311,20 +194,23 @@ PW_INLINE bool walk_run(struct walk *walk)
 
 void pw_walk_init(struct pw_walk_memory *memory)
 {
-    memory->first = PW_WALK_RECORDS;
+    pw_walk_forget(memory);
     memory->view = (struct pw_view){0};
 }
 
 void pw_walk_forget(struct pw_walk_memory *memory)
 {
     memory->first = PW_WALK_RECORDS;
+    for (size_t i = 0; i < 1u << PW_WALK_BRANCH_BITS; i++)
+        for (size_t way = 0; way < PW_WALK_BRANCH_WAYS; way++)
+            memory->branches[i][way].max = 0;
 }
 
 size_t pw_walk(struct pw_walk_memory *memory, const struct pw_entry *entry, size_t max)
 {
     struct walk walk = walk_begin(memory, entry, max);
     if (!walk_run(&walk)) {
-        pw_walk_forget(memory);
+        memory->first = PW_WALK_RECORDS;
         return 0;
     }
     (void)remember(&walk);
@@ -339,12 +225,80 @@ static PW_NOINLINE uint32_t id_make(const struct pw_walk_memory *memory, size_t 
     return pw_depot_put(frames, count);
 }
 
-bool pw_walk_id(struct pw_walk_memory *memory, const struct pw_entry *entry, size_t max,
-                uint32_t *id)
+/* Where branches that begin at the entry are kept: the first of PW_WALK_BRANCH_WAYS. */
+PW_INLINE struct pw_walk_branch *branches_of(struct pw_walk_memory *memory, const struct pw_entry *entry)
+{
+    uint64_t mixed = (entry->caller_pc ^ entry->caller_frame << 20) * PW_RULES_MULTIPLIER;
+    return memory->branches[mixed >> (64 - PW_WALK_BRANCH_BITS)];
+}
+
+/* Does the trace go by this branch, and then along the records? */
+PW_INLINE bool branch_holds(struct pw_walk_memory *memory, const struct pw_walk_branch *branch,
+                            const struct pw_entry *entry, size_t max)
+{
+    if (branch->ip != entry->caller_pc || branch->sp != entry->caller_frame || branch->max != max)
+        return false;
+    const struct pw_walk_record *met = &memory->records[branch->met];
+    if (branch->met < memory->first || memory->hashes[branch->met] != branch->hash ||
+        met->sp != branch->met_sp || !can_follow(memory, entry))
+        return false;
+    uint64_t difference = pw_view_word(met->sp - 8) ^ met->ip;
+    for (uint32_t i = 0; i < branch->words_used; i++)
+        difference |= pw_view_word(branch->words[i].at) ^ branch->words[i].value;
+    if (difference != 0)
+        return false;
+    struct walk walk = {.memory = memory,
+                        .entry = entry,
+                        .max = max,
+                        .met = branch->met,
+                        .count = branch->frames,
+                        .fp_slot = branch->fp_slot};
+    bool done;
+    (void)compare(&walk, &done);
+    return done;
+}
+
+/* Keep how the walk that is over came to the records, if that hangs on few words. */
+PW_INLINE void branch_keep(const struct walk *walk, uint32_t id)
+{
+    struct pw_walk_memory *memory = walk->memory;
+    if (walk->met == PW_WALK_RECORDS || walk->fresh == 0)
+        return;
+    const struct pw_walk_record *fresh = memory->fresh;
+    struct pw_walk_word words[PW_WALK_BRANCH_WORDS];
+    size_t count = 0;
+    for (size_t i = 0; i < walk->fresh; i++) {
+        if ((fresh[i].tag & (PW_WALK_BARRIER | PW_WALK_END)) != 0 || count + 2 > PW_WALK_BRANCH_WORDS)
+            return;
+        if (i > 0)
+            words[count++] = (struct pw_walk_word){.at = fresh[i].sp - 8, .value = fresh[i].ip};
+        if ((fresh[i].tag & PW_WALK_USES_FP) != 0 && slot_of(&fresh[i]) == 0)
+            return; /* what fp was at the entry is not known without a look at our own frames */
+        if ((fresh[i].tag & PW_WALK_USES_FP) != 0)
+            words[count++] = (struct pw_walk_word){.at = slot_of(&fresh[i]), .value = fresh[i].fp};
+    }
+    struct pw_walk_branch *branch = branches_of(memory, walk->entry) + memory->next_way;
+    memory->next_way = (memory->next_way + 1) % PW_WALK_BRANCH_WAYS;
+    branch->ip = walk->entry->caller_pc;
+    branch->sp = walk->entry->caller_frame;
+    branch->hash = memory->hashes[walk->met];
+    branch->met_sp = memory->records[walk->met].sp;
+    branch->fp_slot = walk->fp_slot;
+    branch->met = (uint32_t)walk->met;
+    branch->id = id;
+    branch->frames = (uint16_t)walk->fresh;
+    branch->max = (uint16_t)walk->max;
+    branch->words_used = (uint32_t)count;
+    for (size_t i = 0; i < count; i++)
+        branch->words[i] = words[i];
+}
+
+static PW_NOINLINE bool id_step_by_step(struct pw_walk_memory *memory, const struct pw_entry *entry, size_t max,
+                                        uint32_t *id)
 {
     struct walk walk = walk_begin(memory, entry, max);
     if (!walk_run(&walk)) {
-        pw_walk_forget(memory);
+        memory->first = PW_WALK_RECORDS;
         return false;
     }
     uint64_t hash = remember(&walk);
@@ -355,5 +309,20 @@ bool pw_walk_id(struct pw_walk_memory *memory, const struct pw_entry *entry, siz
         place->max = place->id != 0 ? place->max : 0; /* there may be room later */
     }
     *id = place->id;
+    if (place->id != 0)
+        branch_keep(&walk, place->id);
     return true;
+}
+
+bool pw_walk_id(struct pw_walk_memory *memory, const struct pw_entry *entry, size_t max,
+                uint32_t *id)
+{
+    const struct pw_walk_branch *branch = branches_of(memory, entry);
+    for (int way = 0; way < PW_WALK_BRANCH_WAYS; way++) {
+        if (pw_likely(branch_holds(memory, &branch[way], entry, max))) {
+            *id = branch[way].id;
+            return true;
+        }
+    }
+    return id_step_by_step(memory, entry, max, id);
 }

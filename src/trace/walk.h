@@ -16,6 +16,10 @@
  * the outermost up to each record is kept beside it; so the hash of a trace costs as little, and by
  * it the depot's ids of the thread's last traces are found without going to the depot.
  *
+ * A program calls from few places over and over, and between two calls only the innermost frames differ. How a trace
+ * from each such place came to the records is remembered too: a branch. Where it still holds, nothing is found or
+ * stored anew.
+ *
  * Records are hints: nothing of them is used before the words that it stands for were compared.
  */
 #ifndef PW_TRACE_WALK_H
@@ -43,6 +47,9 @@ enum {
 enum {
     PW_WALK_RECORDS = 2 * PW_MAX_FRAMES,
     PW_WALK_ID_BITS = 10,
+    PW_WALK_BRANCH_BITS = 7,
+    PW_WALK_BRANCH_WAYS = 4,
+    PW_WALK_BRANCH_WORDS = 12,
 };
 
 /* The depot's id of a trace of at most `max` frames. The hash's 64 bits stand for the frames. */
@@ -52,14 +59,42 @@ struct pw_walk_id {
     uint32_t id;
 };
 
+/* What a word of the stack was: a return address, or a saved frame pointer that a frame hangs on. */
+struct pw_walk_word {
+    uint64_t at;
+    uint64_t value;
+};
+
+/*
+ * How a trace that begins at (ip, sp) came to the records, when it was found step by step, and all words that this hung
+ * on. While they are the same, the next one from there goes the same way, without rules, hashes or the depot; and it
+ * leaves the records as they are.
+ */
+struct pw_walk_branch {
+    uint64_t ip;
+    uint64_t sp;
+    uint64_t hash;       /* of the record that was met, */
+    uint64_t met_sp;     /* its sp, */
+    uint64_t fp_slot;    /* and as that of struct walk there */
+    uint32_t met;        /* its index */
+    uint32_t id;         /* of the whole trace, */
+    uint16_t max;        /* at most so many frames; 0: not in use */
+    uint16_t frames;     /* before the met one; at least 1: ip itself */
+    uint32_t words_used; /* in `words` */
+    struct pw_walk_word words[PW_WALK_BRANCH_WORDS];
+};
+
 /* One for each thread; made by pw_walk_init. */
 struct pw_walk_memory {
     uint32_t first; /* index of the innermost record; PW_WALK_RECORDS: there is none */
     struct pw_view view;
     struct pw_entry_memory entry;
     struct pw_walk_id ids[1 << PW_WALK_ID_BITS];
+    struct pw_walk_branch branches[1 << PW_WALK_BRANCH_BITS][PW_WALK_BRANCH_WAYS];
+    uint32_t next_way; /* of a new one */
     struct pw_walk_record fresh[PW_MAX_FRAMES]; /* of the walk under way */
     struct pw_walk_record records[PW_WALK_RECORDS];
+    uint8_t plain[PW_WALK_RECORDS];   /* so many records from this on have no flags */
     uint64_t hashes[PW_WALK_RECORDS]; /* of the ips of all records from the last down to this */
 };
 

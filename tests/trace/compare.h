@@ -17,8 +17,8 @@ struct compare {
 
 /*
  * An action (frames.h) whose argument is a struct compare: stands for an entry point of the
- * allocator. It takes the trace of its caller anew, a second time, as an id, and by the general
- * unwinder alone.
+ * allocator. It takes the trace of its caller as an id, twice, by the general unwinder alone, and
+ * now and then as frames.
  */
 void compare_here(void *argument);
 /* The same without libunwind: the ways are compared with each other. */
