@@ -374,26 +374,26 @@ static void what_came_first_leaves_first_as_soon_as_the_bound_is_passed(void **s
     enum { COUNT = 20 };
     uint64_t total = 0;
     for (uintptr_t i = 1; i <= COUNT; i++) {
-        pw_quarantine_put(batch_of(i * 100, i));
+        pw_quarantine_put(batch_of(i * 100, i), 0);
         total += i * 100;
         assert_int_equal(pw_quarantine_bytes(), total);
     }
-    assert_null(pw_quarantine_take(total));
+    assert_null(pw_quarantine_take(total, 0));
     for (uintptr_t i = 1; i <= COUNT; i++) {
-        struct pw_quarantine_batch *batch = pw_quarantine_take(total - 1);
+        struct pw_quarantine_batch *batch = pw_quarantine_take(total - 1, 0);
         assert_ptr_equal(batch->blocks[0], (void *)i);
         total -= i * 100;
         assert_int_equal(pw_quarantine_bytes(), total);
-        assert_null(pw_quarantine_take(total));
+        assert_null(pw_quarantine_take(total, 0));
         pw_quarantine_free_batch(batch);
     }
-    assert_null(pw_quarantine_take(0));
+    assert_null(pw_quarantine_take(0, 0));
     assert_int_equal(pw_quarantine_bytes(), 0);
     /* Empty it was, and goes on. */
-    pw_quarantine_put(batch_of(1, 1));
-    pw_quarantine_put(batch_of(1, 2));
+    pw_quarantine_put(batch_of(1, 1), 0);
+    pw_quarantine_put(batch_of(1, 2), 0);
     for (uintptr_t i = 1; i <= 2; i++) {
-        struct pw_quarantine_batch *batch = pw_quarantine_take(0);
+        struct pw_quarantine_batch *batch = pw_quarantine_take(0, 0);
         assert_ptr_equal(batch->blocks[0], (void *)i);
         pw_quarantine_free_batch(batch);
     }
@@ -407,10 +407,10 @@ static void the_bound_holds_for_a_stream_of_blocks_and_no_more_than_needed_leave
     uintptr_t next_in = 1, next_out = 1;
     for (int step = 0; step < 3000; step++) {
         uint64_t size = 1 + pw_random_next(&seed) % 3000;
-        pw_quarantine_put(batch_of(size, next_in++));
+        pw_quarantine_put(batch_of(size, next_in++), 0);
         put += size;
         struct pw_quarantine_batch *batch;
-        while ((batch = pw_quarantine_take(LIMIT)) != NULL) {
+        while ((batch = pw_quarantine_take(LIMIT, 0)) != NULL) {
             assert_true(put - taken > LIMIT);
             assert_ptr_equal(batch->blocks[0], (void *)next_out);
             next_out++;
@@ -421,8 +421,41 @@ static void the_bound_holds_for_a_stream_of_blocks_and_no_more_than_needed_leave
         assert_int_equal(pw_quarantine_bytes(), put - taken);
     }
     struct pw_quarantine_batch *batch;
-    while ((batch = pw_quarantine_take(0)) != NULL)
+    while ((batch = pw_quarantine_take(0, 0)) != NULL)
         pw_quarantine_free_batch(batch);
+}
+
+static void a_queue_gives_its_own_unless_another_one_waits_for_much_longer(void **state)
+{
+    (void)state;
+    enum { EACH = 20 };
+    for (uintptr_t i = 0; i < 2 * EACH; i++)
+        pw_quarantine_put(batch_of(1, i), (uint32_t)i % 2);
+    /* By turns: each has its own back, which are every second one. */
+    for (uintptr_t i = 0; i < EACH; i++) {
+        struct pw_quarantine_batch *batch = pw_quarantine_take(2 * EACH - 1, (uint32_t)i % 2);
+        assert_ptr_equal(batch->blocks[0], (void *)i);
+        pw_quarantine_put(batch_of(1, 100 + i), (uint32_t)i % 2);
+        pw_quarantine_free_batch(batch);
+    }
+    /* The second one rests: what it has waits for a quarter longer than the first's, and goes. */
+    uintptr_t own = EACH, other = EACH + 1;
+    for (uint32_t i = 0; i < 4 * EACH; i++) {
+        struct pw_quarantine_batch *batch = pw_quarantine_take(2 * EACH - 1, 0);
+        uintptr_t name = (uintptr_t)batch->blocks[0];
+        if (name < 2 * EACH)
+            assert_int_equal(name, name % 2 == 0 ? own : other);
+        own += name < 2 * EACH && name % 2 == 0 ? 2 : 0;
+        other += name < 2 * EACH && name % 2 == 1 ? 2 : 0;
+        if (other < 2 * EACH)
+            assert_true(own <= other + 1 + 2 * EACH / 4);
+        pw_quarantine_put(batch_of(1, 1000 + i), 0);
+        pw_quarantine_free_batch(batch);
+    }
+    assert_true(other > 2 * EACH);
+    for (uint32_t i = 0; i < 2 * EACH; i++)
+        pw_quarantine_free_batch(pw_quarantine_take(0, 3));
+    assert_null(pw_quarantine_take(0, 3));
 }
 
 static void batches_are_used_again_and_mapped_in_lots(void **state)
@@ -476,7 +509,7 @@ static void *produce(void *context)
         ENSURE(batch != NULL && batch->count == 0);
         batch->blocks[batch->count++] = (void *)(producer << 32 | i);
         batch->bytes = 1;
-        pw_quarantine_put(batch);
+        pw_quarantine_put(batch, (uint32_t)producer);
     }
     producers_left--;
     return NULL;
@@ -495,7 +528,7 @@ static void threads_lose_and_double_nothing_and_each_ones_blocks_leave_in_its_or
     }
     for (;;) {
         bool was_last = producers_left == 0;
-        struct pw_quarantine_batch *batch = pw_quarantine_take(was_last ? 0 : 50);
+        struct pw_quarantine_batch *batch = pw_quarantine_take(was_last ? 0 : 50, 0);
         if (batch == NULL && was_last)
             break;
         if (batch == NULL) {
@@ -556,6 +589,7 @@ int main(void)
         cmocka_unit_test(a_block_taken_for_use_is_poisoned_unless_it_is_zero),
         cmocka_unit_test(what_came_first_leaves_first_as_soon_as_the_bound_is_passed),
         cmocka_unit_test(the_bound_holds_for_a_stream_of_blocks_and_no_more_than_needed_leaves),
+        cmocka_unit_test(a_queue_gives_its_own_unless_another_one_waits_for_much_longer),
         cmocka_unit_test(batches_are_used_again_and_mapped_in_lots),
         cmocka_unit_test(without_memory_there_is_no_batch_and_with_it_there_is_again),
         cmocka_unit_test(threads_lose_and_double_nothing_and_each_ones_blocks_leave_in_its_order),

@@ -5,10 +5,13 @@
 
 _Static_assert(sizeof(struct pw_quarantine_batch) == PW_BATCH_BYTES, "two pages");
 
-enum { BATCHES_A_MAPPING = 8 };
+enum { BATCHES_A_MAPPING = 8, LATE_SHARE_SHIFT = 2 };
 
 PW_WRITTEN_IN_FORK static struct pw_lock lock;
-static struct pw_quarantine_batch *oldest, *newest; /* the queue */
+static struct queue {
+    struct pw_quarantine_batch *oldest, *newest;
+} queues[PW_QUARANTINE_QUEUES];
+static uint64_t queued, queued_before; /* batches that are in them, and that ever were */
 static struct pw_quarantine_batch *spare;           /* empty ones, linked by next */
 static uint64_t queued_bytes;
 static void *(*map_bytes)(size_t bytes);
@@ -52,28 +55,45 @@ void pw_quarantine_free_batch(struct pw_quarantine_batch *batch)
     pw_lock_release(&lock);
 }
 
-void pw_quarantine_put(struct pw_quarantine_batch *batch)
+void pw_quarantine_put(struct pw_quarantine_batch *batch, uint32_t queue)
 {
+    struct queue *own = &queues[queue % PW_QUARANTINE_QUEUES];
     pw_lock_acquire(&lock);
     batch->next = NULL;
-    if (newest != NULL)
-        newest->next = batch;
+    batch->number = queued_before++;
+    if (own->newest != NULL)
+        own->newest->next = batch;
     else
-        oldest = batch;
-    newest = batch;
+        own->oldest = batch;
+    own->newest = batch;
+    queued++;
     queued_bytes += batch->bytes;
     pw_lock_release(&lock);
 }
 
-struct pw_quarantine_batch *pw_quarantine_take(uint64_t limit_bytes)
+/* Which queue is to give one? NULL: all are empty. */
+static struct queue *choose_locked(struct queue *own)
+{
+    struct queue *first = NULL;
+    for (size_t i = 0; i < PW_QUARANTINE_QUEUES; i++)
+        if (queues[i].oldest != NULL && (first == NULL || queues[i].oldest->number < first->oldest->number))
+            first = &queues[i];
+    if (first == NULL || own->oldest == NULL)
+        return first;
+    return own->oldest->number - first->oldest->number > queued >> LATE_SHARE_SHIFT ? first : own;
+}
+
+struct pw_quarantine_batch *pw_quarantine_take(uint64_t limit_bytes, uint32_t queue)
 {
     struct pw_quarantine_batch *batch = NULL;
     pw_lock_acquire(&lock);
-    if (queued_bytes > limit_bytes && oldest != NULL) {
-        batch = oldest;
-        oldest = batch->next;
-        if (oldest == NULL)
-            newest = NULL;
+    struct queue *from = queued_bytes > limit_bytes ? choose_locked(&queues[queue % PW_QUARANTINE_QUEUES]) : NULL;
+    if (from != NULL) {
+        batch = from->oldest;
+        from->oldest = batch->next;
+        if (from->oldest == NULL)
+            from->newest = NULL;
+        queued--;
         queued_bytes -= batch->bytes;
     }
     pw_lock_release(&lock);

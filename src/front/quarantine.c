@@ -62,7 +62,7 @@ static void put_own(struct pw_cache *cache)
     struct pw_quarantine_batch *batch = cache->batch;
     cache->batch = NULL;
     if (batch != NULL && batch->count > 0)
-        pw_quarantine_put(batch);
+        pw_quarantine_put(batch, cache->heap->index);
     else if (batch != NULL)
         pw_quarantine_free_batch(batch);
 }
@@ -72,7 +72,7 @@ static bool shorten(struct pw_cache *cache, uint64_t limit, const struct pw_call
 {
     struct pw_quarantine_batch *batch;
     bool had_some = false;
-    while ((batch = pw_quarantine_take(limit)) != NULL) {
+    while ((batch = pw_quarantine_take(limit, cache->heap->index)) != NULL) {
         evict_batch(cache, batch, call);
         had_some = true;
     }
