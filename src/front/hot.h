@@ -119,6 +119,9 @@ PW_INLINE bool pw_cached_is_intact(const struct pw_handle *handle, enum pw_level
     struct pw_fields fields = pw_word_fields(handle->word);
     if (!pw_handle_is_sealed(handle) || fields.state != PW_STATE_CACHED)
         return false;
+    /* What the block behind did to it is written over by a new zone. */
+    if (level >= PW_LEVEL_FULL && !pw_zone_tail_holds(handle->address + handle->bytes))
+        return false;
     if ((fields.flags & PW_HEAP_ZEROED) != 0)
         return level < PW_LEVEL_FULL || pw_zero_holds(handle->address, handle->bytes - PW_TAIL_BYTES);
     if (level == PW_LEVEL_FAST)

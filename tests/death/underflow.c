@@ -31,6 +31,17 @@ BUG(before_found_by_neighbour)
     free(kept[0]); // HERE
 }
 
+/* Who is given the block before gets a new zone in the place of the damaged one. */
+BUG(before_found_when_it_is_used_again)
+{
+    char *block = between(200);
+    free(kept[0]); // FREE
+    block[wrong ? -1 : 0] = 'X';
+    for (int i = 0; i < 1000; i++)
+        kept[3] = malloc(200); // HERE
+    free(block); // LATER
+}
+
 BUG(before_found_at_exit)
 {
     char *block = between(200);
