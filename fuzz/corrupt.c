@@ -111,6 +111,7 @@ static void plant_when_due(struct program *program)
     /* What goes with its instance is not looked at. */
     if (model.slots[plant.slot].family == PWHEAP_FAMILY_INSTANCE)
         plant.is_delayed = false;
+    plant.may_be_dear = program->looks;
     plant_misuse(&plant);
     if (plant.kind != NULL && !plant.is_delayed)
         look();

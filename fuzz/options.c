@@ -14,8 +14,9 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { MOST_WARNINGS = 17, STRING_BYTES = 2048, HELP_BYTES = 65536 };
+enum { MOST_WARNINGS = 17, STRING_BYTES = 4096 /* a page */, HELP_BYTES = 65536 };
 
 static struct pw_options options, again;
 static unsigned warnings;
@@ -33,15 +34,33 @@ static void check_warning(void *context, const char *line)
         FUZZ_CHECK(*c >= ' ' && *c <= '~', "a warning has the byte %d", *c);
 }
 
-/* The next string of the input, NUL-terminated. */
-static const char *take_string(struct fuzz_input *input, char *storage)
+/* The ends of three strings: a page that nobody can touch is behind each, so that no reader gets past its NUL. */
+static char *ends[3];
+
+static void make_room(void)
 {
+    enum { PAGE = 4096, PART = STRING_BYTES + PAGE };
+    char *room = mmap(NULL, 3 * PART, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    FUZZ_CHECK(room != MAP_FAILED, "no memory for strings");
+    for (unsigned i = 0; i < 3; i++) {
+        ends[i] = room + i * PART + STRING_BYTES;
+        FUZZ_CHECK(mprotect(ends[i], PAGE, PROT_NONE) == 0, "a page can't be taken away");
+    }
+}
+
+/* The next string of the input, NUL-terminated, right before `end`. */
+static char *take_string(struct fuzz_input *input, char *end)
+{
+    const uint8_t *start = input->at;
     size_t length = 0;
-    for (uint8_t byte; !fuzz_ended(input) && (byte = fuzz_byte(input)) != 0;)
-        if (length < STRING_BYTES - 1)
-            storage[length++] = (char)byte;
-    storage[length] = '\0';
-    return storage;
+    while (!fuzz_ended(input) && fuzz_byte(input) != 0)
+        length++;
+    if (length > STRING_BYTES - 1)
+        length = STRING_BYTES - 1;
+    char *string = end - length - 1;
+    memcpy(string, start, length);
+    string[length] = '\0';
+    return string;
 }
 
 /* What is given out is taken back, and is the same then. */
@@ -131,15 +150,16 @@ static void check_suppressions(const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static char strings[3][STRING_BYTES];
     struct fuzz_input input = {.at = data, .left = size};
     uint8_t which = fuzz_byte(&input);
     struct pw_options_sources sources = {.program = NULL};
     const char **places[] = {&sources.program, &sources.options_env, &sources.check_env};
     char *last = NULL;
+    if (ends[0] == NULL)
+        make_room();
     for (unsigned i = 0; i < 3; i++)
         if ((which >> i & 1) != 0)
-            *places[i] = take_string(&input, last = strings[i]);
+            *places[i] = last = take_string(&input, ends[i]);
     warnings = 0;
     pw_options_parse(&options, &sources, check_warning, NULL);
     warnings = 0;

@@ -31,6 +31,7 @@ struct plant {
     unsigned slot;   /* of the victim */
     uint8_t place;   /* where in or beside it, and how */
     bool is_delayed; /* the program goes on, and whoever comes across it tells; else it is looked for at once */
+    bool may_be_dear; /* it may cost as much as a look at the whole heap */
     bool is_done;
     /* expected: */
     const char *kind; /* NULL: nothing */
