@@ -73,3 +73,12 @@ void pw_text_hex(struct pw_text *text, uint64_t value, unsigned digits)
     pw_text_str(text, "0x");
     pw_text_hex_digits(text, value, digits);
 }
+
+const char *pw_path_basename(const char *path)
+{
+    const char *name = path;
+    for (; *path != '\0'; path++)
+        if (*path == '/')
+            name = path + 1;
+    return name;
+}

@@ -34,4 +34,7 @@ void pw_text_hex_digits(struct pw_text *text, uint64_t value, unsigned digits);
 /* Hand what is buffered to `flush`. */
 void pw_text_flush(struct pw_text *text);
 
+/* The last part of a path. */
+const char *pw_path_basename(const char *path);
+
 #endif

@@ -3,12 +3,6 @@
 
 #include <string.h>
 
-static void print_program(const struct pw_log_name *name, struct pw_text *out)
-{
-    const char *slash = strrchr(name->program, '/');
-    pw_text_str(out, slash == NULL ? name->program : slash + 1);
-}
-
 /* Expand the % and the letter after it; false: it stands for nothing of the process. */
 static bool print_escape(const struct pw_log_name *name, char letter, struct pw_text *out)
 {
@@ -17,7 +11,7 @@ static bool print_escape(const struct pw_log_name *name, char letter, struct pw_
         pw_text_dec(out, name->process_id);
         return true;
     case 'e':
-        print_program(name, out);
+        pw_text_str(out, pw_path_basename(name->program));
         return true;
     case 'n':
         pw_text_dec(out, name->number);
@@ -54,7 +48,7 @@ enum pw_log_target pw_log_path_expand(const struct pw_log_name *name, struct pw_
         return PW_LOG_FILE;
     if (name->log_exe_name) {
         pw_text_char(out, '.');
-        print_program(name, out);
+        pw_text_str(out, pw_path_basename(name->program));
     }
     pw_text_char(out, '.');
     pw_text_dec(out, name->process_id);

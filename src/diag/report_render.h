@@ -75,8 +75,6 @@ struct pw_frame pw_frame_resolve(struct pw_render *render, const struct pw_trace
 uint32_t pw_trace_culprit(const struct pw_trace *trace);
 void pw_frames_write(struct pw_render *render, const struct pw_trace *trace, uint32_t limit);
 void pw_build_id_write(struct pw_text *text, const struct pw_module *module);
-/* The last part of a path. */
-const char *pw_path_basename(const char *path);
 
 /* -- report_words.c: what text, asan and JSON say alike */
 /* True: damage that was found some time after it was done. */

@@ -7,6 +7,7 @@
 #include "diag/snapshot.h"
 
 #include "base/arch.h"
+#include "base/text.h"
 #include "diag/report.h"
 #include "image/core.h"
 #include "image/image.h"
@@ -146,9 +147,8 @@ static void know_process(struct pw_core_process *process, uint32_t pid, uint32_t
     pw_os_ids(&own_parent, &process->uid, &process->gid);
     process->pid = pid;
     process->parent = parent;
-    const char *slash = strrchr(program, '/');
     struct pw_text name = pw_text_over(process->name, sizeof process->name);
-    pw_text_str(&name, slash != NULL ? slash + 1 : program);
+    pw_text_str(&name, pw_path_basename(program));
     int64_t got = pw_os_read_file("/proc/self/cmdline", process->arguments, sizeof process->arguments - 1);
     for (int64_t i = 0; i + 1 < got; i++)
         if (process->arguments[i] == '\0')

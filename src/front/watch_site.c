@@ -1,6 +1,7 @@
 /* watch_site.c - see watch_site.h */
 #include "front/watch_site.h"
 
+#include "base/text.h"
 #include "front/state.h"
 #include "trace/depot.h"
 #include "trace/modules.h"
@@ -71,10 +72,9 @@ static bool is_the_call(uint64_t address)
     const struct pw_module *module = pw_modules_find(in_call);
     if (module == NULL)
         return false;
-    const char *slash = strrchr(module->path, '/');
     if (code_offset != 0)
         return in_call - module->bias == code_offset &&
-               (strcmp(name, module->path) == 0 || (slash != NULL && strcmp(name, slash + 1) == 0));
+               (strcmp(name, module->path) == 0 || strcmp(name, pw_path_basename(module->path)) == 0);
     return pw_modules_function(in_call, symbol, sizeof symbol, &offset) &&
            (strcmp(symbol, name) == 0 || is_in_symbol(symbol));
 }

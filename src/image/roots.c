@@ -2,6 +2,7 @@
 #include "image/roots.h"
 
 #include "base/arch.h"
+#include "base/text.h"
 
 enum {
     RED_ZONE_BYTES = 128, /* below the stack pointer, a function's that calls none */
@@ -185,10 +186,7 @@ bool pw_root_is_memory(const char *path)
 
 bool pw_root_is_loader(const char *path)
 {
-    const char *name = path;
-    for (; *path != '\0'; path++)
-        if (*path == '/')
-            name = path + 1;
+    const char *name = pw_path_basename(path);
     return has_prefix(name, "ld-linux") || has_prefix(name, "ld-musl-") || has_prefix(name, "ld64.so");
 }
 

@@ -7,6 +7,7 @@
  */
 #include "trace/cxx_runtime.h"
 
+#include "base/text.h"
 #include "os/memory.h"
 #include "trace/file.h"
 #include "trace/modules.h"
@@ -38,8 +39,7 @@ static size_t search_on(size_t met, const char *text, size_t bytes)
 
 static bool is_shared_runtime(const struct pw_module *module)
 {
-    const char *name = strrchr(module->path, '/');
-    name = name == NULL ? module->path : name + 1;
+    const char *name = pw_path_basename(module->path);
     return strncmp(name, "libstdc++.so", 12) == 0 || strncmp(name, "libc++", 6) == 0;
 }
 

@@ -6,6 +6,8 @@
 #include "demangle.h"
 #include "numbers.h"
 
+#include "base/text.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,12 +143,6 @@ size_t places_site(struct places *places, const uint64_t *frames, size_t count)
 
 /* ---- writing ---- */
 
-static const char *basename_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash != NULL ? slash + 1 : path;
-}
-
 static void append_hex(struct bytes *text, uint64_t value)
 {
     char digits[24];
@@ -161,11 +157,11 @@ static void append_place(struct bytes *text, const struct spot *spot, bool with_
         bytes_str(text, place->function);
     if (place->file != NULL && with_line) {
         bytes_str(text, place->function != NULL ? " " : "");
-        bytes_str(text, basename_of(place->file));
+        bytes_str(text, pw_path_basename(place->file));
         bytes_char(text, ':');
         bytes_unsigned(text, place->line);
     } else if (place->function == NULL && spot->module != NULL) {
-        bytes_str(text, basename_of(spot->module->path));
+        bytes_str(text, pw_path_basename(spot->module->path));
         bytes_char(text, '+');
         append_hex(text, spot->pc - spot->module->bias);
     } else if (place->function == NULL) {

@@ -4,6 +4,8 @@
 #include "blocks.h"
 #include "command_line.h"
 
+#include "base/text.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,8 +46,7 @@ const char *site_frame_name(const struct spot *spot, const struct place *place)
         snprintf(name, sizeof name, "0x%" PRIx64, spot->pc);
         return name;
     }
-    const char *slash = strrchr(spot->module->path, '/');
-    snprintf(name, sizeof name, "%s+0x%" PRIx64, slash != NULL ? slash + 1 : spot->module->path,
+    snprintf(name, sizeof name, "%s+0x%" PRIx64, pw_path_basename(spot->module->path),
              spot->pc - spot->module->bias);
     return name;
 }

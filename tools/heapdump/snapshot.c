@@ -9,6 +9,7 @@
 #include "json_write.h"
 #include "message.h"
 
+#include "base/text.h"
 #include "image/core.h"
 
 #include <errno.h>
@@ -236,8 +237,7 @@ static const char *choose_path(const struct snapshot *snapshot)
 {
     static char path[4096];
     const char *program = target_program(snapshot->target);
-    const char *slash = strrchr(program, '/');
-    snprintf(path, sizeof path, "pwheap.%s.%u.core", slash != NULL ? slash + 1 : program,
+    snprintf(path, sizeof path, "pwheap.%s.%u.core", pw_path_basename(program),
              target_pid(snapshot->target));
     return path;
 }

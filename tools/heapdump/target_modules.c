@@ -6,6 +6,8 @@
  */
 #include "target_elf.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,10 +32,8 @@ static bool is_deleted(const char *path)
 
 static bool is_program(const struct target *target, const char *path)
 {
-    const char *name = strrchr(path, '/'), *program = strrchr(target->program, '/');
-    name = name != NULL ? name + 1 : path;
-    program = program != NULL ? program + 1 : target->program;
-    return program[0] != '\0' && strcmp(name, program) == 0;
+    const char *program = pw_path_basename(target->program);
+    return program[0] != '\0' && strcmp(pw_path_basename(path), program) == 0;
 }
 
 void target_file_path(const struct target *target, const char *path, struct bytes *out)
