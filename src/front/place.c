@@ -2,7 +2,8 @@
  * place.c - see place.h
  *
  * The kernel's map tells what an address is mapped from; whose stack it is, the thread pointers tell: libc has
- * a thread's control block at the top of its stack, with its thread-local variables right below.
+ * a thread's control block at the top of its stack, with its thread-local variables right below. Where the
+ * first thread's are only the loader knows.
  */
 #include "front/place.h"
 
@@ -19,15 +20,6 @@ static bool is_equal(const char *one, const char *other)
         if (*one == '\0')
             return true;
     return false;
-}
-
-static const char *name_of(const char *path)
-{
-    const char *name = path;
-    for (; *path != '\0'; path++)
-        if (*path == '/')
-            name = path + 1;
-    return name;
 }
 
 static void thread_write(struct pw_text *text, const char *what, const struct pw_cache *cache)
@@ -67,6 +59,25 @@ static const struct pw_cache *first_thread(void)
     return NULL;
 }
 
+/* A thread-local variable of some thread? */
+static bool thread_local_write(struct pw_text *text, uint64_t address)
+{
+    for (struct pw_cache *cache = pw_cache_first(); cache != NULL; cache = cache->next) {
+        uint64_t pointer = cache->thread_pointer;
+        uint64_t distance = address < pointer ? pointer - address : address - pointer;
+        if (!cache->in_use || (cache != pw_self && distance > PW_STATIC_TLS_BYTES))
+            continue;
+        const struct pw_module *module = pw_modules_find_thread_local(address, pointer);
+        if (module == NULL)
+            continue;
+        thread_write(text, "the thread-local memory", cache);
+        pw_text_str(text, ": a variable of ");
+        pw_text_str(text, pw_path_basename(module->path));
+        return true;
+    }
+    return false;
+}
+
 static bool is_own(uint64_t address)
 {
     uint32_t capacity;
@@ -85,7 +96,7 @@ static void anonymous_write(struct pw_text *text, uint64_t address, const struct
         pw_text_str(text, "memory of pwheap's own");
     } else if (module != NULL) { /* .bss */
         pw_text_str(text, "the data of ");
-        pw_text_str(text, name_of(module->path));
+        pw_text_str(text, pw_path_basename(module->path));
         pw_text_str(text, ": a global or static variable");
     } else if (thread != NULL && mapping->is_writable) {
         thread_write(text, "the stack or thread-local memory", thread);
@@ -101,7 +112,7 @@ static void file_write(struct pw_text *text, uint64_t address, const struct pw_o
         pw_text_str(text, "a mapping of ");
     else
         pw_text_str(text, mapping->is_writable ? "the data of " : "the code or constants of ");
-    pw_text_str(text, name_of(mapping->path));
+    pw_text_str(text, pw_path_basename(mapping->path));
     if (module != NULL && mapping->is_writable)
         pw_text_str(text, ": a global or static variable");
 }
@@ -111,6 +122,8 @@ void pw_place_write(struct pw_text *text, uint64_t address)
     char path[PATH_BYTES];
     struct pw_os_mapping mapping;
     if (!pw_os_find_mapping(address, &mapping, path, sizeof path))
+        return;
+    if (thread_local_write(text, address))
         return;
     const struct pw_cache *first = first_thread();
     if (is_equal(mapping.path, "[stack]") && first != NULL)

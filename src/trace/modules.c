@@ -242,6 +242,37 @@ const struct pw_module *pw_modules_find(uint64_t address)
     return unloaded;
 }
 
+struct thread_local_search {
+    uint64_t address, thread_pointer;
+    uint64_t seed; /* an address in the module; 0: none was found */
+};
+
+static int holds_thread_local(struct dl_phdr_info *info, size_t size, void *context)
+{
+    struct thread_local_search *search = context;
+    uint64_t own = (uint64_t)__builtin_thread_pointer();
+    if (size < offsetof(struct dl_phdr_info, dlpi_tls_data) + sizeof info->dlpi_tls_data || info->dlpi_tls_data == NULL)
+        return 0;
+    /* What comes with a thread lies where it lies in every thread, close to what its pointer points to. */
+    uint64_t start = (uint64_t)info->dlpi_tls_data, distance = start < own ? own - start : start - own;
+    if (search->thread_pointer != own && distance > PW_STATIC_TLS_BYTES)
+        return 0;
+    start += search->thread_pointer - own;
+    for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        if (segment->p_type == PT_TLS && search->address - start < segment->p_memsz)
+            search->seed = info->dlpi_addr + segment->p_vaddr;
+    }
+    return search->seed != 0;
+}
+
+const struct pw_module *pw_modules_find_thread_local(uint64_t address, uint64_t thread_pointer)
+{
+    struct thread_local_search search = {.address = address, .thread_pointer = thread_pointer};
+    (void)dl_iterate_phdr(holds_thread_local, &search);
+    return search.seed == 0 ? NULL : pw_modules_find(search.seed);
+}
+
 uint64_t pw_modules_unwind_table(const struct pw_module *module)
 {
     return unwind_tables[module - modules];

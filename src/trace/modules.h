@@ -10,6 +10,9 @@
 
 #include "image/layout.h"
 
+/* More than any program has of thread-local memory that comes with a thread. */
+#define PW_STATIC_TLS_BYTES ((uint64_t)1 << 20)
+
 /* Map the table. False: no memory; no address is then known. */
 bool pw_modules_init(void);
 /* The table for the root, and how many entries it has. */
@@ -27,6 +30,12 @@ void pw_modules_refresh(void);
 void pw_modules_refresh_if_changed(void);
 /* The module that holds `address`, loaded ones first, then the one loaded last; or NULL. */
 const struct pw_module *pw_modules_find(uint64_t address);
+/*
+ * The module of which the thread whose thread pointer is given has a thread-local variable at `address`, as far as the
+ * caller's own tell: of another thread those that come with it, not those of libraries opened later. NULL: none is
+ * known. Takes the loader's lock, as refresh does.
+ */
+const struct pw_module *pw_modules_find_thread_local(uint64_t address, uint64_t thread_pointer);
 /*
  * The name of the function that holds `address` (as in its symbol table, not demangled) into
  * `name`, and the offset in it. From the object's .symtab, else .dynsym, read off its file through

@@ -1,8 +1,11 @@
 /* frees.c - free of what can't be freed: again, never allocated, inside of a block. */
 #include "bugs.h"
 
+#include <errno.h>
 #include <malloc.h>
+#include <sched.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static int global[64];
 
@@ -92,6 +95,37 @@ BUG(stack)
 BUG(global_variable)
 {
     free(wrong ? (void *)&global[3] : malloc(1)); // HERE
+}
+
+static __thread char of_each_thread[64];
+
+BUG(thread_local_variable)
+{
+    free(wrong ? &of_each_thread[8] : malloc(1)); // HERE
+}
+
+BUG(thread_local_variable_of_libc)
+{
+    free(wrong ? (void *)&errno : malloc(1)); // HERE
+}
+
+static void *tell_own(void *place)
+{
+    free(malloc(1)); /* threads are known by their allocations */
+    *(char **)place = &of_each_thread[16];
+    (void)pause();
+    return NULL;
+}
+
+BUG(thread_local_variable_of_another)
+{
+    static char *volatile place;
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, tell_own, (void *)&place) != 0)
+        abort();
+    while (place == NULL)
+        (void)sched_yield();
+    free(wrong ? place : malloc(1)); // HERE
 }
 
 BUG(string_constant)
