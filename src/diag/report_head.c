@@ -81,6 +81,8 @@ static void size_mismatch_head(struct pw_render *render)
         pw_say(render, "  object passed to delete has wrong type:\n");
     pw_say_number(render, "  size of the allocated type:   ", fault->block.size, " bytes;\n");
     pw_say_number(render, "  size of the deallocated type: ", fault->given_size, " bytes.\n");
+    if (fault->given_alignment != 0 && fault->block.alignment != 0)
+        pw_say_number(render, "  alignment of the allocated type:   ", fault->block.alignment, " bytes;\n");
     if (fault->given_alignment != 0)
         pw_say_number(render, "  alignment of the deallocated type: ", fault->given_alignment, " bytes.\n");
 }

@@ -136,7 +136,10 @@ void *pw_big_acquire(struct pw_heap *heap, size_t size, size_t align, bool zero,
     pw_mapped_set_requested(block, size);
     if (pw_root.level >= PW_LEVEL_FULL)
         *pw_region_evidence(block.region, block.granule) =
-            (struct pw_evidence){.alloc_stack = stack, .alloc_thread = thread, .number = number};
+            (struct pw_evidence){.alloc_stack = stack,
+                                 .align_shift = pw_align_shift(align),
+                                 .alloc_thread = thread,
+                                 .number = number};
     flags = (flags & PW_HEAP_GUARDED) | PW_HEAP_MAPPED | right |
             (uint32_t)call->family << PW_HEAP_FAMILY_SHIFT;
     set_header(block, PW_STATE_LIVE, align > 1 ? flags | PW_HEAP_ALIGNED : flags);

@@ -81,8 +81,11 @@ void pw_retire(struct pw_block block)
     fields.flags &= (uint8_t)~PW_HEAP_ZEROED;
     if (block.region->shift != PW_PAGE_SHIFT)
         fields.flags &= (uint8_t)~PW_HEAP_RIGHT;
-    uint32_t offset = pw_start_offset(fields.flags, fields.slack), size;
-    bool is_sound = block.region->shift == PW_SLAB_SHIFT || pw_header_is_sealed(block.region, block.granule);
+    bool is_sealed = pw_header_is_sealed(block.region, block.granule);
+    bool is_sound = block.region->shift == PW_SLAB_SHIFT || is_sealed;
+    /* The size that was asked for is to be told by later reports, too. */
+    bool tells_size = is_sealed && block.region->shift != PW_PAGE_SHIFT;
+    uint32_t slack = tells_size ? fields.slack : pw_start_offset(fields.flags, fields.slack), size;
     if (is_sound) {
         size = pw_region_size(block.region, block.granule);
     } else { /* what the damaged header says of it is not to be sealed: the next start tells */
@@ -92,10 +95,12 @@ void pw_retire(struct pw_block block)
     }
     if (block.region->shift != PW_PAGE_SHIFT)
         mend_zone(pw_region_address(block.region, block.granule + size));
+    if ((fields.state & PW_HEAP_ALLOCATED) != 0 && pw_root.level >= PW_LEVEL_FULL)
+        pw_region_evidence(block.region, block.granule)->free_stack = 0; /* what it has there is no stack */
     if (is_sound)
-        pw_region_set(block.region, block.granule, PW_STATE_RETIRED, fields.flags, offset);
+        pw_region_set(block.region, block.granule, PW_STATE_RETIRED, fields.flags, slack);
     else
-        pw_header_write(block.region, block.granule, PW_STATE_RETIRED, fields.flags, offset, size);
+        pw_header_write(block.region, block.granule, PW_STATE_RETIRED, fields.flags, slack, size);
 }
 
 static void add_history(struct pw_fault *fault)

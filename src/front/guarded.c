@@ -234,6 +234,7 @@ void *pw_guarded_acquire(struct pw_cache *cache, struct pw_heap *heap, size_t si
                      (align > 1 ? PW_HEAP_ALIGNED : 0) |
                      (uint32_t)call->family << PW_HEAP_FAMILY_SHIFT;
     struct pw_evidence evidence = {.alloc_stack = stack_of(cache, stack, call),
+                                   .align_shift = pw_align_shift(align),
                                    .alloc_thread = cache->thread,
                                    .number = cache->allocations + 1};
     void *block = acquire(heap, place, size, flags, evidence);

@@ -149,7 +149,10 @@ static void *small_acquire(struct pw_cache *cache, size_t size, uint64_t bytes, 
         pw_chores(cache, call);
     if (cache->level >= PW_LEVEL_FULL) {
         *pw_handle_evidence(&handle, pw_page_map_entry(handle.address)) = (struct pw_evidence){
-            .alloc_stack = stack, .alloc_thread = cache->thread, .number = cache->allocations};
+            .alloc_stack = stack,
+            .align_shift = pw_align_shift(align),
+            .alloc_thread = cache->thread,
+            .number = cache->allocations};
         pw_cache_count_live(cache, (int64_t)handle.bytes);
         pw_dress(&handle, size, zero, flags, PW_LEVEL_FULL);
     } else if (cache->level == PW_LEVEL_FAST) {

@@ -33,6 +33,15 @@ static bool is_of_hidden_runtime(const struct pw_block *block, enum pw_family fa
     return is_known ? pw_cxx_may_be_new(caller) : pw_cxx_is_hidden_somewhere();
 }
 
+/* Of 1 is asked as of 2, for it was asked. Below full it is not kept what was asked for: only what the block can't have been asked for is known. */
+static bool is_of_other_alignment(const struct pw_handle *handle, struct pw_block block, size_t align)
+{
+    if ((pw_word_fields(handle->word).flags & PW_HEAP_ALIGNED) == 0 || handle->address % align != 0)
+        return true;
+    return pw_root.level >= PW_LEVEL_FULL &&
+           pw_region_evidence(block.region, block.granule)->align_shift != pw_align_shift(align > 1 ? align : 2);
+}
+
 bool pw_check_release(const void *pointer, const struct pw_call *call, size_t size, size_t align)
 {
     uint64_t entry;
@@ -61,9 +70,7 @@ bool pw_check_release(const void *pointer, const struct pw_call *call, size_t si
     if (!pw_options()->new_delete_type_mismatch)
         return true;
     bool wrong_size = size != PW_ANY_SIZE && size != pw_block_requested(block, handle.word);
-    bool wrong_align = align != PW_ANY_ALIGN &&
-                       ((flags & PW_HEAP_ALIGNED) == 0 || handle.address % align != 0);
-    if (wrong_size || wrong_align) {
+    if (wrong_size || (align != PW_ANY_ALIGN && is_of_other_alignment(&handle, block, align))) {
         struct pw_fault fault = mismatch(&handle, &block, PW_KIND_SIZE_MISMATCH, call);
         fault.given_size = size == PW_ANY_SIZE ? fault.block.size : size;
         fault.given_alignment = align;

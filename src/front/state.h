@@ -219,6 +219,12 @@ int pw_snapshot_signal(void);
 void pw_snapshot_on_signal(const void *context);
 void pw_fork_start(void);
 
+/* An alignment, a power of two, as the evidence of a block keeps it. */
+PW_INLINE uint32_t pw_align_shift(size_t align)
+{
+    return (uint32_t)__builtin_ctzll(align);
+}
+
 /* Requested bytes of a LIVE block whose header has been checked. */
 PW_INLINE uint64_t pw_block_requested(struct pw_block block, uint64_t word)
 {

@@ -15,7 +15,10 @@ static void *dress(void *block, size_t size, size_t align, bool zero, uint16_t t
     if (pw_root.level >= PW_LEVEL_FULL) {
         struct pw_block place = pw_block_at(pw_page_map_entry(handle.address), handle.address);
         *pw_region_evidence(place.region, place.granule) =
-            (struct pw_evidence){.alloc_stack = stack, .alloc_thread = thread, .number = number};
+            (struct pw_evidence){.alloc_stack = stack,
+                                 .align_shift = pw_align_shift(align),
+                                 .alloc_thread = thread,
+                                 .number = number};
         pw_dress(&handle, size, zero, flags, PW_LEVEL_FULL);
     } else if (pw_root.level == PW_LEVEL_FAST) {
         pw_dress(&handle, size, zero, flags, PW_LEVEL_FAST);

@@ -156,9 +156,14 @@ static void blame(const struct pw_image *image, const struct pw_block_info *dama
     pw_inspect_block(image, damaged->region, damaged->granule, &whole);
     pw_inspect_freed_size(image, &whole);
     pw_inspect_neighbours(image, info, &before, &next);
-    uint64_t from_start = fault->damage.start - range->start;
-    uint64_t to_end = range->start + range->bytes - (fault->damage.start + fault->damage.length);
-    bool reaches_next = range->start + range->bytes == info->address + info->block_size;
+    /* At fast the range is but a part of what is between the two. */
+    bool is_between = range->is_zone && info->state == PW_STATE_LIVE && range->start >= info->address;
+    uint64_t zone = is_between ? info->address + info->size : range->start;
+    uint64_t zone_end = is_between && (info->flags & PW_HEAP_MAPPED) == 0 ? info->address + info->block_size
+                                                                          : range->start + range->bytes;
+    uint64_t from_start = fault->damage.start - zone;
+    uint64_t to_end = zone_end - (fault->damage.start + fault->damage.length);
+    bool reaches_next = zone_end == info->address + info->block_size;
     bool next_is_live = next.known && next.sealed && next.state == PW_STATE_LIVE && reaches_next;
     fault->address = fault->damage.start;
     fault->block = *info;

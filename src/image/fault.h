@@ -62,6 +62,7 @@ struct pw_block_info {
     uint32_t number;     /* allocation number in its thread, 0: not known (FREE) */
     uint32_t alloc_stack; /* depot ids */
     uint32_t free_stack;
+    uint64_t alignment; /* that it was asked for with, bytes; 0: with none, or not known (not LIVE) */
 };
 
 /* Bytes shown of a damaged place, and the place. */

@@ -65,7 +65,10 @@ static PW_RACES void inspect_evidence(const struct pw_image *image, const struct
         return;
     info->has_evidence = true;
     info->alloc_stack = seen->alloc_stack;
-    info->free_stack = seen->free_stack;
+    if ((info->state & PW_HEAP_ALLOCATED) == 0)
+        info->free_stack = seen->free_stack;
+    else if (info->state == PW_STATE_LIVE && seen->align_shift > 0 && seen->align_shift < 64)
+        info->alignment = (uint64_t)1 << seen->align_shift;
     if (info->state == PW_STATE_FREE && region->kind == PW_REGION_SMALL)
         return; /* links in place of the rest */
     info->alloc_thread = seen->alloc_thread;

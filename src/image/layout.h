@@ -140,7 +140,10 @@ struct pw_extension {
  */
 struct pw_evidence {
     uint32_t alloc_stack;
-    uint32_t free_stack;
+    union {
+        uint32_t free_stack;  /* of a block that was freed */
+        uint32_t align_shift; /* of a LIVE one: it was asked for on a multiple of 1 << align_shift; 0: of no */
+    };
     uint16_t alloc_thread;
     uint16_t free_thread;
     uint32_t number;

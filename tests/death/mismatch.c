@@ -90,6 +90,18 @@ BUG(wrong_alignment)
     delete_aligned(block, wrong ? (size_t)1 << 30 : 256); // HERE
 }
 
+BUG(smaller_alignment)
+{
+    void *block = new_aligned(200, 256); // ALLOC
+    delete_aligned(block, wrong ? 64 : 256); // HERE
+}
+
+BUG(smaller_alignment_mapped)
+{
+    void *block = new_aligned(50000, 8192); // ALLOC
+    delete_aligned(block, wrong ? 4096 : 8192); // HERE
+}
+
 BUG(alignment_of_unaligned)
 {
     void *block = new_object(200); // ALLOC

@@ -58,10 +58,11 @@ BUG(between_zone_and_tail)
     free(block); // HERE
 }
 
+/* Of such a block that byte is none of the last 16. */
 BUG(sixteenth_byte)
 {
-    char *block = between(200);
-    block[wrong ? 215 : 199] = 'X';
+    char *block = between(529);
+    block[wrong ? 544 : 528] = 'X';
     free(block); // HERE
 }
 
