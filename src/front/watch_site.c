@@ -35,7 +35,7 @@ bool pw_watch_site_set(const char *given, size_t length)
         return false;
     memcpy(words, given, length);
     words[length] = '\0';
-    strcpy(name, words);
+    memcpy(name, words, length + 1);
     char *offset = strstr(name, "+0x");
     if (offset == NULL)
         return strpbrk(name, "+-/ ") == NULL;
