@@ -165,6 +165,43 @@ static void an_empty_span_loses_its_size_and_serves_another(void **state)
     }
 }
 
+/* The verdict on a free of `address`. */
+static struct pw_fault free_of(const void *address)
+{
+    struct pw_image image = pw_image_self();
+    struct pw_fault fault = {.kind = PW_KIND_NONE};
+    pw_diagnose_free(&image, (uint64_t)address, &fault);
+    return fault;
+}
+
+/* Of a span that changed its size, what of its blocks was handed out to nobody yet. */
+static void a_block_that_nobody_had_since_is_no_first_of_two_frees(void **state)
+{
+    static void *blocks[2 * MOST];
+    char *others[8];
+    (void)state;
+    for (size_t l = 0; l < PW_ARRAY_SIZE(levels); l++) {
+        start_heaps(levels[l]);
+        uint32_t small = pw_class_for(64), large = pw_class_for(2000), count = 2 * count_of(small);
+        assert_int_equal(take_live(small, count, blocks), count);
+        drop_all(blocks, count);
+        assert_int_equal(pw_slab_take(heap, large, PW_ARRAY_SIZE(others), (void **)others), PW_ARRAY_SIZE(others));
+        make_live(others[0], 1900);
+        drop_block(others[0]);
+        make_live(others[1], 1900);
+        make_dead(others[1], PW_STATE_CACHED);
+        pw_heap_give((void **)&others[2], 1);
+        for (uint32_t i = 0; i < 2; i++)
+            CHECK(free_of(others[i]).kind == PW_KIND_DOUBLE_FREE, "level %zu, block %u", l, i);
+        for (uint32_t i = 2; i < 4; i++) {
+            struct pw_fault fault = free_of(others[i]), inside = free_of(others[i] + 40);
+            CHECK(fault.kind == PW_KIND_BAD_FREE && strstr(fault.place, "another size may") != NULL, "level %zu, block %u", l, i);
+            CHECK(inside.kind == PW_KIND_BAD_FREE && strstr(inside.place, "another size") == NULL, "level %zu, block %u", l, i);
+        }
+        assert_nothing_found("with blocks that nobody had");
+    }
+}
+
 static void what_was_freed_first_fit_is_used_before_fresh_blocks(void **state)
 {
     void *blocks[10], *again[5];
@@ -483,6 +520,7 @@ int main(void)
         cmocka_unit_test(blocks_of_every_size_fill_their_span_without_overlap_at_every_level),
         cmocka_unit_test(alignments_up_to_64_are_those_of_the_class),
         cmocka_unit_test(an_empty_span_loses_its_size_and_serves_another),
+        cmocka_unit_test(a_block_that_nobody_had_since_is_no_first_of_two_frees),
         cmocka_unit_test(what_was_freed_first_fit_is_used_before_fresh_blocks),
         cmocka_unit_test(a_full_span_is_in_no_list_and_comes_back_first),
         cmocka_unit_test(trim_gives_the_memory_of_empty_spans_back_and_they_are_zero_then),

@@ -305,7 +305,8 @@ static uint32_t take_fresh(struct place place, uint32_t want, void **out)
             pw_heap_hooks.renewed(address, bytes);
         if (pw_heap_hooks.cut != NULL)
             pw_heap_hooks.cut(address + bytes);
-        set_word(place, shape, index, PW_STATE_CACHED, is_dirty ? 0 : PW_HEAP_ZEROED, 0);
+        set_word(place, shape, index, PW_STATE_CACHED, is_dirty ? 0 : PW_HEAP_ZEROED,
+                 is_dirty ? PW_SLACK_NEVER_HAD : 0);
         out[i] = (void *)address;
     }
     place.span->fresh = (uint16_t)(place.span->fresh + count);

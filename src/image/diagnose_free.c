@@ -16,6 +16,7 @@ static bool span_is_damaged(const struct pw_image *image, const struct pw_block_
 }
 
 static const char no_block[] = "heap memory that holds no block";
+static const char no_block_of_this_size[] = "heap memory that holds no block; one of another size may have started here before";
 
 /*
  * What of a FREE or CACHED block tells that it never was anybody's, or not since its memory went back to
@@ -29,7 +30,7 @@ static bool was_never_had(const struct pw_image *image, const struct pw_block_in
     if ((info->state != PW_STATE_FREE && info->state != PW_STATE_CACHED) || !info->sealed)
         return false;
     if (info->kind == PW_REGION_SMALL || info->kind == PW_REGION_SLABS)
-        return (info->flags & PW_HEAP_ZEROED) != 0;
+        return (info->flags & PW_HEAP_ZEROED) != 0 || info->is_renewed;
     if (info->state != PW_STATE_FREE || !pw_image_region(image, info->region, &region))
         return false;
     uint64_t granule = (address - region.base) >> region.shift;
@@ -79,7 +80,7 @@ static void diagnose_free_of_nobodys(const struct pw_image *image, const struct 
         return;
     }
     fault->kind = PW_KIND_BAD_FREE;
-    fault->place = no_block;
+    fault->place = info->is_renewed && address % (1u << PW_SLAB_SHIFT) == 0 ? no_block_of_this_size : no_block;
 }
 
 void pw_diagnose_free(const struct pw_image *image, uint64_t address, struct pw_fault *fault)

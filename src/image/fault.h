@@ -48,6 +48,7 @@ struct pw_block_info {
     bool sealed;         /* its header carries the right seal */
     uint8_t state;       /* enum pw_state */
     uint8_t flags;       /* PW_HEAP_… */
+    bool is_renewed;     /* nobody had it, but others may have had its memory */
     enum pw_family family;
     uint64_t address;    /* of the first byte */
     uint64_t size;       /* bytes: as requested, also of freed ones; of a FREE one its block_size less the tail */

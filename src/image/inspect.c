@@ -32,7 +32,7 @@ static uint64_t requested_size(const struct pw_image *image, const struct pw_reg
     uint64_t bytes = (uint64_t)header->size << region->shift;
     bool is_live = header->state == PW_STATE_LIVE || header->state == PW_STATE_PENDING;
     if (region->shift != PW_PAGE_SHIFT) {
-        bool is_known = is_live || header->slack != 0;
+        bool is_known = is_live || (header->slack != 0 && header->slack != PW_SLACK_NEVER_HAD);
         uint64_t kept = is_known ? header->slack : PW_TAIL_BYTES;
         return kept <= bytes ? bytes - kept : 0;
     }
@@ -84,6 +84,7 @@ void pw_inspect_header(const struct pw_image *image, const struct pw_region *reg
     info->sealed = header->is_sealed;
     info->state = header->state;
     info->flags = header->flags;
+    info->is_renewed = region->kind == PW_REGION_SLABS && header->is_sealed && header->slack == PW_SLACK_NEVER_HAD;
     info->family =
         (enum pw_family)((header->flags & PW_HEAP_FAMILY_MASK) >> PW_HEAP_FAMILY_SHIFT);
     info->region = index;

@@ -114,13 +114,15 @@ enum pw_family { PW_FAMILY_MALLOC, PW_FAMILY_NEW, PW_FAMILY_NEW_ARRAY, PW_FAMILY
  * so that a state change with its seal is one store, and a claim one compare-and-swap.
  * magic = PW_HEAP_HEADER_MAGIC xor seal(key, address, state, flags, slack, size): see image/seal.h.
  * slack: block size - requested size of a small block, also when it was freed since (a report tells
- * the size that was asked for); 0 of one that never was LIVE or was cut and merged.
+ * the size that was asked for); 0 of one that never was LIVE or was cut and merged; PW_SLACK_NEVER_HAD of a slab's that
+ * never was LIVE, in memory that blocks of another size were in before.
  * size and prev are in granules and change under the lock of the region's heap only, and size only
  * while the block is not LIVE. prev of the first block is 0.
  *
  * A MAPPED block is at least two pages: the second header slot holds the requested size of it
  * (struct pw_extension); in a page region `slack` of LIVE blocks is unused.
  */
+#define PW_SLACK_NEVER_HAD 0xffffu
 struct pw_header {
     _Atomic uint64_t word;
     uint32_t size;

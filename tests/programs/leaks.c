@@ -19,11 +19,17 @@ static size_t (*leak_check)(void);
 static bool (*ignore_block)(const void *);
 static void *kept[64]; /* reached */
 
+/* Nothing of what was called before is to be left below the caller's frame, nor in a register that calls may change. */
 static NOINLINE void scrub(void)
 {
     volatile char over[32 * KIB];
     for (size_t i = 0; i < sizeof over; i++)
         over[i] = 0;
+#ifdef __x86_64__
+    __asm__ volatile("xor %%eax, %%eax\n\txor %%ecx, %%ecx\n\txor %%edx, %%edx\n\txor %%esi, %%esi\n\txor %%edi, %%edi\n\t"
+                     "xor %%r8d, %%r8d\n\txor %%r9d, %%r9d\n\txor %%r10d, %%r10d\n\txor %%r11d, %%r11d" ::
+                         : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "cc");
+#endif
 }
 
 /* Blocks that point at others: next at the start, size bytes of each. */
