@@ -19,7 +19,7 @@ enum {
 
 bool pw_heap_init(uint32_t count, const struct pw_heap_hooks *content_hooks)
 {
-    if (!pw_page_map_init() || !pw_regions_init())
+    if (!pw_regions_init())
         return false;
     if (content_hooks != NULL)
         pw_heap_hooks = *content_hooks;

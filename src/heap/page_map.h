@@ -19,9 +19,6 @@
 
 extern _Atomic uint64_t *pw_page_map __attribute__((visibility("hidden")));
 
-/* Map the table. False: no memory. */
-bool pw_page_map_init(void);
-
 #define PW_ENTRY_SHIFT_MASK ((uint64_t)0xfff)
 #define PW_ENTRY_HEADERS_MASK ((uint64_t)0xfffffffff000)
 #define PW_ENTRY_REGION_SHIFT 48u

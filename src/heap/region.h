@@ -11,7 +11,7 @@
 
 #include "heap/page_map.h"
 
-/* Map the tables that all regions share. False: no memory. */
+/* Map the tables that all regions share, the page map too. False: no memory. */
 bool pw_regions_init(void);
 
 /* A new region of `granules` granules of 1 << shift bytes (a whole number of slots) for a heap; NULL: no memory. */

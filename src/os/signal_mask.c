@@ -6,12 +6,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* errno is written only where that changes it: fork calls this, and the page is shared with the child until then. */
 static uint64_t set_mask(uint64_t mask)
 {
     int saved_errno = errno;
     uint64_t old = 0;
-    (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &old, sizeof mask);
-    errno = saved_errno;
+    if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &old, sizeof mask) != 0)
+        errno = saved_errno;
     return old;
 }
 
