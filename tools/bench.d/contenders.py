@@ -112,6 +112,8 @@ PEERS = [
               patience=0.25),
     Contender("duma", [("duma", "/usr/lib/libduma.so.0")], {"DUMA_DISABLE_BANNER": "1"}, slow=True,
               patience=0.25),
+    Contender("efence", [("electric-fence", "/usr/lib/libefence.so.0")],
+              {"EF_ALLOW_MALLOC_0": "1", "EF_DISABLE_BANNER": "1"}, slow=True),
     # AddressSanitizer's runtime, preloaded
     Contender("asan", [("libasan8", f"{LIB}/libasan.so.8")],
               {"ASAN_OPTIONS": "detect_leaks=0:alloc_dealloc_mismatch=0:new_delete_type_mismatch=0:"
