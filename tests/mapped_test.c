@@ -127,6 +127,32 @@ static void the_pages_before_and_behind_a_block_fault_and_its_own_do_not(void **
     }
 }
 
+static void with_moats_so_do_the_first_fresh_pages_behind_that(void **state)
+{
+    enum { MOAT_PAGES = 16 };
+    (void)state;
+    start_heaps(PW_LEVEL_OFF);
+    pw_mapped_have_moats(true);
+    char *one = map(100 * KIB), *next = NULL;
+    char *behind = one + pw_mapped_capacity(block_at(one));
+    for (uint64_t i = 0; i <= MOAT_PAGES; i++)
+        assert_int_equal(in_child(write_it, behind + i * PW_PAGE_BYTES), -SIGSEGV);
+    assert_int_equal(in_child(write_it, behind + (MOAT_PAGES + 1) * PW_PAGE_BYTES), 0);
+    check_shape(heap);
+    for (uint64_t pages = 1; pages < 3 * MOAT_PAGES; pages++) {
+        next = map(pages * PW_PAGE_BYTES);
+        make_live(next, pages * PW_PAGE_BYTES);
+        memset(next, 1, pages * PW_PAGE_BYTES);
+        behind = next + pw_mapped_capacity(block_at(next));
+        assert_int_equal(in_child(read_it, behind + 4 * PW_PAGE_BYTES), -SIGSEGV);
+        check_shape(heap);
+    }
+    assert_true(pw_mapped_grow(block_at(next), MIB));
+    memset(next, 2, MIB);
+    check_shape(heap);
+    pw_mapped_have_moats(false);
+}
+
 static void so_do_the_ends_of_small_regions_and_of_all_tables(void **state)
 {
     (void)state;
@@ -713,6 +739,7 @@ static void after_random_operations_nothing_overlaps_and_trim_merges_all(void **
     for (uint64_t seed = 1; seed <= 2; seed++)
         for (enum pw_os_guard_mode mode = PW_OS_GUARD_AUTO; mode <= PW_OS_GUARD_NONE; mode++) {
             start_heaps(PW_LEVEL_OFF);
+            pw_mapped_have_moats(seed == 2);
             pw_os_guard_mode(mode);
             run_mapped_shadow(seed, 10000);
             check_shape(heap);
@@ -721,7 +748,7 @@ static void after_random_operations_nothing_overlaps_and_trim_merges_all(void **
             CHECK(shape.blocks == shape.regions, "seed %u, mode %u: %u runs in %u regions", (unsigned)seed,
                   (unsigned)mode, (unsigned)shape.blocks, (unsigned)shape.regions);
             assert_int_equal(shape.dirty_pages, 0);
-        }
+        }    pw_mapped_have_moats(false);
 }
 
 /* ---- no memory ---- */
@@ -768,10 +795,10 @@ static uint32_t run_everything(void)
     return missing;
 }
 
-static void whichever_system_call_fails_nothing_is_lost_and_the_heap_is_sound(void **state)
+static void whichever_system_call_fails(bool has_moats)
 {
-    (void)state;
     start_heaps(PW_LEVEL_FULL);
+    pw_mapped_have_moats(has_moats);
     uint64_t before = pw_os_memory_calls();
     assert_int_equal(run_everything(), 0);
     uint64_t calls = pw_os_memory_calls() - before;
@@ -793,6 +820,19 @@ static void whichever_system_call_fails_nothing_is_lost_and_the_heap_is_sound(vo
                   (unsigned)every, (unsigned)shape.blocks, (unsigned)shape.regions);
         }
     assert_true(failed > 5);
+    pw_mapped_have_moats(false);
+}
+
+static void whichever_system_call_fails_nothing_is_lost_and_the_heap_is_sound(void **state)
+{
+    (void)state;
+    whichever_system_call_fails(false);
+}
+
+static void so_it_is_with_moats(void **state)
+{
+    (void)state;
+    whichever_system_call_fails(true);
 }
 
 static int allocate_with_little_address_space(void *context)
@@ -829,6 +869,7 @@ int main(void)
         cmocka_unit_test(a_mapped_block_has_room_for_what_was_asked_and_little_more),
         cmocka_unit_test(an_exact_block_has_less_than_a_page_too_many),
         cmocka_unit_test(the_pages_before_and_behind_a_block_fault_and_its_own_do_not),
+        cmocka_unit_test(with_moats_so_do_the_first_fresh_pages_behind_that),
         cmocka_unit_test(so_do_the_ends_of_small_regions_and_of_all_tables),
         cmocka_unit_test(without_guards_blocks_are_made_and_say_that_they_have_none),
         cmocka_unit_test(every_alignment_up_to_64_mib_is_kept),
@@ -853,6 +894,7 @@ int main(void)
         cmocka_unit_test(the_requested_size_is_noted_sealed_and_bound_to_its_block),
         cmocka_unit_test(after_random_operations_nothing_overlaps_and_trim_merges_all),
         cmocka_unit_test(whichever_system_call_fails_nothing_is_lost_and_the_heap_is_sound),
+        cmocka_unit_test(so_it_is_with_moats),
         cmocka_unit_test(where_address_space_is_short_a_smaller_region_will_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

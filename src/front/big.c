@@ -24,8 +24,10 @@ static __thread uint32_t wanted_seat = NO_SEAT;
 
 void pw_big_start(void)
 {
-    if (pw_root.level >= PW_LEVEL_FULL)
-        pw_mapped_keep(TAKE_AWAY_BYTES);
+    if (pw_root.level < PW_LEVEL_FULL)
+        return;
+    pw_mapped_keep(TAKE_AWAY_BYTES);
+    pw_mapped_have_moats(true);
 }
 
 /* Write state and flags; a block lies where it lies as long as it is RIGHT. */

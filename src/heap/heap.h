@@ -28,6 +28,7 @@ struct pw_heap {
     uint64_t live_pages;        /* of MAPPED blocks that are handed out */
     uint64_t recent[PW_RECENT_RUNS]; /* runs freed last, a ring; 0: none. Some are in use again, or gone */
     uint32_t recent_at;
+    uint32_t cuts; /* of blocks from longer runs */
     uint64_t purged_at_ns;      /* when dirty pages were last given back */
     uint32_t spans_in_use;      /* of a size */
     uint32_t dirty_spans;       /* of no size, whose memory was used */

@@ -55,6 +55,21 @@ void pw_mapped_keep(uint64_t most_bytes)
     keeps_most_pages = most_bytes >> PW_PAGE_SHIFT;
 }
 
+/* A moat costs a system call, and another when its pages are used: the first blocks have one, and then one in some. */
+enum { MOATS_AT_ONCE = 256, MOAT_EVERY = 16 };
+static bool has_moats;
+
+static bool is_moat_due(struct pw_heap *heap)
+{
+    uint32_t cuts = heap->cuts++;
+    return has_moats && (cuts < MOATS_AT_ONCE || cuts % MOAT_EVERY == 0);
+}
+
+void pw_mapped_have_moats(bool wants)
+{
+    has_moats = wants;
+}
+
 /*
  * Pages that were used before fresh ones: to touch a page for the first time costs as much as a thousand
  * instructions, and memory. But not for a block that will give them back.
@@ -93,14 +108,21 @@ static struct pw_block cut_front(struct pw_heap *heap, struct pw_block run, uint
 
 /*
  * Cut what is not needed off a run in no bin, see to its guard, and make it a CACHED block. `waste` pages too
- * many are better than a cut.
+ * many are better than a cut. False: its pages can't be had.
  */
-static void make_block(struct pw_heap *heap, struct pw_block run, uint32_t pages, uint32_t waste)
+static bool make_block(struct pw_heap *heap, struct pw_block run, uint32_t pages, uint32_t waste)
 {
     uint32_t spare = pw_block_header(run)->size - pages;
     bool is_guarded = (pw_header_fields(pw_block_header(run)).flags & PW_HEAP_GUARDED) != 0;
-    if (spare >= PW_RUN_MIN_PAGES && (spare > waste || !is_guarded))
+    bool is_cut = spare >= PW_RUN_MIN_PAGES && (spare > waste || !is_guarded);
+    if (is_cut)
         pw_runs_cut(heap, run, pages, true);
+    if (!pw_runs_fill_moat(run)) {
+        pw_runs_add(heap, run);
+        return false;
+    }
+    if (is_cut && is_moat_due(heap))
+        pw_runs_dig_moat(pw_block_next(run));
     struct pw_header *header = pw_block_header(run);
     uint32_t flags = pw_header_fields(header).flags | PW_HEAP_MAPPED;
     if ((flags & PW_HEAP_GUARDED) == 0) {
@@ -112,6 +134,7 @@ static void make_block(struct pw_heap *heap, struct pw_block run, uint32_t pages
     if ((flags & PW_HEAP_ZEROED) != 0)
         pw_heap_count_fresh(heap, (uint64_t)header->size << PW_PAGE_SHIFT);
     pw_header_write(run.region, run.granule, PW_STATE_CACHED, flags, 0, header->size);
+    return true;
 }
 
 void *pw_heap_map_memory(struct pw_heap *heap, uint64_t bytes, uint64_t align)
@@ -128,7 +151,8 @@ void *pw_heap_map_memory(struct pw_heap *heap, uint64_t bytes, uint64_t align)
         pw_runs_remove(heap, run);
         if (align > PW_PAGE_BYTES)
             run = cut_front(heap, run, align);
-        make_block(heap, run, (uint32_t)pages, (uint32_t)pages >> WASTE_SHIFT);
+        if (!make_block(heap, run, (uint32_t)pages, (uint32_t)pages >> WASTE_SHIFT))
+            run.region = NULL;
     }
     pw_heap_release(heap);
     return run.region == NULL ? NULL : (void *)pw_block_address(run);
@@ -148,7 +172,8 @@ void *pw_heap_map_exactly(struct pw_heap *heap, uint64_t bytes)
         run = find_run(heap, pages + PW_RUN_MIN_PAGES);
     if (run.region != NULL) {
         pw_runs_remove(heap, run);
-        make_block(heap, run, (uint32_t)pages, 0);
+        if (!make_block(heap, run, (uint32_t)pages, 0))
+            run.region = NULL;
     }
     pw_heap_release(heap);
     return run.region == NULL ? NULL : (void *)pw_block_address(run);
@@ -268,7 +293,7 @@ bool pw_mapped_grow(struct pw_block block, uint64_t bytes)
         pw_runs_remove(heap, next);
         if (pw_block_header(next)->size >= missing + PW_RUN_MIN_PAGES)
             pw_runs_cut(heap, next, missing, true);
-        grown = pw_runs_join(block, next);
+        grown = pw_runs_fill_moat(next) && pw_runs_join(block, next);
         if (!grown)
             pw_runs_add(heap, next);
         heap->live_pages += pw_block_header(block)->size - old_pages;

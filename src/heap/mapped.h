@@ -33,6 +33,8 @@ void pw_mapped_plan(uint64_t available_bytes);
 
 /* Blocks of more than so many bytes will lose their pages when they are freed. Once, at start-up. */
 void pw_mapped_keep(uint64_t most_bytes);
+/* Blocks end at their guard: have more guards behind the last one (page_runs.h). Once, at start-up. */
+void pw_mapped_have_moats(bool wants);
 
 /* Merge and purge all free runs of a heap; bytes given back. The lock is held. */
 uint64_t pw_mapped_trim(struct pw_heap *heap);

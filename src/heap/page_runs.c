@@ -9,7 +9,7 @@
 #include "base/bitmap.h"
 #include "os/memory.h"
 
-enum { MAX_PROBES = 64, MAX_KIND_PROBES = 128 };
+enum { MAX_PROBES = 64, MAX_KIND_PROBES = 128, MOAT_PAGES = 16 };
 
 static struct pw_page_links *links_of(struct pw_block run)
 {
@@ -125,7 +125,7 @@ void pw_runs_cut(struct pw_heap *heap, struct pw_block run, uint32_t pages, bool
     ENSURE(rest_pages >= PW_RUN_MIN_PAGES);
     set_previous(pw_block_next(run), rest_pages);
     /* Of what was LIVE nothing is known to be zero; the end's guard goes with the rest. */
-    uint32_t zeroed = fields.state == PW_STATE_FREE ? fields.flags & PW_HEAP_ZEROED : 0;
+    uint32_t zeroed = fields.state == PW_STATE_FREE ? fields.flags & (PW_HEAP_ZEROED | PW_HEAP_MOAT) : 0;
     pw_header_write(rest.region, rest.granule, PW_STATE_FREE,
                     zeroed | (fields.flags & PW_HEAP_GUARDED) | PW_HEAP_MAPPED, 0, rest_pages);
     set_previous(rest, pages);
@@ -135,6 +135,30 @@ void pw_runs_cut(struct pw_heap *heap, struct pw_block run, uint32_t pages, bool
         flags |= PW_HEAP_GUARDED;
     pw_header_write(run.region, run.granule, fields.state, flags, fields.slack, pages);
     pw_runs_add(heap, rest);
+}
+
+static void set_flags(struct pw_block run, uint32_t flags)
+{
+    struct pw_fields fields = pw_header_fields(pw_block_header(run));
+    pw_header_write(run.region, run.granule, fields.state, flags, fields.slack, pw_block_header(run)->size);
+}
+
+void pw_runs_dig_moat(struct pw_block run)
+{
+    uint64_t pages = pw_runs_data_pages(run);
+    if ((flags_of(run) & PW_HEAP_ZEROED) != 0 &&
+        pw_os_mark((void *)pw_block_address(run), (pages < MOAT_PAGES ? pages : MOAT_PAGES) << PW_PAGE_SHIFT))
+        set_flags(run, flags_of(run) | PW_HEAP_MOAT);
+}
+
+bool pw_runs_fill_moat(struct pw_block run)
+{
+    if ((flags_of(run) & PW_HEAP_MOAT) == 0)
+        return true;
+    if (!pw_os_unguard((void *)pw_block_address(run), (uint64_t)pw_runs_data_pages(run) << PW_PAGE_SHIFT))
+        return false;
+    set_flags(run, flags_of(run) & ~PW_HEAP_MOAT);
+    return true;
 }
 
 bool pw_runs_join(struct pw_block left, struct pw_block right)
@@ -147,6 +171,8 @@ bool pw_runs_join(struct pw_block left, struct pw_block right)
         return false;
     uint32_t flags = fields.flags & ~(PW_HEAP_GUARDED | PW_HEAP_ZEROED);
     flags |= flags_of(right) & (PW_HEAP_GUARDED | (fields.flags & PW_HEAP_ZEROED));
+    if (fields.state == PW_STATE_FREE)
+        flags |= flags_of(right) & PW_HEAP_MOAT;
     pw_region_clear_start(right.region, right.granule);
     pw_header_write(left.region, left.granule, fields.state, flags, fields.slack, pages);
     set_previous(pw_block_next(left), pages);

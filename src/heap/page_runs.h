@@ -33,6 +33,13 @@ bool pw_runs_merge_recent(struct pw_heap *heap);
 bool pw_runs_merge_all(struct pw_heap *heap);
 /* Merge those of a region if nothing else is in it; true: it is one FREE run, in its bin. */
 bool pw_runs_merge_empty(struct pw_heap *heap, struct pw_region *region);
+/*
+ * Where blocks end at their guard, at full: a fresh FREE run behind a block that was just cut off has guards on its
+ * first pages as well, by markers, so that a store that jumps over the block's guard is seen. Before pages of a run
+ * are used, they are taken off; false: they can't be.
+ */
+void pw_runs_dig_moat(struct pw_block run);
+bool pw_runs_fill_moat(struct pw_block run);
 /* Merge a run in no bin with the run that follows it (in no bin either). False: not possible. */
 bool pw_runs_join(struct pw_block left, struct pw_block right);
 /* Give the pages of a FREE run back, without the heap's lock meanwhile; it is ZEROED then. Returns bytes. */

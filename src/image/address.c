@@ -63,17 +63,41 @@ static bool is_behind_all(const struct pw_image *image, uint64_t address, struct
     return start != 0 && is_live(info) && address >= info->address + info->size;
 }
 
+/*
+ * In the guards on a FREE run that was nobody's, as far as can be told, and behind a LIVE block: it jumped over that
+ * block's own guard. The block before becomes *info.
+ */
+static bool is_in_moat(const struct pw_image *image, uint64_t address, struct pw_block_info *info)
+{
+    struct pw_region region;
+    struct pw_block_info before, after;
+    if (info->state != PW_STATE_FREE || !info->sealed || info->kind != PW_REGION_PAGES ||
+        (info->flags & PW_HEAP_MOAT) == 0 || !pw_image_region(image, info->region, &region) ||
+        pw_inspect_was_mapped(image, &region, info->granule, info->address, address))
+        return false;
+    pw_inspect_neighbours(image, info, &before, &after);
+    if (is_live(&before))
+        *info = before;
+    return is_live(&before);
+}
+
+static void blame_far_before(const struct pw_image *image, const struct pw_block_info *info, uint64_t address,
+                             struct pw_fault *fault)
+{
+    pw_inspect_neighbours(image, info, &fault->before, &fault->after);
+    fault->is_certain = false;
+    fault->relation = relate(info, address, &fault->offset);
+    fault->kind = PW_KIND_OVERFLOW;
+    fault->block = *info;
+}
+
 void pw_diagnose_address(const struct pw_image *image, uint64_t address, struct pw_fault *fault)
 {
     struct pw_block_info info;
     fault->address = address;
     fault->is_certain = true;
     if (is_behind_all(image, address, &info)) {
-        pw_inspect_neighbours(image, &info, &fault->before, &fault->after);
-        fault->is_certain = false;
-        fault->relation = relate(&info, address, &fault->offset);
-        fault->kind = PW_KIND_OVERFLOW;
-        fault->block = info;
+        blame_far_before(image, &info, address, fault);
         return;
     }
     /* Before the first block of a region is its guard. */
@@ -81,6 +105,10 @@ void pw_diagnose_address(const struct pw_image *image, uint64_t address, struct 
         (!pw_inspect_address(image, address + PW_PAGE_BYTES, &info) || !is_live(&info) ||
          info.kind == PW_REGION_SLABS))
         return;
+    if (is_in_moat(image, address, &info)) {
+        blame_far_before(image, &info, address, fault);
+        return;
+    }
     pw_inspect_neighbours(image, &info, &fault->before, &fault->after);
     if (next_was_meant(&info, &fault->after, address)) {
         info = fault->after;

@@ -104,6 +104,9 @@ enum pw_state {
 #define PW_HEAP_RIGHT 0x40u
 /* Page region, not LIVE: it starts with poison (at full all of it, at fast the first 64 bytes). */
 #define PW_HEAP_POISONED 0x80u
+/* Page region, FREE: there are guards among its pages. */
+#define PW_HEAP_MOAT 0x10u
+/* Else, the family. */
 #define PW_HEAP_FAMILY_SHIFT 4u
 #define PW_HEAP_FAMILY_MASK 0x30u
 /* PW_FAMILY_INSTANCE: of a heap instance (pwheap_heap_create). */

@@ -112,6 +112,17 @@ static bool guard_with_markers(void *address, size_t bytes)
     return support == MARKERS_WORK && madvise(address, bytes, MADV_GUARD_INSTALL) == 0;
 }
 
+bool pw_os_mark(void *address, size_t bytes)
+{
+    if (pw_os_call_fails() || !pw_os_is_paged(address, bytes) ||
+        atomic_load_explicit(&guard_mode, memory_order_relaxed) != PW_OS_GUARD_AUTO)
+        return false;
+    int saved_errno = errno;
+    bool done = guard_with_markers(address, bytes);
+    errno = saved_errno;
+    return done;
+}
+
 /* The pages are given back first, so that a guard costs no memory. */
 static bool guard_with_protection(void *address, size_t bytes)
 {

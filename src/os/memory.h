@@ -55,6 +55,8 @@ const struct pw_os_range *pw_os_own_ranges(uint32_t *capacity);
 bool pw_os_guard(void *address, size_t bytes);
 /* Undo it, for the same range, however it was done: the pages read as zero again. */
 bool pw_os_unguard(void *address, size_t bytes);
+/* The same as pw_os_guard by markers, or not at all; pw_os_unguard undoes it for any range that holds it. */
+bool pw_os_mark(void *address, size_t bytes);
 
 /*
  * For memory of which few pages are to be seen: hide makes pages fault on access and gives their

@@ -214,7 +214,7 @@ CASE(store_mapped_far)
     free(block);
 }
 
-//@ kind=heap-buffer-overflow relation=after offset=d-1 size=n n=17000,100000 d=5000 open=thorough
+//@ kind=heap-buffer-overflow relation=after offset=d-1 size=n n=17000,100000 d=5000,50000 access=write
 CASE(store_mapped_over_guard)
 {
     char *block = malloc(n); // ALLOC
