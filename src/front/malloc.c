@@ -188,6 +188,7 @@ PW_PUBLIC void *valloc(size_t size)
     return allocate_aligned(PW_PAGE_BYTES, size, &call);
 }
 
+PW_PUBLIC void *pvalloc(size_t size); /* musl has none */
 PW_PUBLIC void *pvalloc(size_t size)
 {
     struct pw_call call = PW_CALL(PW_OP_ALIGNED, PW_FAMILY_MALLOC);

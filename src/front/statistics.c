@@ -108,43 +108,8 @@ void pw_print_statistics_at_exit(void)
         pw_print_statistics();
 }
 
-PW_PUBLIC struct mallinfo2 mallinfo2(void)
-{
-    struct pwheap_statistics s;
-    pw_statistics(&s);
-    return (struct mallinfo2){
-        .arena = s.region_bytes,
-        .ordblks = s.free_blocks,
-        .smblks = s.cached_blocks,
-        .hblks = s.mapped_blocks,
-        .hblkhd = s.mapped_bytes,
-        .fsmblks = s.cached_bytes,
-        .uordblks = s.live_bytes,
-        .fordblks = s.free_bytes + s.cached_bytes + s.quarantined_bytes,
-        .keepcost = 0,
-    };
-}
-
-static int clip(size_t value)
-{
-    return value > INT32_MAX ? INT32_MAX : (int)value;
-}
-
-PW_PUBLIC struct mallinfo mallinfo(void)
-{
-    struct mallinfo2 wide = mallinfo2();
-    return (struct mallinfo){
-        .arena = clip(wide.arena),
-        .ordblks = clip(wide.ordblks),
-        .smblks = clip(wide.smblks),
-        .hblks = clip(wide.hblks),
-        .hblkhd = clip(wide.hblkhd),
-        .fsmblks = clip(wide.fsmblks),
-        .uordblks = clip(wide.uordblks),
-        .fordblks = clip(wide.fordblks),
-    };
-}
-
+/* Of these musl declares none. */
+PW_PUBLIC void malloc_stats(void);
 PW_PUBLIC void malloc_stats(void)
 {
     char storage[1024];
@@ -155,6 +120,7 @@ PW_PUBLIC void malloc_stats(void)
     (void)fputs(storage, stderr);
 }
 
+PW_PUBLIC int malloc_info(int options, FILE *stream);
 PW_PUBLIC int malloc_info(int options, FILE *stream)
 {
     struct pwheap_statistics s;
@@ -176,6 +142,7 @@ PW_PUBLIC int malloc_info(int options, FILE *stream)
     return 0;
 }
 
+PW_PUBLIC int malloc_trim(size_t pad);
 PW_PUBLIC int malloc_trim(size_t pad)
 {
     (void)pad;
@@ -187,6 +154,7 @@ PW_PUBLIC int malloc_trim(size_t pad)
     return given != 0;
 }
 
+PW_PUBLIC int mallopt(int parameter, int value);
 PW_PUBLIC int mallopt(int parameter, int value)
 {
     /* glibc's knobs have no counterpart here; it says 1 for all that it knows. */
