@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -185,6 +186,34 @@ static unsigned heaps_of_its_own(void)
     }
     pwheap_heap_destroy(heap);
     return refused;
+}
+
+static sem_t asked, answered;
+static unsigned answer;
+
+static void *serve(void *unused)
+{
+    for (;;) {
+        while (sem_wait(&asked) != 0)
+            ;
+        answer = heaps_of_its_own();
+        (void)sem_post(&answered);
+    }
+    return unused;
+}
+
+/* A thread that there was no memory for at first gets its share when there is some. */
+static unsigned thread_that_stays(void)
+{
+    static bool is_there;
+    pthread_t thread;
+    if (!is_there && pthread_create(&thread, NULL, serve, NULL) != 0)
+        return 1;
+    is_there = true;
+    (void)sem_post(&asked);
+    while (sem_wait(&answered) != 0)
+        ;
+    return answer;
 }
 
 static void *run_in_thread(void *unused)
@@ -385,6 +414,7 @@ JOB(so_are_mapped_ones_and_what_can_not_grow_stays, mapped_blocks, true)
 JOB(memory_that_can_not_go_back_stays_usable, memory_goes_back, false)
 JOB(a_heap_of_ones_own_is_refused_or_whole, heaps_of_its_own, true)
 JOB(threads_without_a_cache_work, threads, false)
+JOB(a_thread_gets_a_cache_when_there_is_memory_again, thread_that_stays, true)
 JOB(children_go_on, children, false)
 JOB(looks_at_the_heap_find_no_fault, looks, false)
 JOB(a_search_for_leaks_is_done_or_not_and_harms_nothing, leak_scan, false)
@@ -400,6 +430,7 @@ int main(void)
         cmocka_unit_test(memory_that_can_not_go_back_stays_usable),
         cmocka_unit_test(a_heap_of_ones_own_is_refused_or_whole),
         cmocka_unit_test(threads_without_a_cache_work),
+        cmocka_unit_test(a_thread_gets_a_cache_when_there_is_memory_again),
         cmocka_unit_test(children_go_on),
         cmocka_unit_test(looks_at_the_heap_find_no_fault),
         cmocka_unit_test(a_search_for_leaks_is_done_or_not_and_harms_nothing),

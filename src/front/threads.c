@@ -19,6 +19,8 @@
 __thread struct pw_cache *pw_self;
 /* True when the thread gave its cache back, or is getting one. */
 static __thread bool has_no_cache;
+/* Where there was no memory for a cache: the thread's ordinal and one, for the next try. */
+static __thread uint32_t ordinal_kept;
 
 static pthread_key_t key;
 static bool has_key;
@@ -97,7 +99,7 @@ struct pw_cache *pw_thread_open_slow(void)
         return NULL;
     int saved_errno = errno;
     has_no_cache = true; /* what the following calls allocate goes around it */
-    uint16_t thread = new_thread();
+    uint16_t thread = ordinal_kept != 0 ? (uint16_t)(ordinal_kept - 1) : new_thread();
     struct pw_cache *cache =
         pw_cache_open(thread, thread_entry(thread), &pw_heaps[thread % pw_shared_heaps]);
     if (cache != NULL) {
@@ -109,8 +111,10 @@ struct pw_cache *pw_thread_open_slow(void)
         if (has_key)
             (void)pthread_setspecific(key, cache);
         pw_self = cache;
-        has_no_cache = false;
     }
+    /* Without one each call tries again: a heap instance gives nothing until then, and malloc is slow. */
+    ordinal_kept = cache == NULL ? thread + 1u : 0;
+    has_no_cache = false;
     errno = saved_errno;
     return cache;
 }
