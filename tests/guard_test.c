@@ -202,14 +202,49 @@ static void first_blocks_come_at_most_so_fast_but_at_level_guard(void **state)
         _Atomic uint32_t fresh = 0;
         if (pw_guard_policy_wants(&policy, &fresh, &turn, pw_guard_serial(7, i), 24) == PW_GUARD_RARE)
             given += pw_guard_policy_take(&policy, PW_GUARD_RARE, &turn, 1);
-        if (i == 256)
-            assert_int_equal(given, 256);
+        if (i == PW_GUARD_FIRSTS_AT_ONCE)
+            assert_int_equal(given, i);
     }
-    assert_int_equal(given, 256 + 100000 / 256);
+    assert_int_equal(given, PW_GUARD_FIRSTS_AT_ONCE + 100000 / PW_GUARD_FIRSTS_EVERY);
     assert_int_equal(pw_guard_policy_wants(&policy, &accused, &turn, pw_guard_serial(7, 1), 24), PW_GUARD_RARE);
     policy.guards_all = true;
     _Atomic uint32_t fresh = 0;
     assert_int_equal(pw_guard_policy_wants(&policy, &fresh, &turn, pw_guard_serial(7, 1), 24), PW_GUARD_RARE);
+}
+
+/* Asked first or not, the same allocations are wanted, and the same samples come. */
+static void what_passes_at_a_glance_is_what_is_not_wanted(void **state)
+{
+    (void)state;
+    enum { SITES = 40, STEPS = 200000 };
+    for (unsigned variant = 0; variant < 8; variant++) {
+        struct pw_guard_policy policy = {.site_blocks = variant & 1 ? 2 : 0,
+                                         .sample_every = variant & 2 ? 100 : 0,
+                                         .guards_all = variant & 4,
+                                         .budget_pages = 1000000,
+                                         .key = variant};
+        struct pw_guard_turn one = {0}, other = {0};
+        _Atomic uint32_t sites[SITES] = {PW_SITE_EVIDENCE};
+        uint64_t random = variant, passed = 0;
+        for (uint32_t i = 1; i <= STEPS; i++) {
+            uint64_t drawn = pw_random_next(&random), size = drawn >> 40 & 16383;
+            _Atomic uint32_t *site = drawn % (SITES + 1) == SITES ? NULL : &sites[drawn % (SITES + 1)];
+            uint64_t serial = pw_guard_serial(3, i);
+            bool passes = pw_guard_policy_passes(&policy, site, &other, serial, size);
+            enum pw_guard_wish wish = pw_guard_policy_wants(&policy, site, &one, serial, size);
+            if (passes && wish != PW_GUARD_NOT)
+                fail_msg("variant %u, step %u: %u bytes pass", variant, i, (unsigned)size);
+            if (!passes && pw_guard_policy_wants(&policy, site, &other, serial, size) != wish)
+                fail_msg("variant %u, step %u: another answer for %u bytes", variant, i, (unsigned)size);
+            if (wish == PW_GUARD_RARE && pw_guard_policy_take(&policy, wish, &one, 1))
+                other.firsts = one.firsts;
+            if (wish != PW_GUARD_NOT && site != NULL)
+                pw_guard_policy_count(site, size);
+            passed += passes;
+        }
+        assert_int_equal(one.countdown, other.countdown);
+        assert_true(variant & 4 ? passed == 0 : passed > STEPS / 2);
+    }
 }
 
 static void the_budget_follows_the_heap_between_its_bounds(void **state)
@@ -358,6 +393,7 @@ int main(void)
         cmocka_unit_test(a_site_gets_its_first_blocks_and_then_samples_with_falling_odds),
         cmocka_unit_test(the_first_block_of_each_larger_power_of_two_is_wanted),
         cmocka_unit_test(first_blocks_come_at_most_so_fast_but_at_level_guard),
+        cmocka_unit_test(what_passes_at_a_glance_is_what_is_not_wanted),
         cmocka_unit_test(the_budget_follows_the_heap_between_its_bounds),
         cmocka_unit_test(a_site_with_evidence_gets_all),
         cmocka_unit_test(a_count_that_is_full_stays_and_spoils_nothing),

@@ -34,6 +34,8 @@ static uint64_t most_pages;
 static __thread struct pw_guard_turn turn;
 static __thread uint32_t asked; /* times that the budget was asked whether it has grown */
 static _Atomic bool is_told;
+/* Each allocation is to be looked at, for one that is watched or whose site is in the hints. */
+static bool looks_at_each;
 
 static uint64_t budget_bytes(const struct pw_options *options)
 {
@@ -82,6 +84,7 @@ void pw_guarded_start(void)
     if (!pw_guards_are_on)
         return;
     pw_hints_start();
+    looks_at_each = pw_watch_is_on || options->hints[0] != '\0';
     uint64_t pages = budget_bytes(options) >> PW_PAGE_SHIFT;
     most_pages = options->level == PW_LEVEL_FULL && options->guard_memory_mb == 0 ? pages : 0;
     policy.budget_pages = most_pages == 0 ? pages : pw_guard_policy_share(0, most_pages);
@@ -211,12 +214,10 @@ static struct plan plan_block(const struct pw_cache *cache, size_t size, size_t 
     return plan;
 }
 
-void *pw_guarded_acquire(struct pw_cache *cache, struct pw_heap *heap, size_t size, size_t align,
-                         uint32_t stack, const struct pw_call *call)
+/* The allocation may be to be guarded. */
+static void *acquire_if_wanted(struct pw_cache *cache, struct pw_heap *heap, size_t size, size_t align,
+                               uint32_t stack, _Atomic uint32_t *site, const struct pw_call *call)
 {
-    if (size > PW_HEAP_LARGE_ALLOC_THRESHOLD || align > PW_PAGE_BYTES)
-        return NULL;
-    _Atomic uint32_t *site = pw_depot_site(stack);
     if (site != NULL)
         pw_hints_meet(stack, site);
     struct plan plan = plan_block(cache, size, align, stack, site);
@@ -243,6 +244,18 @@ void *pw_guarded_acquire(struct pw_cache *cache, struct pw_heap *heap, size_t si
         tell_refusal();
     }
     return block;
+}
+
+void *pw_guarded_acquire(struct pw_cache *cache, struct pw_heap *heap, size_t size, size_t align,
+                         uint32_t stack, const struct pw_call *call)
+{
+    if (size > PW_HEAP_LARGE_ALLOC_THRESHOLD || align > PW_PAGE_BYTES)
+        return NULL;
+    _Atomic uint32_t *site = pw_depot_site(stack);
+    uint64_t serial = pw_guard_serial(cache->thread, cache->allocations + 1);
+    if (pw_likely(!looks_at_each && pw_guard_policy_passes(&policy, site, &turn, serial, size)))
+        return NULL;
+    return acquire_if_wanted(cache, heap, size, align, stack, site, call);
 }
 
 /* Claimed, so that nobody takes its pages away: is the block as it was left? */

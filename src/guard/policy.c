@@ -5,7 +5,6 @@
 #include "image/layout.h"
 
 enum { SPARE_EVERY = 64 };
-enum { FIRSTS_AT_ONCE = 256, FIRSTS_EVERY = 256 };
 enum { LIVE_SHARE_SHIFT = 4, LEAST_BYTES = 4 << 20 };
 
 uint64_t pw_guard_policy_share(uint64_t live, uint64_t most)
@@ -24,26 +23,6 @@ static uint64_t mix(uint64_t key, uint64_t value)
 {
     uint64_t state = key ^ value * 0x9E3779B97F4A7C15u;
     return pw_random_next(&state);
-}
-
-/* Where the highest bit of a size is, from 0; at most 15. */
-static uint32_t size_class(uint64_t size)
-{
-    uint32_t log = size < 2 ? 0 : 63u - (uint32_t)__builtin_clzll(size);
-    return log < 15 ? log : 15;
-}
-
-static bool is_first(const struct pw_guard_policy *policy, uint32_t word, uint64_t size)
-{
-    uint32_t largest = word >> PW_SITE_SIZE_SHIFT & 15;
-    return (word & PW_SITE_COUNT) < policy->site_blocks ||
-           (policy->site_blocks != 0 && size_class(size) > largest);
-}
-
-static bool may_have_first(const struct pw_guard_policy *policy, const struct pw_guard_turn *turn,
-                           uint64_t serial)
-{
-    return policy->guards_all || turn->firsts < FIRSTS_AT_ONCE + (uint32_t)serial / FIRSTS_EVERY;
 }
 
 /* Is it the thread's turn for a sample? The distance is drawn anew each time, so that no rhythm is met. */
@@ -67,7 +46,7 @@ enum pw_guard_wish pw_guard_policy_wants(const struct pw_guard_policy *policy,
     uint32_t word = word_of(site);
     if ((word & PW_SITE_EVIDENCE) != 0)
         return PW_GUARD_RARE;
-    if (site != NULL && is_first(policy, word, size) && may_have_first(policy, turn, serial))
+    if (site != NULL && pw_guard_policy_may_be_first(policy, word, turn, serial, size))
         return PW_GUARD_RARE;
     if (policy->guards_all)
         return PW_GUARD_COMMON;
@@ -132,7 +111,7 @@ bool pw_guard_policy_is_accused(const _Atomic uint32_t *site)
 void pw_guard_policy_count(_Atomic uint32_t *site, uint64_t size)
 {
     uint32_t word = word_of(site);
-    uint32_t largest = word >> PW_SITE_SIZE_SHIFT & 15, now = size_class(size);
+    uint32_t largest = word >> PW_SITE_SIZE_SHIFT & 15, now = pw_guard_size_class(size);
     uint32_t counted = (word & PW_SITE_COUNT) < PW_SITE_COUNT ? word + 1 : word;
     if (now > largest)
         counted += (now - largest) << PW_SITE_SIZE_SHIFT;

@@ -9,8 +9,8 @@
  *   site without evidence   its first `site_blocks` blocks, and the first of each larger power of two
  *                           (what grows shows its bugs late); then ever fewer: of every
  *                           `sample_every`th allocation of a thread with the odds site_blocks / count
- *                           a thread gets such blocks at most FIRSTS_AT_ONCE and one in FIRSTS_EVERY of
- *                           its allocations: a program that ends soon comes by thousands of sites
+ *                           a thread gets such blocks at most PW_GUARD_FIRSTS_AT_ONCE and one in
+ *                           PW_GUARD_FIRSTS_EVERY of its allocations
  *   site with evidence      all of its blocks
  *   level guard             all blocks of all sites
  *
@@ -24,6 +24,12 @@
 #include "base/base.h"
 
 #include <stdatomic.h>
+
+/*
+ * What a block with guards costs is some thousand instructions: a program that ends soon, after thousands of
+ * sites, is not to be slow by them.
+ */
+enum { PW_GUARD_FIRSTS_AT_ONCE = 96, PW_GUARD_FIRSTS_EVERY = 512 };
 
 enum pw_guard_side { PW_GUARD_SIDE_BOTH, PW_GUARD_SIDE_RIGHT, PW_GUARD_SIDE_LEFT };
 
@@ -62,6 +68,40 @@ uint64_t pw_guard_policy_share(uint64_t live, uint64_t most);
 PW_INLINE uint64_t pw_guard_serial(uint32_t thread, uint32_t number)
 {
     return (uint64_t)thread << 32 | number;
+}
+
+/* Where the highest bit of a size is, from 0; at most 15. */
+PW_INLINE uint32_t pw_guard_size_class(uint64_t size)
+{
+    uint32_t log = size < 2 ? 0 : 63u - (uint32_t)__builtin_clzll(size);
+    return log < 15 ? log : 15;
+}
+
+/* Of a site with this word: is this one of its first blocks, and has the thread any of those left? */
+PW_INLINE bool pw_guard_policy_may_be_first(const struct pw_guard_policy *policy, uint32_t word,
+                                            const struct pw_guard_turn *turn, uint64_t serial, uint64_t size)
+{
+    uint32_t largest = word >> PW_SITE_SIZE_SHIFT & 15;
+    bool is_first = (word & PW_SITE_COUNT) < policy->site_blocks ||
+                    (policy->site_blocks != 0 && pw_guard_size_class(size) > largest);
+    return is_first && (policy->guards_all ||
+                        turn->firsts < PW_GUARD_FIRSTS_AT_ONCE + (uint32_t)serial / PW_GUARD_FIRSTS_EVERY);
+}
+
+/*
+ * Is it plain that this allocation is not to be guarded, as of nearly all? Then it counts for the thread's next
+ * sample; false: ask pw_guard_policy_wants.
+ */
+PW_INLINE bool pw_guard_policy_passes(const struct pw_guard_policy *policy, const _Atomic uint32_t *site,
+                                      struct pw_guard_turn *turn, uint64_t serial, uint64_t size)
+{
+    uint32_t word = site == NULL ? 0 : atomic_load_explicit(site, memory_order_relaxed);
+    if (policy->guards_all || (word & PW_SITE_EVIDENCE) != 0 ||
+        (site != NULL && pw_guard_policy_may_be_first(policy, word, turn, serial, size)) ||
+        (policy->sample_every != 0 && turn->countdown <= 1))
+        return false;
+    turn->countdown -= policy->sample_every != 0;
+    return true;
 }
 
 enum pw_guard_wish { PW_GUARD_NOT, PW_GUARD_COMMON, PW_GUARD_RARE };
