@@ -38,6 +38,8 @@
          "Check what memcpy, strcpy, read, snprintf and their like are given against its block.")  \
     BOOL(patrol, (0, 0, 1, 1), LIVE,                                                               \
          "Check the whole heap again and again, little by little, as the program allocates.")      \
+    BOOL(patrol_pages, (0, 0, 0, 0), FIXED,                                                        \
+         "The patrol asks the kernel too which pages were written; two descriptors stay open for it.") \
     INTEGER(validate_every, "calls", (0, 0, 0, 0), 0, UINT32_MAX, LIVE,                            \
             "Check the whole heap at every Nth allocation; 0 for never.")                          \
     BOOL(check_at_exit, (0, 1, 1, 1), LIVE,                                                        \

@@ -12,8 +12,8 @@
 
 enum { PW_PATROL_BLOCKS = 16, PW_PATROL_BYTES = 4096 };
 
-/* The next step. True: *fault is filled. */
-bool pw_patrol_step(const struct pw_image *image, struct pw_fault *fault);
+/* The next step, and where `by_pages` one of patrol_pages.h besides. True: *fault is filled. */
+bool pw_patrol_step(const struct pw_image *image, bool by_pages, struct pw_fault *fault);
 /* Rounds over the whole heap so far. */
 uint64_t pw_patrol_rounds(void);
 void pw_patrol_after_fork(void);

@@ -22,7 +22,7 @@ static void patrol(const struct pw_call *call)
 {
     struct pw_image image = pw_image_locked();
     struct pw_fault fault = {.kind = PW_KIND_NONE};
-    if (!pw_patrol_step(&image, &fault))
+    if (!pw_patrol_step(&image, pw_options()->patrol_pages, &fault))
         return;
     struct pw_call found = *call;
     found.operation = PW_OP_PATROL;
