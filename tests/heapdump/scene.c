@@ -139,8 +139,9 @@ int main(int argc, char **argv)
         abort();
     if (is_asked(argc, argv, "stop"))
         raise(SIGSTOP);
-    while (is_asked(argc, argv, "spin")) {
-    }
+    volatile unsigned turns = 0; /* a loop without any effect may be left out */
+    while (is_asked(argc, argv, "spin"))
+        turns++;
     for (;;)
         pause();
 }

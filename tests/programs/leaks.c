@@ -247,11 +247,19 @@ static _Atomic int started, goes_on = 1;
 static pthread_barrier_t barrier;
 static int wakes[2];
 
-static NOINLINE void lose_one(size_t size)
+static NOINLINE void *lost_block(size_t size)
 {
     void *volatile block = malloc(size);
     if (clean)
         free(block);
+    return NULL;
+}
+
+/* In a frame further down, for scrub() may leave the first words below its caller's. */
+static NOINLINE void lose_one(size_t size)
+{
+    void *volatile nothing = lost_block(size);
+    (void)nothing;
 }
 
 /* Holds blocks on its stack and in a register; every other one sleeps in the kernel instead. */
