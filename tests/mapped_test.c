@@ -748,7 +748,8 @@ static void after_random_operations_nothing_overlaps_and_trim_merges_all(void **
             CHECK(shape.blocks == shape.regions, "seed %u, mode %u: %u runs in %u regions", (unsigned)seed,
                   (unsigned)mode, (unsigned)shape.blocks, (unsigned)shape.regions);
             assert_int_equal(shape.dirty_pages, 0);
-        }    pw_mapped_have_moats(false);
+        }
+    pw_mapped_have_moats(false);
 }
 
 /* ---- no memory ---- */
