@@ -7,12 +7,8 @@ cd "$dir" || exit 2
 ulimit -c 0
 unset LD_PRELOAD PWHEAP_CHECK PWHEAP_OPTIONS
 
-run() { # ARGUMENT… - of heapdump run
-    timeout 120 "$heapdump" run --no-dump "$@" >out 2>err </dev/null
-    status=$?
-}
-ends_with() { [ $status = "$1" ]; }
-kinds() { grep -c '^==[0-9]*==ERROR: PWHeap: ' err; }
+patience=120
+run() { look run --no-dump "$@"; }
 has_breakpoints() { ! grep -q 'no hardware breakpoint is to be had' err; }
 
 for bug in overflow:+48:overflow underflow:-1:underflow after_free:+5:use-after-free; do

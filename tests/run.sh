@@ -10,8 +10,7 @@ unset LD_PRELOAD PWHEAP_CHECK PWHEAP_OPTIONS
 
 run() { # ARGUMENT… - of heapdump run; no terminal anywhere
     rm -f ./*.core
-    timeout 60 "$heapdump" run "$@" >out 2>err </dev/null
-    status=$?
+    look run "$@"
 }
 on_terminal() { # ARGUMENT… - stdout and stderr are a terminal, and come to `out`
     rm -f ./*.core
@@ -19,8 +18,6 @@ on_terminal() { # ARGUMENT… - stdout and stderr are a terminal, and come to `o
     status=$?
     tr -d '\r' <out >lines && mv lines out
 }
-ends_with() { [ $status = "$1" ]; }
-kinds() { grep -c '^==[0-9]*==ERROR: PWHeap: ' err; }
 no_folder_left() { ! ls -d "$TMPDIR"/heapdump.?????? 2>/dev/null | grep -q .; }
 
 # ---- found, and not

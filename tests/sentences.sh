@@ -19,6 +19,14 @@ holds() { # SENTENCE COMMAND…
         head -c 2000 "$dir/out" "$dir/err"
     fi
 }
+# look ARGUMENT… - $heapdump with these, for $patience seconds at most: its exit status is $status
+patience=60
+look() {
+    timeout "$patience" "$heapdump" "$@" >out 2>err </dev/null
+    status=$?
+}
+ends_with() { [ "$status" = "$1" ]; }
+kinds() { grep -c '^==[0-9]*==ERROR: PWHeap: ' err; }
 says() { grep -aq -- "$2" "$1"; }
 lacks() { ! grep -aq -- "$2" "$1"; }
 

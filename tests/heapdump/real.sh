@@ -13,10 +13,7 @@ pid=
 clean_up() { [ -z "$pid" ] || kill -9 "$pid" 2>/dev/null; }
 ulimit -c unlimited 2>/dev/null
 
-look() { # ARGUMENT…
-    timeout 250 "$heapdump" "$@" >out 2>err
-    status=$?
-}
+patience=250
 # start PROGRAM ARGUMENT… - in the background, its stdin and stdout the pipes in and out; pid is its own
 start() {
     rm -f to from
