@@ -35,6 +35,18 @@ run --pinpoint "$program" once
 holds "where the second run is another one, it says so" says err '^heapdump: the runs differ: nothing was found in the second one$'
 holds "and ends as that did" ends_with 0
 
+holds "a third one with guards finds nothing either" says err '^heapdump: with guard pages on all blocks of that place, nothing was found$'
+
+for bug in moves moves_odd moves_before shrinks; do
+    rm -f ran.before
+    run --pinpoint "$program" $bug
+    holds "$bug: another block was damaged in the second run, it says so" says err '^heapdump: the runs differ: .*in another block: heap-'
+    holds "$bug: the third run stops at the store" \
+        says err '^heapdump: pinpointed, with guard pages .* report: heap-buffer-.*/again.c:[0-9:]* in store$'
+    holds "$bug: there are three reports" [ "$(kinds)" = 3 ]
+done
+holds "of a shorter run it says how short" says err '^heapdump: the runs differ: the second one ended after 2[0-9]* allocations of thread T0, before number 2[0-9]*$'
+
 run --pinpoint "$program" nothing
 holds "a program without a bug is run once" [ "$(grep -c '^heapdump: ' err)" = 1 ]
 holds "and that is said" says err '^heapdump: nothing was found: there is nothing to pinpoint$'

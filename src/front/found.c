@@ -11,6 +11,7 @@
 #include "front/hot.h"
 #include "front/place.h"
 #include "front/statistics.h"
+#include "front/watch.h"
 #include "os/process.h"
 
 #include "diag/report.h"
@@ -131,8 +132,10 @@ void pw_found(struct pw_fault *fault, const struct pw_call *call)
     bool ends = pw_report(fault);
     if (pw_options()->print_stats && call->signal_context == NULL)
         pw_print_statistics();
-    if (ends)
-        pw_report_end(fault);
+    if (!ends)
+        return;
+    pw_watch_end();
+    pw_report_end(fault);
 }
 
 /* What is wrong in the block or in front of it, seen under the lock of its heap. */

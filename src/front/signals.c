@@ -127,6 +127,7 @@ static void last_look(void *context)
 /* Let the signal have its default effect: return to the faulting instruction, or send it again. */
 static void do_default(int number, const siginfo_t *info)
 {
+    pw_watch_end();
     pw_os_signal_default(number);
     if (info->si_code > 0 && number != SIGTRAP)
         return; /* the instruction faults again; after a trap it doesn't */

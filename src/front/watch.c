@@ -25,12 +25,14 @@ static struct {
     int64_t offset;
     bool breaks;     /* breakpoints can be had */
     bool is_site;    /* all blocks of a place, not the one of that number */
+    uint32_t made;   /* allocations of that thread so far */
     uint64_t block;  /* its address once it came; 0: not yet */
     uint64_t size;
     uint64_t byte;   /* that is watched */
 } watch;
 static struct pw_lock lock;
 static _Atomic bool has_come; /* a block of the place */
+static _Atomic bool has_told_end;
 
 /* Why nothing is watched though it was asked for; NULL: nothing to say. */
 static const char *refusal;
@@ -129,7 +131,7 @@ static bool is_inside(void)
     return watch.offset >= 0 && (uint64_t)watch.offset < watch.size;
 }
 
-static void say(const char *words)
+static void say_here(void)
 {
     char storage[256];
     struct pw_text text = pw_text_over(storage, sizeof storage);
@@ -137,15 +139,13 @@ static void say(const char *words)
     pw_text_dec(&text, watch.number);
     pw_text_str(&text, " of thread T");
     pw_text_dec(&text, watch.thread);
-    pw_text_str(&text, words);
-    if (watch.block != 0) {
-        pw_text_dec(&text, watch.size);
-        pw_text_str(&text, " bytes at ");
-        pw_text_hex(&text, watch.block, 0);
-        pw_text_str(&text, watch.breaks ? "; a hardware breakpoint is on "
-                                        : "; no hardware breakpoint is to be had, guard pages are around it, not on ");
-        pw_text_hex(&text, watch.byte, 0);
-    }
+    pw_text_str(&text, " is here: ");
+    pw_text_dec(&text, watch.size);
+    pw_text_str(&text, " bytes at ");
+    pw_text_hex(&text, watch.block, 0);
+    pw_text_str(&text, watch.breaks ? "; a hardware breakpoint is on "
+                                    : "; no hardware breakpoint is to be had, guard pages are around it, not on ");
+    pw_text_hex(&text, watch.byte, 0);
     pw_text_char(&text, '\0');
     pw_report_line(storage);
 }
@@ -195,10 +195,12 @@ void pw_watch_acquired(const struct pw_cache *cache, void *block, size_t size, u
 {
     if (watch.is_site)
         site_acquired(block, size, stack);
+    if (cache->thread == watch.thread)
+        watch.made = cache->allocations;
     if (!is_the_one(cache, cache->allocations))
         return;
     set_block(block, size);
-    say(" is here: ");
+    say_here();
     if (!is_inside())
         arm();
 }
@@ -262,17 +264,29 @@ bool pw_watch_trapped(const siginfo_t *info, void *context)
     return true;
 }
 
-void pw_watch_end(void)
+/* How far the thread came that was to allocate the block. */
+static void say_never(void)
 {
     char storage[256];
     struct pw_text text = pw_text_over(storage, sizeof storage);
-    if (pw_watch_is_on && !watch.is_site && watch.block == 0)
-        say(" never came");
-    if (!pw_watch_is_on || !watch.is_site || has_come)
-        return;
-    pw_text_str(&text, "watch: a block of ");
-    pw_text_str(&text, pw_watch_site_words());
-    pw_text_str(&text, " never came");
+    pw_text_str(&text, watch.is_site ? "watch: a block of " : "watch: allocation ");
+    if (watch.is_site) {
+        pw_text_str(&text, pw_watch_site_words());
+        pw_text_str(&text, " never came");
+    } else {
+        pw_text_dec(&text, watch.number);
+        pw_text_str(&text, " of thread T");
+        pw_text_dec(&text, watch.thread);
+        pw_text_str(&text, " never came: the thread made ");
+        pw_text_dec(&text, watch.made);
+    }
     pw_text_char(&text, '\0');
     pw_report_line(storage);
+}
+
+void pw_watch_end(void)
+{
+    bool has_block = watch.is_site ? has_come : watch.block != 0;
+    if (pw_watch_is_on && !has_block && !atomic_exchange(&has_told_end, true))
+        say_never();
 }

@@ -32,7 +32,7 @@ void pw_watch_releasing(const void *block);
 void pw_watch_released(const void *block);
 /* A SIGTRAP that is the breakpoint's; false: it is not. */
 bool pw_watch_trapped(const siginfo_t *info, void *context);
-/* At exit: say so when the block never came. */
+/* At exit, or at an error that ends the program: say so when the block never came. */
 void pw_watch_end(void);
 
 #endif

@@ -47,6 +47,18 @@ static int is_first_run(void)
     return mark >= 0;
 }
 
+/* What is the damaged block's number depends on the run. */
+static void store_into_another(int count, int offset)
+{
+    char *block = NULL;
+    for (int i = 0; i < count; i++) {
+        free(block);
+        block = offset == 45 ? malloc(45) : make_block();
+    }
+    store(block + offset);
+    free(block);
+}
+
 int main(int argc, char **argv)
 {
     const char *bug = argc > 1 ? argv[1] : "";
@@ -59,6 +71,14 @@ int main(int argc, char **argv)
         read_past_the_end(block);
     else if (strcmp(bug, "once") == 0 && is_first_run())
         store(block + 48);
+    else if (strcmp(bug, "moves") == 0)
+        store_into_another(is_first_run() ? 150 : 200, 48);
+    else if (strcmp(bug, "moves_odd") == 0)
+        store_into_another(is_first_run() ? 150 : 200, 45);
+    else if (strcmp(bug, "moves_before") == 0)
+        store_into_another(is_first_run() ? 150 : 200, -1);
+    else if (strcmp(bug, "shrinks") == 0)
+        store_into_another(is_first_run() ? 250 : 200, 48);
     else if (strcmp(bug, "under_read") == 0)
         (void)*(volatile char *)(blocks[0] - 1);
     else if (strcmp(bug, "over_read") == 0)

@@ -45,10 +45,14 @@ struct run_damage {
     bool has_offset;    /* thread, number and offset are known */
     bool has_block;
     bool has_writer;    /* "written by:" */
-    bool never_came;    /* the watched block */
+    bool never_came;    /* the watched block … */
+    uint64_t made;      /* … its thread made so many; 0: not known */
+    bool came;          /* it did … */
+    uint64_t came_size; /* … with so many bytes */
     uint32_t thread;    /* that allocated the block */
     uint64_t number;    /* of the allocation in its thread */
     int64_t offset;     /* of the damaged byte, from the block's start */
+    uint64_t size;      /* of the block */
     struct bytes place; /* the innermost frame of the allocation, without its address */
     bool place_is_next; /* the next line is it */
 };
@@ -87,7 +91,8 @@ void run_damage_read(struct run_damage *damage, unsigned errors, const char *lin
 /* ---- run_again.c ---- */
 
 /*
- * Run it, and if damage was found late, run it again, watching the damaged byte; say what came of it. As run_once.
+ * Run it, and if damage was found late, run it again, watching the damaged byte; where that run is another one,
+ * run it a third time with guards on all blocks of the place. Say what came of it. As run_once.
  */
 bool run_pinpoint(struct run *run, const char *program, const char *library, struct run_findings *findings, int *status);
 /* Run it with blocks right-aligned, left-aligned, and none used again; one verdict. As run_once. */

@@ -3,7 +3,9 @@
  *
  * --pinpoint: both runs have the same seed and no random addresses, so a program that does the same again
  * allocates the same blocks at the same addresses. The second one watches the byte that the first found
- * damaged (option watch). Whether it was the same block is seen by where it was allocated.
+ * damaged (option watch). Whether it was the same block is seen by its size and by where it was allocated.
+ * Where it wasn't, a third run has guards on all blocks of the place, whichever numbers they have: the first run
+ * left a hint (option hints).
  *
  * --thorough: what a run can see depends on where blocks lie. Reports that say the same are shown once.
  */
@@ -13,9 +15,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum { HINTED_ALIGNMENT = 8 }; /* at least, of blocks that the library guards for a hint */
 
 static const char *summary_of(const struct run_findings *findings)
 {
@@ -33,26 +38,53 @@ static bool is_same_place(const struct run_damage *a, const struct run_damage *b
     return one == NULL || other == NULL || strcmp(one, other) == 0;
 }
 
-/* What the second run of --pinpoint showed. */
-static void tell_second(const struct run_findings *first, const struct run_findings *second)
+/* How far the second run was like the first. */
+static void tell_how_far(const struct run_damage *first, const struct run_damage *second)
+{
+    if (second->never_came)
+        message("the runs differ: the second one ended after %" PRIu64 " allocations of thread T%" PRIu32 ", before number %" PRIu64,
+                second->made, first->thread, first->number);
+    else if (second->came && second->came_size != first->size)
+        message("the runs differ: allocation %" PRIu64 " of thread T%" PRIu32 " was of %" PRIu64 " bytes, and in the second one of %" PRIu64,
+                first->number, first->thread, first->size, second->came_size);
+    else if (is_same_block(first, second) && !is_same_place(first, second))
+        message("the runs differ: that allocation was made in %s, and in the second one in %s", first->place.data,
+                second->place.data);
+}
+
+/* What the second run of --pinpoint showed; true: it was another one. */
+static bool tell_second(const struct run_findings *first, const struct run_findings *second)
 {
     const struct run_damage *damage = &second->damage;
-    if (second->errors != 0 && is_same_block(&first->damage, damage) && !is_same_place(&first->damage, damage))
-        message("the runs differ: that allocation was made in %s, and in the second run in %s",
-                first->damage.place.data, damage->place.data);
-    else if (second->errors != 0 && damage->has_writer)
+    bool is_same = is_same_block(&first->damage, damage) && is_same_place(&first->damage, damage) &&
+                   first->damage.size == damage->size;
+    if (second->errors != 0 && is_same && damage->has_writer)
         message("pinpointed: the store is the first stack of the last report: %s", summary_of(second));
-    else if (damage->never_came)
-        message("the runs differ: the second one made fewer allocations in thread T%" PRIu32, first->damage.thread);
-    else if (second->errors == 0)
-        message("the runs differ: nothing was found in the second one");
-    else if (!damage->is_late)
+    else if (second->errors != 0 && !damage->is_late && !damage->has_writer)
         message("pinpointed: the access is the first stack of the last report: %s", summary_of(second));
-    else if (is_same_block(&first->damage, damage))
+    else if (second->errors != 0 && is_same)
         message("the same damage again, but no store of the program to that byte was seen: then it was the kernel's (read "
                 "and its like), or the machine gives no hardware breakpoints (a line of the report says so)");
+    else {
+        tell_how_far(&first->damage, damage);
+        if (second->errors == 0)
+            message("the runs differ: nothing was found in the second one");
+        else
+            message("the runs differ: the second one found the damage in another block: %s", summary_of(second));
+        return true;
+    }
+    return false;
+}
+
+static void tell_third(const struct run_findings *third)
+{
+    if (third->errors == 0)
+        message("with guard pages on all blocks of that place, nothing was found");
+    else if (third->damage.is_late)
+        message("with guard pages on all blocks of that place it was found late again: %s", summary_of(third));
     else
-        message("the runs differ: the second one found something else: %s", summary_of(second));
+        message("pinpointed, with guard pages on all blocks of that place: the access is the first stack of the last report: %s",
+                summary_of(third));
 }
 
 static void add_watch(struct run *run, const struct run_damage *damage)
@@ -64,33 +96,82 @@ static void add_watch(struct run *run, const struct run_damage *damage)
             damage->number, damage->thread);
 }
 
+static void copy_bytes(struct bytes *to, const struct bytes *from)
+{
+    bytes_clear(to);
+    bytes_span(to, (struct span){from->data, from->length});
+}
+
+/*
+ * The second run, with the `plain` options; and, with those of the first, which have the hints, the third. False: one
+ * could not be started.
+ */
+static bool run_more(struct run *run, const char *program, const char *library, const struct bytes *plain,
+                     const struct run_findings *first, int *status)
+{
+    struct run_findings second = {0}, third = {0};
+    struct bytes options = {0};
+    copy_bytes(&options, &run->options);
+    copy_bytes(&run->options, plain);
+    add_watch(run, &first->damage);
+    bool is_done = run_once(run, program, library, &second, status);
+    if (is_done && tell_second(first, &second)) {
+        copy_bytes(&run->options, &options);
+        uint64_t slack_end = PW_ALIGN_UP(first->damage.size, (uint64_t)HINTED_ALIGNMENT);
+        if (first->damage.offset < 0)
+            (void)run_add_option(run, "guard_side", "left");
+        else if ((uint64_t)first->damage.offset >= first->damage.size && (uint64_t)first->damage.offset < slack_end)
+            (void)run_add_option(run, "guard_perfect_align", "1");
+        message("run a third time, with guard pages on all blocks of the place that allocated the damaged one");
+        is_done = run_once(run, program, library, &third, status);
+        if (is_done)
+            tell_third(&third);
+    }
+    run_findings_free(&second);
+    run_findings_free(&third);
+    bytes_free(&options);
+    return is_done;
+}
+
+static bool run_from_first(struct run *run, const char *program, const char *library, const char *hints,
+                           struct run_findings *findings, int *status)
+{
+    struct bytes plain = {0};
+    copy_bytes(&plain, &run->options);
+    if (hints != NULL)
+        (void)run_add_option(run, "hints", hints);
+    bool is_done = run_once(run, program, library, findings, status);
+    const struct run_damage *damage = &findings->damage;
+    if (is_done && findings->errors == 0)
+        message("nothing was found: there is nothing to pinpoint");
+    else if (is_done && !damage->is_late)
+        message("the report's first stack is the access itself: there is nothing to pinpoint");
+    else if (is_done && (!damage->has_offset || !damage->has_block))
+        message("the report does not name the allocation and the byte: there is nothing to watch");
+    else if (is_done)
+        is_done = run_more(run, program, library, &plain, findings, status);
+    bytes_free(&plain);
+    return is_done;
+}
+
 bool run_pinpoint(struct run *run, const char *program, const char *library, struct run_findings *findings, int *status)
 {
+    const char *root = getenv("TMPDIR");
+    struct bytes hints = {0};
     run->is_fixed = true;
     if (run->options.data == NULL || strstr(run->options.data, "seed=") == NULL)
         (void)run_add_option(run, "seed", "1");
-    if (!run_once(run, program, library, findings, status))
-        return false;
-    const struct run_damage *damage = &findings->damage;
-    if (findings->errors == 0) {
-        message("nothing was found: there is nothing to pinpoint");
-        return true;
+    bytes_str(&hints, root != NULL && root[0] == '/' ? root : "/tmp");
+    bytes_str(&hints, "/heapdump-hints.XXXXXX");
+    bool is_users = run->options.data != NULL && strstr(run->options.data, "hints=") != NULL;
+    int file = is_users ? -1 : mkstemp(hints.data);
+    bool is_done = run_from_first(run, program, library, file >= 0 ? hints.data : NULL, findings, status);
+    if (file >= 0) {
+        (void)close(file);
+        (void)unlink(hints.data);
     }
-    if (!damage->is_late) {
-        message("the report's first stack is the access itself: there is nothing to pinpoint");
-        return true;
-    }
-    if (!damage->has_offset || !damage->has_block) {
-        message("the report does not name the allocation and the byte: there is nothing to watch");
-        return true;
-    }
-    add_watch(run, damage);
-    struct run_findings second = {0};
-    if (!run_once(run, program, library, &second, status))
-        return false;
-    tell_second(findings, &second);
-    run_findings_free(&second);
-    return true;
+    bytes_free(&hints);
+    return is_done;
 }
 
 /* ---- --thorough ---- */

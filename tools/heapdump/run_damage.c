@@ -20,6 +20,7 @@ static void read_location(struct run_damage *damage, const char *line)
     bool is_inside = sscanf(at, " is located %llu bytes inside of %llu-byte block", &distance, &size) == 2;
     if (!is_inside && sscanf(at, " is located %llu bytes %7s %llu-byte block", &distance, relation, &size) != 3)
         return;
+    damage->size = size;
     damage->offset = (int64_t)distance;
     if (!is_inside && strcmp(relation, "after") == 0)
         damage->offset += (int64_t)size;
@@ -51,10 +52,26 @@ static void read_place(struct run_damage *damage, const char *line)
     damage->place_is_next = strstr(line, "allocated by thread ") != NULL;
 }
 
+/* "… pwheap: watch: allocation 17 of thread T0 is here: 24 bytes at 0x…; …", "… never came: the thread made 12" */
+static void read_watch(struct run_damage *damage, const char *line)
+{
+    unsigned long long count;
+    const char *at = strstr(line, "== pwheap: watch: ");
+    const char *here = at == NULL ? NULL : strstr(at, " is here: "), *never = at == NULL ? NULL : strstr(at, " never came");
+    if (here != NULL && sscanf(here, " is here: %llu bytes", &count) == 1) {
+        damage->came = true;
+        damage->came_size = count;
+    }
+    if (never == NULL)
+        return;
+    damage->never_came = true;
+    if (sscanf(never, " never came: the thread made %llu", &count) == 1)
+        damage->made = count;
+}
+
 void run_damage_read(struct run_damage *damage, unsigned errors, const char *line)
 {
-    if (strstr(line, "== pwheap: watch: ") != NULL && strstr(line, " never came") != NULL)
-        damage->never_came = true;
+    read_watch(damage, line);
     if (errors != 1)
         return;
     damage->is_late = damage->is_late || strncmp(line, "damage found by ", 16) == 0;
