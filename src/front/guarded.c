@@ -138,7 +138,7 @@ static bool is_to_be_told(void)
 
 static void tell_refusal(void)
 {
-    if (is_to_be_told())
+    if (pw_options()->guard_pages != PW_OS_GUARD_NONE && is_to_be_told())
         pw_report_line("the system gives no more guard pages (vm.max_map_count, mlockall or address "
                        "space): other blocks are checked as at full from now on");
 }
