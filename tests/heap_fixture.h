@@ -497,6 +497,37 @@ static inline void unlock_for_image(void *context, uint32_t heap)
     pw_heap_release(&pw_heaps[heap]);
 }
 
+/*
+ * Make every call for memory that `run` makes fail in turn, alone and with every third one after it, or some of them
+ * where there are many: no block is lost, the heap is sound, and the next run has all that it wants. `run` gives all
+ * back that it took and returns how many things it could not have. How many runs fell short; `look`, unless it is
+ * NULL, is shown the heap after a run with nothing failing.
+ */
+static inline uint32_t fail_each_call(struct pw_heap *heap, uint32_t (*run)(void), void (*look)(const struct shape *))
+{
+    enum { ALL_OF = 150, FIRST = 20, STEP = 17 };
+    start_heaps(PW_LEVEL_FULL);
+    uint64_t before = pw_os_memory_calls();
+    assert_int_equal(run(), 0);
+    uint64_t calls = pw_os_memory_calls() - before;
+    assert_true(calls > 30);
+    uint32_t short_runs = 0;
+    for (uint64_t n = 1; n <= calls; n += n < FIRST || calls < ALL_OF ? 1 : STEP)
+        for (uint64_t every = 0; every < 4; every += 3) {
+            start_heaps(PW_LEVEL_FULL);
+            pw_os_fail_next(n, every);
+            short_runs += run() > 0;
+            pw_os_fail_next(0, 0);
+            CHECK(check_shape(heap).in_use == 0, "call %u, every %u", (unsigned)n, (unsigned)every);
+            assert_nothing_found("after a system call failed");
+            CHECK(run() == 0, "call %u, every %u", (unsigned)n, (unsigned)every);
+            struct shape shape = check_shape(heap);
+            if (look != NULL)
+                look(&shape);
+        }
+    return short_runs;
+}
+
 static inline bool look_again_for_image(void *context, unsigned attempt)
 {
     (void)context;

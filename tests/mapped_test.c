@@ -796,44 +796,23 @@ static uint32_t run_everything(void)
     return missing;
 }
 
-static void whichever_system_call_fails(bool has_moats)
+static void all_is_merged(const struct shape *shape)
 {
-    start_heaps(PW_LEVEL_FULL);
-    pw_mapped_have_moats(has_moats);
-    uint64_t before = pw_os_memory_calls();
-    assert_int_equal(run_everything(), 0);
-    uint64_t calls = pw_os_memory_calls() - before;
-    assert_true(calls > 30);
-    uint32_t failed = 0;
-    for (uint64_t n = 1; n <= calls; n++)
-        for (uint64_t every = 0; every < 4; every += 3) {
-            start_heaps(PW_LEVEL_FULL);
-            pw_os_fail_next(n, every);
-            failed += run_everything() > 0;
-            pw_os_fail_next(0, 0);
-            struct shape shape = check_shape(heap);
-            CHECK(shape.live_pages == 0, "call %u, every %u: %u pages lost", (unsigned)n, (unsigned)every,
-                  (unsigned)shape.live_pages);
-            assert_nothing_found("after a system call failed");
-            CHECK(run_everything() == 0, "call %u, every %u", (unsigned)n, (unsigned)every);
-            shape = check_shape(heap);
-            CHECK(shape.blocks == shape.regions, "call %u, every %u: %u runs in %u regions", (unsigned)n,
-                  (unsigned)every, (unsigned)shape.blocks, (unsigned)shape.regions);
-        }
-    assert_true(failed > 5);
-    pw_mapped_have_moats(false);
+    assert_int_equal(shape->blocks, shape->regions);
 }
 
 static void whichever_system_call_fails_nothing_is_lost_and_the_heap_is_sound(void **state)
 {
     (void)state;
-    whichever_system_call_fails(false);
+    assert_true(fail_each_call(heap, run_everything, all_is_merged) > 5);
 }
 
 static void so_it_is_with_moats(void **state)
 {
     (void)state;
-    whichever_system_call_fails(true);
+    pw_mapped_have_moats(true);
+    assert_true(fail_each_call(heap, run_everything, all_is_merged) > 5);
+    pw_mapped_have_moats(false);
 }
 
 static int allocate_with_little_address_space(void *context)

@@ -8,6 +8,7 @@
 
 #include "program.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -77,10 +78,10 @@ static void resident_memory_stays_below_its_limit_and_what_shrinks_is_told(void 
 
 static char cgroup[128];
 
-static bool write_file(const char *name, const char *text)
+static bool write_into(const char *folder, const char *name, const char *text)
 {
     char path[256];
-    (void)snprintf(path, sizeof path, "%s/%s", cgroup, name);
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
     if (fd >= 0)
@@ -88,7 +89,12 @@ static bool write_file(const char *name, const char *text)
     return written;
 }
 
-/* Version 1 with its own mount, or version 2. */
+static bool write_file(const char *name, const char *text)
+{
+    return write_into(cgroup, name, text);
+}
+
+/* Version 1 with its own mount, or version 2, where the controller is to be passed on to those below. */
 static bool make_cgroup(void)
 {
     static const char *const roots[] = {"/sys/fs/cgroup/memory", "/sys/fs/cgroup"};
@@ -97,12 +103,16 @@ static bool make_cgroup(void)
     (void)snprintf(bytes, sizeof bytes, "%d", CGROUP_MIB * MIB);
     for (size_t i = 0; i < 2; i++) {
         (void)snprintf(cgroup, sizeof cgroup, "%s/pwheap-test-%d", roots[i], (int)getpid());
-        if (mkdir(cgroup, 0755) != 0)
+        if (mkdir(cgroup, 0755) != 0) {
+            print_message("no cgroup %s: %s\n", cgroup, strerror(errno));
             continue;
+        }
+        (void)write_into(roots[i], "cgroup.subtree_control", "+memory");
         if (write_file(limits[i], bytes)) {
             (void)write_file("memory.swap.max", "0");
             return true;
         }
+        print_message("no %s in %s: %s\n", limits[i], cgroup, strerror(errno));
         (void)rmdir(cgroup);
     }
     return false;
@@ -119,7 +129,6 @@ static void a_program_that_needs_little_runs_in_a_memory_cgroup_of_64_mib(void *
 {
     (void)state;
     if (!make_cgroup()) {
-        print_message("no memory cgroup can be made here\n");
         skip();
     }
     assert_as_on_glibc(&(struct program){.command = "limits little", .prepare = enter_cgroup}, 0);

@@ -328,22 +328,7 @@ static uint32_t run_everything(void)
 static void whichever_system_call_fails_no_block_is_lost(void **state)
 {
     (void)state;
-    start_heaps(PW_LEVEL_FULL);
-    uint64_t before = pw_os_memory_calls();
-    assert_int_equal(run_everything(), 0);
-    uint64_t calls = pw_os_memory_calls() - before;
-    assert_true(calls > 30);
-    for (uint64_t n = 1; n <= calls; n += n < 20 ? 1 : 17)
-        for (uint64_t every = 0; every < 4; every += 3) {
-            start_heaps(PW_LEVEL_FULL);
-            pw_os_fail_next(n, every);
-            (void)run_everything();
-            pw_os_fail_next(0, 0);
-            CHECK(check_shape(heap).in_use == 0, "call %u, every %u", (unsigned)n, (unsigned)every);
-            assert_nothing_found("after a system call failed");
-            CHECK(run_everything() == 0, "call %u, every %u", (unsigned)n, (unsigned)every);
-            (void)check_shape(heap);
-        }
+    (void)fail_each_call(heap, run_everything, NULL);
 }
 
 /* ---- damage ---- */
