@@ -18,7 +18,7 @@
 enum { PW_CACHE_CLASSES = PW_CLASSES };
 
 /* Which short cut of front/quick.h a thread may take: by its level, if no option stands against it. */
-enum pw_quick { PW_QUICK_NONE, PW_QUICK_OFF, PW_QUICK_FAST };
+enum pw_quick { PW_QUICK_NONE, PW_QUICK_OFF, PW_QUICK_FAST, PW_QUICK_FULL };
 
 struct pw_history;
 

@@ -214,10 +214,17 @@ static struct plan plan_block(const struct pw_cache *cache, size_t size, size_t 
     return plan;
 }
 
+bool pw_guarded_passes(const struct pw_cache *cache, size_t size, uint32_t stack)
+{
+    uint64_t serial = pw_guard_serial(cache->thread, cache->allocations + 1);
+    return !looks_at_each && pw_guard_policy_passes(&policy, pw_depot_site(stack), &turn, serial, size);
+}
+
 /* The allocation may be to be guarded. */
 static void *acquire_if_wanted(struct pw_cache *cache, struct pw_heap *heap, size_t size, size_t align,
-                               uint32_t stack, _Atomic uint32_t *site, const struct pw_call *call)
+                               uint32_t stack, const struct pw_call *call)
 {
+    _Atomic uint32_t *site = pw_depot_site(stack);
     if (site != NULL)
         pw_hints_meet(stack, site);
     struct plan plan = plan_block(cache, size, align, stack, site);
@@ -251,11 +258,9 @@ void *pw_guarded_acquire(struct pw_cache *cache, struct pw_heap *heap, size_t si
 {
     if (size > PW_HEAP_LARGE_ALLOC_THRESHOLD || align > PW_PAGE_BYTES)
         return NULL;
-    _Atomic uint32_t *site = pw_depot_site(stack);
-    uint64_t serial = pw_guard_serial(cache->thread, cache->allocations + 1);
-    if (pw_likely(!looks_at_each && pw_guard_policy_passes(&policy, site, &turn, serial, size)))
+    if (pw_likely(pw_guarded_passes(cache, size, stack)))
         return NULL;
-    return acquire_if_wanted(cache, heap, size, align, stack, site, call);
+    return acquire_if_wanted(cache, heap, size, align, stack, call);
 }
 
 /* Claimed, so that nobody takes its pages away: is the block as it was left? */

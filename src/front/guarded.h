@@ -25,6 +25,11 @@ void pw_guarded_follow(uint64_t live_bytes);
  */
 void *pw_guarded_acquire(struct pw_cache *cache, struct pw_heap *heap, size_t size, size_t align,
                          uint32_t stack, const struct pw_call *call);
+/*
+ * Is it plain that the thread's next allocation gets no guard? True counts towards its next sample; after false ask
+ * pw_guarded_acquire.
+ */
+bool pw_guarded_passes(const struct pw_cache *cache, size_t size, uint32_t stack);
 /* Check and claim a LIVE guarded block, take its pages away, keep its address out of use. */
 void pw_guarded_release(struct pw_cache *cache, struct pw_block block, uint64_t word,
                         const struct pw_call *call);

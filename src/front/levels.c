@@ -1,5 +1,6 @@
 /* levels.c - acquire and release at whatever level, and the slow halves of the fast ones. */
 #include "front/cap.h"
+#include "front/full.h"
 #include "front/guarded.h"
 #include "front/hot.h"
 #include "front/trim.h"
@@ -22,22 +23,11 @@ uint32_t pw_stack_of(const struct pw_cache *cache, const struct pw_call *call)
 void pw_stack_ahead(struct pw_call *call, const void *pointer)
 {
     struct pw_cache *cache = pw_self;
-    if (cache == NULL || cache->level < PW_LEVEL_FULL || !pw_enter(cache))
+    if (call->stack != 0 || cache == NULL || cache->level < PW_LEVEL_FULL || !pw_enter(cache))
         return;
     pw_handle_fetch((uint64_t)pointer, true);
     call->stack = pw_stack_of(cache, call);
     pw_leave(cache);
-}
-
-/* Fetch the block that the ring for `size` bytes will give. */
-static void fetch_next(const struct pw_cache *cache, size_t size)
-{
-    uint64_t bytes = size > PW_SLAB_MAX_BYTES ? size : pw_bytes_for(size, PW_LEVEL_FULL);
-    if (bytes > PW_SLAB_MAX_BYTES)
-        return;
-    const struct pw_ring *ring = &cache->rings[pw_class_for(bytes) - 1];
-    if (ring->count > 0)
-        pw_handle_fetch((uint64_t)cache->places[ring->first + ring->head], true);
 }
 
 /* A block is leaving its ring for the heap at level fast: is its poison intact? */
@@ -223,106 +213,20 @@ static void *acquire(struct pw_cache *cache, size_t size, size_t align, bool zer
 void *pw_acquire(struct pw_cache *cache, size_t size, size_t align, bool zero,
                  const struct pw_call *call)
 {
-    if (cache->level >= PW_LEVEL_FULL)
-        fetch_next(cache, size);
-    uint32_t stack = pw_stack_of(cache, call);
+    uint32_t stack = 0;
+    if (cache->quick == PW_QUICK_FULL && align == 1) {
+        void *usual = pw_full_acquire(cache, size, zero, call, &stack);
+        if (pw_likely(usual != NULL))
+            return usual;
+    }
+    if (stack == 0)
+        stack = pw_stack_of(cache, call);
     void *block = acquire(cache, size, align, zero, stack, call);
     if (block != NULL)
         pw_note(cache, (uint64_t)block, size, stack, call);
     if (pw_unlikely(pw_watch_is_on) && block != NULL)
         pw_watch_acquired(cache, block, size, stack);
     return block;
-}
-
-/* The block beside another: its word, address and size in granules. */
-struct neighbour {
-    uint64_t word; /* 0: there is none */
-    uint64_t address;
-    uint32_t size;
-};
-
-static PW_RACES struct neighbour neighbour_of(struct pw_block block)
-{
-    if (block.region == NULL)
-        return (struct neighbour){.word = 0};
-    return (struct neighbour){
-        .word = atomic_load_explicit(pw_region_word(block.region, block.granule), memory_order_acquire),
-        .address = pw_block_address(block),
-        .size = pw_region_size(block.region, block.granule)};
-}
-
-static PW_RACES struct neighbour neighbour_before(const struct pw_handle *handle, uint64_t entry)
-{
-    if (pw_unlikely(!pw_entry_is_slab(entry)))
-        return neighbour_of(pw_block_previous(pw_block_at(entry, handle->address)));
-    bool is_first = handle->address % PW_SPAN_BYTES == PW_SPAN_FRONT_BYTES;
-    return (struct neighbour){
-        .word = is_first ? 0 : atomic_load_explicit(handle->header - 1, memory_order_acquire),
-        .address = handle->address - handle->bytes,
-        .size = handle->size};
-}
-
-/* In a slab, the words behind the last block that was handed out are 0. */
-static PW_RACES struct neighbour neighbour_behind(const struct pw_handle *handle, uint64_t entry)
-{
-    if (pw_unlikely(!pw_entry_is_slab(entry)))
-        return neighbour_of(pw_block_next(pw_block_at(entry, handle->address)));
-    return (struct neighbour){.word = atomic_load_explicit(handle->header + 1, memory_order_acquire),
-                              .address = handle->address + handle->bytes,
-                              .size = handle->size};
-}
-
-/*
- * Every byte between the data of the block before and this one, and this one's own zone. Of the blocks around this
- * one all may change meanwhile; pw_found_in_block looks again, with the lock.
- */
-static PW_RACES bool zones_hold(const struct pw_handle *handle, uint64_t entry)
-{
-    uint64_t end = handle->address + handle->bytes;
-    if (!pw_zone_slack_holds(end - pw_word_fields(handle->word).slack, end) ||
-        !pw_zone_tail_holds(handle->address))
-        return false;
-    struct neighbour before = neighbour_before(handle, entry);
-    struct pw_fields fields = pw_word_fields(before.word);
-    if (fields.state != PW_STATE_LIVE ||
-        !pw_word_is_sealed(pw_root.seal_key, before.address, before.word, before.size))
-        return true;
-    return pw_zone_slack_holds(handle->address - fields.slack, handle->address);
-}
-
-static PW_RACES bool next_is_sealed(const struct pw_handle *handle, uint64_t entry)
-{
-    struct neighbour next = neighbour_behind(handle, entry);
-    return next.word == 0 || pw_word_is_sound(pw_root.seal_key, next.address, next.word, next.size);
-}
-
-/* Check, claim, poison, put into the quarantine. */
-static void full_release(struct pw_cache *cache, struct pw_handle *handle, uint64_t entry,
-                         const struct pw_call *call)
-{
-    uint32_t stack = pw_stack_of(cache, call);
-    if ((!zones_hold(handle, entry) || !next_is_sealed(handle, entry)) &&
-        pw_found_in_block(handle->address, call))
-        return;
-    uint64_t expected = handle->word;
-    if (!atomic_compare_exchange_strong_explicit(handle->header, &expected,
-                                                 pw_word_pending(expected, PW_STATE_LIVE),
-                                                 memory_order_acq_rel, memory_order_acquire)) {
-        pw_found_bad_pointer((void *)handle->address, call);
-        return;
-    }
-    struct pw_evidence *evidence = pw_handle_evidence(handle, entry);
-    evidence->free_stack = stack;
-    evidence->free_thread = cache->thread;
-    if (evidence->alloc_thread != cache->thread)
-        pw_note_others(cache);
-    pw_note(cache, handle->address, handle->bytes - pw_word_fields(handle->word).slack, stack, call);
-    pw_poison_write(handle->address, pw_poison_bytes(handle->bytes));
-    pw_cache_count_live(cache, -(int64_t)handle->bytes);
-    cache->frees++;
-    struct pw_fields fields = pw_word_fields(handle->word);
-    pw_handle_set(handle, PW_STATE_QUARANTINED, fields.flags, fields.slack);
-    pw_quarantine_block(cache, (void *)handle->address, handle->bytes, call);
 }
 
 static void release(struct pw_cache *cache, void *pointer, const struct pw_call *call)
@@ -339,7 +243,7 @@ static void release(struct pw_cache *cache, void *pointer, const struct pw_call 
     else if (pw_unlikely(is_mapped))
         pw_big_release(cache, pw_block_at(entry, handle.address), handle.word, call);
     else if (cache->level >= PW_LEVEL_FULL)
-        full_release(cache, &handle, entry, call);
+        pw_full_release(cache, &handle, entry, call);
     else if (cache->level == PW_LEVEL_FAST)
         pw_small_release(cache, &handle, call, PW_LEVEL_FAST);
     else

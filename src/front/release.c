@@ -1,6 +1,7 @@
 /* release.c - what free, operator delete and realloc check before they give a block back. */
 #include "front/cap.h"
 #include "front/entry.h"
+#include "front/full.h"
 #include "front/guarded.h"
 #include "front/hot.h"
 #include "trace/cxx_runtime.h"
@@ -84,9 +85,11 @@ void pw_release_as(void *pointer, struct pw_call *call, size_t size, size_t alig
     if (pointer == NULL)
         return;
     int saved_errno = errno;
-    pw_stack_ahead(call, pointer);
-    if (pw_check_release(pointer, call, size, align))
-        pw_give_back(pointer, call);
+    if (pw_unlikely(align != PW_ANY_ALIGN) || !pw_full_free(pointer, size, call)) {
+        pw_stack_ahead(call, pointer);
+        if (pw_check_release(pointer, call, size, align))
+            pw_give_back(pointer, call);
+    }
     errno = saved_errno;
 }
 

@@ -82,6 +82,9 @@ uint8_t pw_quick_of(enum pw_level level)
     if (level == PW_LEVEL_OFF && options->max_malloc_fill_size == 0 && options->validate_every == 0 &&
         options->hard_rss_limit_mb == 0)
         return PW_QUICK_OFF;
+    if (level >= PW_LEVEL_FULL && options->max_malloc_fill_size == 0 && options->validate_every == 0 &&
+        options->hard_rss_limit_mb == 0)
+        return PW_QUICK_FULL;
     return level == PW_LEVEL_FAST && is_plain ? PW_QUICK_FAST : PW_QUICK_NONE;
 }
 

@@ -1,0 +1,169 @@
+/*
+ * full.c - malloc and free of a small block at full: when nothing is out of the ordinary, in one go, for
+ * most of the time at full is spent here. Whatever is gives up before it has changed anything, and the long way
+ * (pw_acquire, pw_release_as) does it all and says what is wrong. The stack is captured while what the rest will touch is
+ * on its way from memory.
+ */
+#include "front/full.h"
+
+#include "front/entry.h"
+#include "front/guarded.h"
+#include "front/watch.h"
+
+/* The block beside another: its word, address and size in granules. */
+struct neighbour {
+    uint64_t word; /* 0: there is none */
+    uint64_t address;
+    uint32_t size;
+};
+
+static PW_RACES struct neighbour neighbour_of(struct pw_block block)
+{
+    if (block.region == NULL)
+        return (struct neighbour){.word = 0};
+    return (struct neighbour){
+        .word = atomic_load_explicit(pw_region_word(block.region, block.granule), memory_order_acquire),
+        .address = pw_block_address(block),
+        .size = pw_region_size(block.region, block.granule)};
+}
+
+static PW_RACES struct neighbour neighbour_before(const struct pw_handle *handle, uint64_t entry)
+{
+    if (pw_unlikely(!pw_entry_is_slab(entry)))
+        return neighbour_of(pw_block_previous(pw_block_at(entry, handle->address)));
+    bool is_first = handle->address % PW_SPAN_BYTES == PW_SPAN_FRONT_BYTES;
+    return (struct neighbour){
+        .word = is_first ? 0 : atomic_load_explicit(handle->header - 1, memory_order_acquire),
+        .address = handle->address - handle->bytes,
+        .size = handle->size};
+}
+
+/* In a slab, the words behind the last block that was handed out are 0. */
+static PW_RACES struct neighbour neighbour_behind(const struct pw_handle *handle, uint64_t entry)
+{
+    if (pw_unlikely(!pw_entry_is_slab(entry)))
+        return neighbour_of(pw_block_next(pw_block_at(entry, handle->address)));
+    return (struct neighbour){.word = atomic_load_explicit(handle->header + 1, memory_order_acquire),
+                              .address = handle->address + handle->bytes,
+                              .size = handle->size};
+}
+
+/*
+ * Every byte between the data of the block before and this one, and this one's own zone. Of the blocks around this
+ * one all may change meanwhile; pw_found_in_block looks again, with the lock.
+ */
+static PW_RACES bool zones_hold(const struct pw_handle *handle, uint64_t entry)
+{
+    uint64_t end = handle->address + handle->bytes;
+    if (!pw_zone_slack_holds(end - pw_word_fields(handle->word).slack, end) ||
+        !pw_zone_tail_holds(handle->address))
+        return false;
+    struct neighbour before = neighbour_before(handle, entry);
+    struct pw_fields fields = pw_word_fields(before.word);
+    if (fields.state != PW_STATE_LIVE ||
+        !pw_word_is_sealed(pw_root.seal_key, before.address, before.word, before.size))
+        return true;
+    return pw_zone_slack_holds(handle->address - fields.slack, handle->address);
+}
+
+static PW_RACES bool next_is_sealed(const struct pw_handle *handle, uint64_t entry)
+{
+    struct neighbour next = neighbour_behind(handle, entry);
+    return next.word == 0 || pw_word_is_sound(pw_root.seal_key, next.address, next.word, next.size);
+}
+
+void pw_full_release(struct pw_cache *cache, struct pw_handle *handle, uint64_t entry,
+                         const struct pw_call *call)
+{
+    uint32_t stack = pw_stack_of(cache, call);
+    if ((!zones_hold(handle, entry) || !next_is_sealed(handle, entry)) &&
+        pw_found_in_block(handle->address, call))
+        return;
+    uint64_t expected = handle->word;
+    if (!atomic_compare_exchange_strong_explicit(handle->header, &expected,
+                                                 pw_word_pending(expected, PW_STATE_LIVE),
+                                                 memory_order_acq_rel, memory_order_acquire)) {
+        pw_found_bad_pointer((void *)handle->address, call);
+        return;
+    }
+    struct pw_evidence *evidence = pw_handle_evidence(handle, entry);
+    evidence->free_stack = stack;
+    evidence->free_thread = cache->thread;
+    if (evidence->alloc_thread != cache->thread)
+        pw_note_others(cache);
+    pw_note(cache, handle->address, handle->bytes - pw_word_fields(handle->word).slack, stack, call);
+    pw_poison_write(handle->address, pw_poison_bytes(handle->bytes));
+    pw_cache_count_live(cache, -(int64_t)handle->bytes);
+    cache->frees++;
+    struct pw_fields fields = pw_word_fields(handle->word);
+    pw_handle_set(handle, PW_STATE_QUARANTINED, fields.flags, fields.slack);
+    pw_quarantine_block(cache, (void *)handle->address, handle->bytes, call);
+}
+
+/* Fetch what lies in a block's first and last bytes, and behind the one before it. */
+static void fetch_ends(uint64_t address, uint64_t bytes)
+{
+    __builtin_prefetch((void *)(address - 1), 1);
+    __builtin_prefetch((void *)address, 1);
+    __builtin_prefetch((void *)(address + bytes - 1), 1);
+}
+
+void *pw_full_acquire(struct pw_cache *cache, size_t size, bool zero, const struct pw_call *call,
+                      uint32_t *stack)
+{
+    if (pw_unlikely(size > PW_SLAB_MAX_BYTES || cache->allocations + 1 == cache->chores_at))
+        return NULL;
+    uint64_t bytes = pw_bytes_for(size, PW_LEVEL_FULL);
+    if (pw_unlikely(bytes > PW_SLAB_MAX_BYTES))
+        return NULL;
+    struct pw_ring *ring = &cache->rings[pw_class_for(bytes) - 1];
+    if (pw_unlikely(ring->count == 0))
+        return NULL;
+    void *const *places = &cache->places[ring->first];
+    struct pw_handle handle = pw_handle_of(places[ring->head]);
+    struct pw_evidence *evidence = pw_handle_evidence(&handle, pw_page_map_entry(handle.address));
+    __builtin_prefetch(evidence, 1);
+    fetch_ends(handle.address, handle.bytes);
+    fetch_ends((uint64_t)places[(ring->head + 1) & ring->mask], ring->bytes); /* for the next one */
+    *stack = pw_stack_of(cache, call);
+    if (pw_unlikely(pw_guards_are_on && !pw_guarded_passes(cache, size, *stack)) ||
+        pw_unlikely(!pw_cached_is_intact(&handle, PW_LEVEL_FULL)))
+        return NULL;
+    ring->head = (ring->head + 1) & ring->mask;
+    ring->count--;
+    cache->allocations++;
+    *evidence = (struct pw_evidence){
+        .alloc_stack = *stack, .alloc_thread = cache->thread, .number = cache->allocations};
+    pw_cache_count_live(cache, (int64_t)handle.bytes);
+    pw_dress(&handle, size, zero, (uint32_t)call->family << PW_HEAP_FAMILY_SHIFT, PW_LEVEL_FULL);
+    pw_note(cache, handle.address, size, *stack, call);
+    return (void *)handle.address;
+}
+
+/* Is it LIVE, and is that how its kind is given back? */
+static bool is_in_order(const struct pw_handle *handle, const struct pw_call *call, size_t size)
+{
+    struct pw_fields fields = pw_word_fields(handle->word);
+    uint32_t family = (fields.flags & PW_HEAP_FAMILY_MASK) >> PW_HEAP_FAMILY_SHIFT;
+    return fields.state == PW_STATE_LIVE && family == call->family && pw_handle_is_sealed(handle) &&
+           (size == PW_ANY_SIZE || size == handle->bytes - fields.slack);
+}
+
+bool pw_full_free(void *pointer, size_t size, struct pw_call *call)
+{
+    struct pw_cache *cache = pw_self;
+    struct pw_handle handle = {.address = (uint64_t)pointer};
+    uint64_t entry = pw_page_map_entry(handle.address);
+    if (pw_unlikely(cache == NULL || cache->quick != PW_QUICK_FULL || !pw_entry_is_slab(entry) ||
+                    pw_watch_is_on || !pw_enter(cache)))
+        return false;
+    pw_handle_find(&handle, entry);
+    fetch_ends(handle.address, handle.bytes);
+    __builtin_prefetch(pw_handle_evidence(&handle, entry), 1);
+    call->stack = pw_stack_of(cache, call);
+    bool is_usual = is_in_order(&handle, call, size);
+    if (pw_likely(is_usual))
+        pw_full_release(cache, &handle, entry, call);
+    pw_leave(cache);
+    return is_usual;
+}

@@ -1,0 +1,19 @@
+/* full.h - the usual case of malloc and free at full. */
+#ifndef PW_FRONT_FULL_H
+#define PW_FRONT_FULL_H
+
+#include "front/hot.h"
+
+/*
+ * A small block for the entered `cache`, whose `quick` is PW_QUICK_FULL, or NULL: take the long way. *stack is set once
+ * it is known.
+ */
+void *pw_full_acquire(struct pw_cache *cache, size_t size, bool zero, const struct pw_call *call,
+                      uint32_t *stack);
+/* Give back `pointer`, of `size` bytes or PW_ANY_SIZE; false: take the long way. call->stack is set once it is known. */
+bool pw_full_free(void *pointer, size_t size, struct pw_call *call);
+/* Check, claim, poison a LIVE small block and put it into the quarantine; the cache is entered. */
+void pw_full_release(struct pw_cache *cache, struct pw_handle *handle, uint64_t entry,
+                     const struct pw_call *call);
+
+#endif
