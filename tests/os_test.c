@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -159,6 +160,44 @@ static void parts_of_pages_are_declined_and_left_alone(void **state)
     assert_int_equal(memory[0], 1);
     assert_int_equal(memory[page() - 1], 1);
     pw_os_unmap(memory, 2 * page());
+}
+
+static bool has_huge_pages(void)
+{
+    return access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0;
+}
+
+/* What the kernel says of the mapping that begins at `address`: its line "VmFlags:". */
+static void flags_of(const void *address, char *flags, size_t size)
+{
+    char line[512], start[32];
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    bool is_it = false;
+    assert_non_null(maps);
+    (void)snprintf(start, sizeof start, "%lx-", (unsigned long)address);
+    flags[0] = '\0';
+    while (flags[0] == '\0' && fgets(line, sizeof line, maps) != NULL) {
+        is_it = is_it || strncmp(line, start, strlen(start)) == 0;
+        if (is_it && strncmp(line, "VmFlags:", 8) == 0)
+            (void)snprintf(flags, size, "%.*s", (int)size - 1, line);
+    }
+    (void)fclose(maps);
+}
+
+static void huge_pages_are_preferred_where_told(void **state)
+{
+    (void)state;
+    char flags[256];
+    char *memory = pw_os_map_aligned(4 * MIB, 2 * MIB);
+    assert_non_null(memory);
+    assert_false(pw_os_prefer_huge_pages(memory + 1, 2 * MIB));
+    errno = 42;
+    bool done = pw_os_prefer_huge_pages(memory + 2 * MIB, 2 * MIB);
+    assert_int_equal(errno, 42);
+    assert_int_equal(done, has_huge_pages());
+    flags_of(memory + 2 * MIB, flags, sizeof flags);
+    assert_int_equal(done, strstr(flags, " hg") != NULL);
+    pw_os_unmap(memory, 4 * MIB);
 }
 
 static void moved_pages_arrive_and_leave_zeroes_behind(void **state)
@@ -320,6 +359,7 @@ static bool call_number(size_t i, char *memory, char *other)
     case 5: return pw_os_unguard(memory, page());
     case 6: return pw_os_purge(memory, page());
     case 7: return pw_os_move_pages(memory, other, page());
+    case 8: return pw_os_prefer_huge_pages(memory, page());
     default: return pw_os_seal(other, page());
     }
     if (mapped != NULL)
@@ -333,8 +373,10 @@ static void each_call_that_can_fail_fails_when_told_and_errno_stays(void **state
     char *memory = pw_os_map(page());
     char *other = pw_os_map(page());
     errno = ODD_ERRNO;
-    for (size_t i = 0; i < 9; i++) {
+    for (size_t i = 0; i < 10; i++) {
         uint64_t calls = pw_os_memory_calls();
+        if (i == 8 && !has_huge_pages())
+            continue;
         pw_os_fail_next(1, 0);
         assert_false(call_number(i, memory, other));
         assert_int_equal(pw_os_memory_calls(), calls + 1);
@@ -373,6 +415,7 @@ int main(void)
         cmocka_unit_test(reserved_memory_faults_until_it_is_committed),
         cmocka_unit_test(sealed_memory_can_be_read_and_not_written),
         cmocka_unit_test(parts_of_pages_are_declined_and_left_alone),
+        cmocka_unit_test(huge_pages_are_preferred_where_told),
         cmocka_unit_test(moved_pages_arrive_and_leave_zeroes_behind),
         cmocka_unit_test(pages_that_cannot_be_moved_leave_their_target_mapped),
         cmocka_unit_test(pages_of_several_mappings_arrive_whole),

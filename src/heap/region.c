@@ -6,6 +6,8 @@
 #include "os/memory.h"
 #include "os/process.h"
 
+enum { SMALL_PAGES_BYTES = 4 << 20 }; /* of a slab region: its first part has pages of the usual size only */
+
 _Atomic uint64_t *pw_page_map;
 PW_WRITTEN_IN_FORK static struct pw_lock region_lock;
 
@@ -162,6 +164,17 @@ static void guard_ends(struct pw_region *region, enum pw_region_kind kind)
     }
 }
 
+/*
+ * Slabs fill up from the front, and freed blocks wait all over them: that is much to ask of a TLB. Small heaps stay in
+ * small pages, so that a page which is hardly used is never a large part of a heap.
+ */
+static void prefer_huge_pages(struct pw_region *region, enum pw_region_kind kind)
+{
+    if (kind == PW_REGION_SLABS)
+        (void)pw_os_prefer_huge_pages((void *)(region->base + SMALL_PAGES_BYTES),
+                                      PW_SLOT_BYTES - SMALL_PAGES_BYTES);
+}
+
 struct pw_region *pw_region_create(uint32_t heap, enum pw_region_kind kind, uint64_t granules,
                                    uint32_t shift)
 {
@@ -183,6 +196,7 @@ struct pw_region *pw_region_create(uint32_t heap, enum pw_region_kind kind, uint
     region->shift = shift;
     region->heap = heap;
     guard_ends(region, kind);
+    prefer_huge_pages(region, kind);
     publish_locked(region, kind);
     pw_regions_release(mask);
     return region;

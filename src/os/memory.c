@@ -218,6 +218,16 @@ bool pw_os_purge(void *address, size_t bytes)
     return done;
 }
 
+bool pw_os_prefer_huge_pages(void *address, size_t bytes)
+{
+    if (pw_os_call_fails() || !pw_os_is_paged(address, bytes))
+        return false;
+    int saved_errno = errno;
+    bool done = madvise(address, bytes, MADV_HUGEPAGE) == 0;
+    errno = saved_errno;
+    return done;
+}
+
 bool pw_os_seal(void *address, size_t bytes)
 {
     if (pw_os_call_fails())

@@ -72,6 +72,11 @@ bool pw_os_show(void *address, size_t bytes, bool is_filled);
 enum pw_os_guard_mode { PW_OS_GUARD_AUTO, PW_OS_GUARD_PROTECT, PW_OS_GUARD_NONE };
 void pw_os_guard_mode(enum pw_os_guard_mode mode);
 
+/*
+ * Let the kernel back whole aligned 2 MiB (or what the machine has) of this with one page where it likes: fewer faults, and
+ * fewer misses of the TLB. False: it doesn't know how, which is no harm.
+ */
+bool pw_os_prefer_huge_pages(void *address, size_t bytes);
 /* Give the memory back, keep the address space: the pages read as zero again (guards stay). */
 bool pw_os_purge(void *address, size_t bytes);
 /*
