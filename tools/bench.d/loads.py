@@ -14,6 +14,8 @@ import inputs
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MADE = "larson prodcons scratch sh6 replace big mixed stress simple bignum trees grow zeroed".split()
+# Not among "all": huge, and threads MODE N as MODEN.
+MORE = ["huge"] + [f"{mode}{threads}" for mode in ("own", "hand", "short") for threads in (2, 8, 64)]
 SPECIAL = ["pairs", "scaling", "walk"]
 
 
@@ -79,15 +81,21 @@ REAL = [
 ]
 
 
+def more(name):
+    """One of MORE."""
+    mode = name.rstrip("0123456789")
+    return Load(name, [("work", name)] if mode == name else [("work", "threads"), mode, name[len(mode):]], "more")
+
+
 def choose(names):
-    """The loads of a list of names and groups (all, made, real), and the special ones asked for."""
-    everything = [Load(name, [("work", name)], "made") for name in MADE] + REAL
-    known = {load.name for load in everything} | set(SPECIAL) | {"all", "made", "real"}
+    """The loads of a list of names and groups (all, made, real, more), and the special ones asked for."""
+    everything = [Load(name, [("work", name)], "made") for name in MADE] + REAL + [more(name) for name in MORE]
+    known = {load.name for load in everything} | set(SPECIAL) | {"all", "made", "real", "more"}
     unknown = [name for name in names if name not in known]
     if unknown:
         sys.exit(f"bench: no load {unknown[0]!r}; there are: {' '.join(sorted(known))}")
     chosen = [load for load in everything
-              if load.name in names or load.kind in names or "all" in names]
+              if load.name in names or load.kind in names or ("all" in names and load.kind != "more")]
     special = [name for name in SPECIAL if name in names or "all" in names]
     return chosen, special
 

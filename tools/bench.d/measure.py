@@ -9,7 +9,7 @@ import inputs
 import loads as load_list
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SOURCES = load_list.MADE + ["pairs", "scaling"]
+SOURCES = load_list.MADE + ["huge", "threads", "growth", "pairs", "scaling"]
 CFLAGS = ["-O2", "-g", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-pthread", "-fno-builtin-malloc",
           "-fno-builtin-free", "-fno-builtin-calloc", "-fno-builtin-realloc"]
 
