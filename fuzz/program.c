@@ -73,7 +73,7 @@ static void do_end_thread(struct program *program)
 static void do_heap_create(struct program *program)
 {
     unsigned heap = fuzz_byte(&program->input) % MODEL_HEAPS;
-    if (model.heaps[heap] == NULL && program->endings++ < MOST_ENDINGS) {
+    if (program->has_heaps && model.heaps[heap] == NULL && program->endings++ < MOST_ENDINGS) {
         model.heaps[heap] = pwheap_heap_create();
         FUZZ_CHECK(model.heaps[heap] != NULL || program->maps_fail, "no heap, and nothing fails");
     }
@@ -154,13 +154,15 @@ static void give_all_back(void)
 }
 
 /*
- * One of 256 programs looks at the whole heap when it says so: that costs as much as hundreds of calls. One of four, with
- * these, has threads: the system's work for a switch costs as much as all of its calls.
+ * One of 256 programs looks at the whole heap when it says so: that costs as much as hundreds of calls. One of 16, with
+ * these, has heap instances, and one of four threads: the system's work for the memory of an instance, or for a switch,
+ * costs as much as all of a program's calls.
  */
 static void choose(struct program *program)
 {
     uint32_t sum = fuzz_sum(&program->input);
     program->looks = sum >> 24 == 0;
+    program->has_heaps = sum >> 28 == 0;
     program->has_threads = sum >> 30 == 0;
 }
 

@@ -43,6 +43,7 @@ struct program {
     unsigned operations, walks, validations, wholes, switches, endings;
     unsigned thread;   /* that runs now */
     bool looks;        /* walks and validates where it says so */
+    bool has_heaps;    /* makes instances where it says so */
     bool has_threads;  /* switches threads and ends them where it says so */
     bool maps_fail;    /* a call may answer NULL */
     bool is_damaged;   /* corrupt.c has planted something that is still there */
