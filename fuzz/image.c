@@ -21,7 +21,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { PAGE = 4096, MOST_PAGES = 4096, MOST_PLACES = 16384, MOST_PATCHES = 64 };
+enum { PAGE = 4096, MOST_PAGES = 16384, MOST_PLACES = 16384, MOST_PATCHES = 64 };
 enum { NOTING = 1 /* the salt of the first pass, which only looks which pages are read */ };
 enum { MOST_VIEWS = 3000000, MOST_MAPPED_BYTES = 1 << 28 };
 

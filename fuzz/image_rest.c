@@ -41,7 +41,7 @@ static void write_maps(void)
 
 void image_rest_start(const uint64_t *pages, unsigned count)
 {
-    static uint64_t sorted[8192];
+    static uint64_t sorted[16384];
     memcpy(sorted, pages, count * sizeof *pages);
     qsort(sorted, count, sizeof sorted[0], by_value);
     for (unsigned i = 0; i < count && run_count < MOST_RUNS; i++) {

@@ -131,15 +131,20 @@ static void nothing(void *context)
     (void)context;
 }
 
-/* Once: threads have memory of their own from libc, which stays; then what is there is counted. */
+/* Once: threads have memory of their own from libc, which stays. */
 static void start(void)
 {
     static bool is_started;
     for (unsigned i = 1; i <= WORKERS && !is_started; i++)
         worker_run(i, nothing, NULL);
-    if (!is_started)
-        model_walk();
     is_started = true;
+}
+
+/* What is there before the program: libFuzzer's own blocks are in the same heap, and others each time. */
+static void count_foreign(void)
+{
+    model.foreign_blocks = SIZE_MAX;
+    model_walk();
 }
 
 static void give_all_back(void)
@@ -170,6 +175,8 @@ void program_run(struct program *program)
 {
     start();
     choose(program);
+    if (program->looks)
+        count_foreign();
     while (!fuzz_ended(&program->input) && program->operations < MOST_OPERATIONS) {
         worker_run(program->thread, run_thread, program);
         program->switches++;

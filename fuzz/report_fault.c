@@ -95,7 +95,9 @@ static void take_damage(struct fuzz_input *input, struct pw_fault *fault)
     uint8_t shape = fuzz_byte(input);
     damage->start = (shape & 1) != 0 ? fault->address : 0;
     damage->length = take_number(input);
-    damage->damaged = fuzz_byte(input) % (damage->length + 1);
+    damage->damaged = fuzz_byte(input);
+    if (damage->damaged > damage->length)
+        damage->damaged = damage->length;
     damage->window = damage->start & -(uint64_t)16;
     damage->window_bytes = (shape & 2) != 0 ? shape >> 2 : 0;
     uint8_t fill = fuzz_byte(input), step = fuzz_byte(input);
