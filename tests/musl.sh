@@ -20,7 +20,7 @@ check() { # WORDS LEVEL BUG COMMAND… - it prints WORDS
 }
 
 {
-    meson setup "$work/build" "$root" -Dlibrary_only=true && ninja -C "$work/build"
+    meson setup "$work/build" "$root" -Dlibrary_only=true -Dwerror=false && ninja -C "$work/build"
 } >"$work/log" 2>&1 || { tail -n 30 "$work/log"; exit 1; }
 build=$work/build/src
 program=$root/tests/programs/musl.c
