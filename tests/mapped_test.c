@@ -139,6 +139,12 @@ static void with_moats_so_do_the_first_fresh_pages_behind_that(void **state)
         assert_int_equal(in_child(write_it, behind + i * PW_PAGE_BYTES), -SIGSEGV);
     assert_int_equal(in_child(write_it, behind + (MOAT_PAGES + 1) * PW_PAGE_BYTES), 0);
     check_shape(heap);
+    struct pw_image image = pw_image_self();
+    struct pw_block_info info;
+    assert_true(pw_inspect_address(&image, (uint64_t)behind + PW_PAGE_BYTES, &info));
+    assert_int_equal(info.state, PW_STATE_FREE);
+    assert_int_equal(info.flags & PW_HEAP_MOAT, PW_HEAP_MOAT);
+    assert_int_equal(info.family, PW_FAMILY_MALLOC);
     for (uint64_t pages = 1; pages < 3 * MOAT_PAGES; pages++) {
         next = map(pages * PW_PAGE_BYTES);
         make_live(next, pages * PW_PAGE_BYTES);

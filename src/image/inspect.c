@@ -85,8 +85,10 @@ void pw_inspect_header(const struct pw_image *image, const struct pw_region *reg
     info->state = header->state;
     info->flags = header->flags;
     info->is_renewed = region->kind == PW_REGION_SLABS && header->is_sealed && header->slack == PW_SLACK_NEVER_HAD;
-    info->family =
-        (enum pw_family)((header->flags & PW_HEAP_FAMILY_MASK) >> PW_HEAP_FAMILY_SHIFT);
+    bool is_free_run = region->kind == PW_REGION_PAGES &&
+                       (header->state == PW_STATE_FREE || header->state == PW_STATE_CACHED);
+    info->family = is_free_run ? PW_FAMILY_MALLOC /* PW_HEAP_MOAT is in its place */
+                               : (enum pw_family)((header->flags & PW_HEAP_FAMILY_MASK) >> PW_HEAP_FAMILY_SHIFT);
     info->region = index;
     info->granule = granule;
     info->kind = (enum pw_region_kind)region->kind;
