@@ -9,7 +9,7 @@ and that of the lengths in a module's note (what is read is of the same buffer o
 """
 SLAB, HEAP, BINS_HEAP = 'heap/slab.c', 'heap/heap.c', 'heap/bins.c'
 RUNS, MAPPED, RELEASE = 'heap/page_runs.c', 'heap/mapped.c', 'front/release.c'
-DIAGNOSE, HOT, QUICK, LEVELS, BIG = 'image/diagnose.c', 'front/hot.h', 'front/quick.h', 'front/levels.c', 'front/big.c'
+DIAGNOSE, HOT, QUICK, BIG = 'image/diagnose.c', 'front/hot.h', 'front/quick.h', 'front/big.c'
 
 # name in tools/mutants: (harness, level)
 SHARED = {
@@ -38,7 +38,7 @@ MUTANTS = [
     ('slab-tail-zone', 'the zone at the end of a fresh block', 'ops', 'fast', [
         (SLAB, 'pw_heap_hooks.cut(address + bytes);', ';')]),
     ('slab-zeroed', 'that memory of a used span is not zero', 'ops', 'off', [
-        (SLAB, 'is_dirty ? 0 : PW_HEAP_ZEROED, 0);', 'PW_HEAP_ZEROED, 0);')]),
+        (SLAB, 'PW_STATE_CACHED, is_dirty ? 0 : PW_HEAP_ZEROED,', 'PW_STATE_CACHED, PW_HEAP_ZEROED,')]),
     ('slab-bit', 'the bit of a free block is not set', 'ops', 'off', [
         (SLAB, 'pw_bit_set(free_bits_of(place), index);', ';')]),
     ('slab-close', 'a span is closed while a block of it is in use', 'ops', 'off', [
