@@ -73,7 +73,7 @@ static PW_RACES bool next_is_sealed(const struct pw_handle *handle, uint64_t ent
 }
 
 void pw_full_release(struct pw_cache *cache, struct pw_handle *handle, uint64_t entry,
-                         const struct pw_call *call)
+                     const struct pw_call *call)
 {
     uint32_t stack = pw_stack_of(cache, call);
     if ((!zones_hold(handle, entry) || !next_is_sealed(handle, entry)) &&

@@ -2,10 +2,11 @@
  * malloc.c - the malloc family with glibc's semantics, down to errno.
  *
  * malloc ┬ pw_quick_acquire (quick.h): off and fast, nothing out of the ordinary
- *        └ pw_allocate ┬ pw_acquire (levels.c, big.c)
+ *        └ pw_allocate ┬ pw_acquire (levels.c; the usual case at full: full.c; big.c)
  *                      └ no cache, or inside the allocator: pw_reentry_acquire (reentry.c)
  * free   ┬ pw_quick_release (quick.h)
- *        └ pw_release_as ┬ pw_check_release (release.c): family, size
+ *        └ pw_release_as ┬ pw_full_free (full.c): the usual case at full
+ *                        ├ pw_check_release (release.c): family, size
  *                        └ pw_give_back ┬ pw_release (levels.c, big.c) ─ at full: quarantine.c
  *                                       └ pw_reentry_release (reentry.c)
  */
