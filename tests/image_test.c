@@ -893,6 +893,8 @@ static void fifty_random_corruptions_of_the_headers_neither_stop_nor_hide_anythi
             ((uint8_t *)&headers[slot])[r >> 4 & 15] ^= (uint8_t)(1 + (r >> 56) % 255);
         }
         uint64_t hit = 0;
+        /* Two bytes of a word may be changed so that they fit: one in 255 where both are the highest of their fields. */
+        bool is_sealed_by_chance = false;
         for (uint32_t i = 0; i < scene.count; i++) {
             if (scene.all[i].region != region)
                 continue;
@@ -901,6 +903,7 @@ static void fifty_random_corruptions_of_the_headers_neither_stop_nor_hide_anythi
             bool is_sound = pw_word_is_sound(pw_root.seal_key, pw_block_address(scene.all[i]),
                                              headers[slot].word, headers[slot].size);
             is_hit[i] = !is_sound || headers[slot].prev != saved[slot].prev;
+            is_sealed_by_chance |= is_sound && pw_header_fields(&headers[slot]).slack != pw_header_fields(&saved[slot]).slack;
             hit += is_hit[i];
         }
         struct findings *findings = validate();
@@ -911,7 +914,10 @@ static void fifty_random_corruptions_of_the_headers_neither_stop_nor_hide_anythi
                          findings->faults[k].address == pw_block_address(scene.all[i]);
             CHECK(times == is_hit[i], "seed %u: block %u found %u times", (unsigned)seed, i, (unsigned)times);
         }
-        CHECK(findings->count == hit, "seed %u: %u faults for %u blocks", (unsigned)seed,
+        if (findings->count != hit)
+            print_findings(findings);
+        /* Of a slack that is believed the zone is looked for where it is not. */
+        CHECK(findings->count == hit || (is_sealed_by_chance && findings->count > hit), "seed %u: %u faults for %u blocks", (unsigned)seed,
               (unsigned)findings->count, (unsigned)hit);
         uint64_t walked = 0;
         struct pw_image image = pw_image_self();
