@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -164,6 +165,7 @@ static void tell_and_end(void)
     sink_open();
     pid_t child = fork();
     if (child == 0) {
+        (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
         if (pw_report(&fault))
             pw_report_end(&fault);
         _exit(0);
