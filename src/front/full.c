@@ -1,6 +1,6 @@
 /*
  * full.c - malloc and free of a small block at full: when nothing is out of the ordinary, in one go, for
- * most of the time at full is spent here. Whatever is gives up before it has changed anything, and the long way
+ * most of the time at full is spent here. Else it gives up before it has changed anything, and the long way
  * (pw_acquire, pw_release_as) does it all and says what is wrong. The stack is captured while what the rest will touch is
  * on its way from memory.
  */
@@ -100,14 +100,6 @@ void pw_full_release(struct pw_cache *cache, struct pw_handle *handle, uint64_t 
     pw_quarantine_block(cache, (void *)handle->address, handle->bytes, call);
 }
 
-/* Fetch what lies in a block's first and last bytes, and behind the one before it. */
-static void fetch_ends(uint64_t address, uint64_t bytes)
-{
-    __builtin_prefetch((void *)(address - 1), 1);
-    __builtin_prefetch((void *)address, 1);
-    __builtin_prefetch((void *)(address + bytes - 1), 1);
-}
-
 void *pw_full_acquire(struct pw_cache *cache, size_t size, bool zero, const struct pw_call *call,
                       uint32_t *stack)
 {
@@ -123,8 +115,8 @@ void *pw_full_acquire(struct pw_cache *cache, size_t size, bool zero, const stru
     struct pw_handle handle = pw_handle_of(places[ring->head]);
     struct pw_evidence *evidence = pw_handle_evidence(&handle, pw_page_map_entry(handle.address));
     __builtin_prefetch(evidence, 1);
-    fetch_ends(handle.address, handle.bytes);
-    fetch_ends((uint64_t)places[(ring->head + 1) & ring->mask], ring->bytes); /* for the next one */
+    pw_fetch_ends(handle.address, handle.bytes);
+    pw_fetch_ends((uint64_t)places[(ring->head + 1) & ring->mask], ring->bytes); /* for the next one */
     *stack = pw_stack_of(cache, call);
     if (pw_unlikely(pw_guards_are_on && !pw_guarded_passes(cache, size, *stack)) ||
         pw_unlikely(!pw_cached_is_intact(&handle, PW_LEVEL_FULL)))
@@ -158,7 +150,7 @@ bool pw_full_free(void *pointer, size_t size, struct pw_call *call)
                     pw_watch_is_on || !pw_enter(cache)))
         return false;
     pw_handle_find(&handle, entry);
-    fetch_ends(handle.address, handle.bytes);
+    pw_fetch_ends(handle.address, handle.bytes);
     __builtin_prefetch(pw_handle_evidence(&handle, entry), 1);
     call->stack = pw_stack_of(cache, call);
     bool is_usual = is_in_order(&handle, call, size);

@@ -61,6 +61,14 @@ PW_INLINE struct pw_handle pw_handle_of(void *block)
     return handle;
 }
 
+/* Fetch a block's first and last bytes, and those of the one before it. Of any address; nothing is read there. */
+PW_INLINE void pw_fetch_ends(uint64_t address, uint64_t bytes)
+{
+    __builtin_prefetch((void *)(address - 1), 1);
+    __builtin_prefetch((void *)address, 1);
+    __builtin_prefetch((void *)(address + bytes - 1), 1);
+}
+
 /*
  * Fetch what the work on the block at `address` will touch: its first and last bytes, its header and, at
  * full, its evidence. Of any address; nothing is read at the address, and of others than slabs nothing is done.
@@ -73,9 +81,7 @@ PW_INLINE void pw_handle_fetch(uint64_t address, bool with_evidence)
     uint64_t shape = atomic_load_explicit(&pw_entry_span(entry, address)->shape, memory_order_relaxed);
     uint64_t *word = (uint64_t *)pw_entry_word(entry, address, shape);
     __builtin_prefetch(word, 1);
-    __builtin_prefetch((void *)(address - 1), 1);
-    __builtin_prefetch((void *)address, 1);
-    __builtin_prefetch((void *)(address + pw_shape_bytes(shape) - 1), 1);
+    pw_fetch_ends(address, pw_shape_bytes(shape));
     if (with_evidence) {
         const struct pw_region *region = pw_entry_region(entry);
         size_t slot = (size_t)(word - (uint64_t *)region->headers);

@@ -76,16 +76,16 @@ void pw_threads_start(void)
 uint8_t pw_quick_of(enum pw_level level)
 {
     const struct pw_options *options = pw_options();
-    bool is_plain = options->max_malloc_fill_size == 0 && options->validate_every == 0 &&
-                    options->max_allocation_size_mb == 0 && options->alloc_dealloc_mismatch &&
-                    options->hard_rss_limit_mb == 0 && !pw_guards_are_on;
-    if (level == PW_LEVEL_OFF && options->max_malloc_fill_size == 0 && options->validate_every == 0 &&
-        options->hard_rss_limit_mb == 0)
+    bool has_no_more_to_do = options->max_malloc_fill_size == 0 && options->validate_every == 0 &&
+                             options->hard_rss_limit_mb == 0;
+    bool is_plain = options->max_allocation_size_mb == 0 && options->alloc_dealloc_mismatch && !pw_guards_are_on;
+    if (!has_no_more_to_do)
+        return PW_QUICK_NONE;
+    if (level == PW_LEVEL_OFF)
         return PW_QUICK_OFF;
-    if (level >= PW_LEVEL_FULL && options->max_malloc_fill_size == 0 && options->validate_every == 0 &&
-        options->hard_rss_limit_mb == 0)
+    if (level >= PW_LEVEL_FULL)
         return PW_QUICK_FULL;
-    return level == PW_LEVEL_FAST && is_plain ? PW_QUICK_FAST : PW_QUICK_NONE;
+    return is_plain ? PW_QUICK_FAST : PW_QUICK_NONE;
 }
 
 static void open_history(struct pw_cache *cache)

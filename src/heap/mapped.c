@@ -137,32 +137,39 @@ static bool make_block(struct pw_heap *heap, struct pw_block run, uint32_t pages
     return true;
 }
 
-void *pw_heap_map_memory(struct pw_heap *heap, uint64_t bytes, uint64_t align)
+/* Pages of a block of so many bytes, its guard included. */
+static uint64_t pages_of(uint64_t bytes)
 {
     uint64_t pages = (PW_ALIGN_UP(bytes, PW_PAGE_BYTES) >> PW_PAGE_SHIFT) + 1;
-    if (pages < PW_RUN_MIN_PAGES)
-        pages = PW_RUN_MIN_PAGES;
+    return pages < PW_RUN_MIN_PAGES ? PW_RUN_MIN_PAGES : pages;
+}
+
+/* A block from the front of a run that was found, as make_block makes it; NULL: there is no run, or no block to be had. */
+static void *take_block(struct pw_heap *heap, struct pw_block run, uint64_t pages, uint64_t align, uint64_t waste)
+{
+    if (run.region == NULL)
+        return NULL;
+    pw_runs_remove(heap, run);
+    if (align > PW_PAGE_BYTES)
+        run = cut_front(heap, run, align);
+    return make_block(heap, run, (uint32_t)pages, (uint32_t)waste) ? (void *)pw_block_address(run) : NULL;
+}
+
+void *pw_heap_map_memory(struct pw_heap *heap, uint64_t bytes, uint64_t align)
+{
+    uint64_t pages = pages_of(bytes);
     uint64_t room = pages + (align > PW_PAGE_BYTES ? 2 * (align >> PW_PAGE_SHIFT) : 0);
     if (bytes > PTRDIFF_MAX || align > PTRDIFF_MAX || room > UINT32_MAX / 2)
         return NULL;
     pw_heap_acquire(heap);
-    struct pw_block run = find_run(heap, room);
-    if (run.region != NULL) {
-        pw_runs_remove(heap, run);
-        if (align > PW_PAGE_BYTES)
-            run = cut_front(heap, run, align);
-        if (!make_block(heap, run, (uint32_t)pages, (uint32_t)pages >> WASTE_SHIFT))
-            run.region = NULL;
-    }
+    void *block = take_block(heap, find_run(heap, room), pages, align, pages >> WASTE_SHIFT);
     pw_heap_release(heap);
-    return run.region == NULL ? NULL : (void *)pw_block_address(run);
+    return block;
 }
 
 void *pw_heap_map_exactly(struct pw_heap *heap, uint64_t bytes)
 {
-    uint64_t pages = (PW_ALIGN_UP(bytes, PW_PAGE_BYTES) >> PW_PAGE_SHIFT) + 1;
-    if (pages < PW_RUN_MIN_PAGES)
-        pages = PW_RUN_MIN_PAGES;
+    uint64_t pages = pages_of(bytes);
     if (bytes > PTRDIFF_MAX || pages > UINT32_MAX / 2)
         return NULL;
     pw_heap_acquire(heap);
@@ -170,13 +177,9 @@ void *pw_heap_map_exactly(struct pw_heap *heap, uint64_t bytes)
     /* A single page can't be cut off. */
     if (run.region != NULL && pw_block_header(run)->size - pages == PW_RUN_MIN_PAGES - 1)
         run = find_run(heap, pages + PW_RUN_MIN_PAGES);
-    if (run.region != NULL) {
-        pw_runs_remove(heap, run);
-        if (!make_block(heap, run, (uint32_t)pages, 0))
-            run.region = NULL;
-    }
+    void *block = take_block(heap, run, pages, PW_PAGE_BYTES, 0);
     pw_heap_release(heap);
-    return run.region == NULL ? NULL : (void *)pw_block_address(run);
+    return block;
 }
 
 /* Let others have the heap for a moment. The run at or before where we were; region NULL: the region went. */

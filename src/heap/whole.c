@@ -91,21 +91,37 @@ static uint64_t trim_small_region(struct pw_heap *heap, struct pw_region *region
     return given;
 }
 
-uint64_t pw_heap_trim(void)
+/* The sum of what `visit` says of each region that a heap has, with the lock of its heap. */
+static uint64_t sum_over_regions(uint64_t (*visit)(struct pw_heap *heap, struct pw_region *region))
 {
-    uint64_t given = 0;
+    uint64_t sum = 0;
     uint32_t count = atomic_load_explicit(&pw_root.region_count, memory_order_acquire);
     for (uint32_t i = 1; i < count; i++) {
         struct pw_region *region = pw_region_at(i);
         struct pw_heap *heap = &pw_heaps[region->heap];
         pw_heap_acquire(heap);
-        uint32_t kind = atomic_load_explicit(&region->kind, memory_order_acquire);
-        if (kind == PW_REGION_SMALL && region->heap == heap->index)
-            given += trim_small_region(heap, region);
-        if (kind == PW_REGION_SLABS && region->heap == heap->index)
-            given += pw_slab_trim(heap, region);
+        if (region->heap == heap->index)
+            sum += visit(heap, region);
         pw_heap_release(heap);
     }
+    return sum;
+}
+
+static uint64_t trim_region(struct pw_heap *heap, struct pw_region *region)
+{
+    switch (atomic_load_explicit(&region->kind, memory_order_acquire)) {
+    case PW_REGION_SMALL:
+        return trim_small_region(heap, region);
+    case PW_REGION_SLABS:
+        return pw_slab_trim(heap, region);
+    default:
+        return 0;
+    }
+}
+
+uint64_t pw_heap_trim(void)
+{
+    uint64_t given = sum_over_regions(trim_region);
     for (uint32_t i = 0; i < PW_MAX_HEAPS; i++) {
         if (pw_heaps[i].regions == 0)
             continue;
@@ -133,7 +149,6 @@ static bool abandon_blocks(struct pw_heap *heap, struct pw_region *region)
     return true;
 }
 
-/* The lock of the heap is held. */
 static bool is_abandoned(struct pw_heap *heap, struct pw_region *region)
 {
     switch (atomic_load_explicit(&region->kind, memory_order_acquire)) {
@@ -147,22 +162,19 @@ static bool is_abandoned(struct pw_heap *heap, struct pw_region *region)
     }
 }
 
+static uint64_t give_region_back(struct pw_heap *heap, struct pw_region *region)
+{
+    if (!is_abandoned(heap, region))
+        return 0;
+    uint64_t given = ((uint64_t)region->granules << region->shift) + region->mapping_bytes;
+    pw_region_destroy(region);
+    heap->regions--;
+    return given;
+}
+
 uint64_t pw_heap_give_regions_back(void)
 {
-    uint64_t given = 0;
-    uint32_t count = atomic_load_explicit(&pw_root.region_count, memory_order_acquire);
-    for (uint32_t i = 1; i < count; i++) {
-        struct pw_region *region = pw_region_at(i);
-        struct pw_heap *heap = &pw_heaps[region->heap];
-        pw_heap_acquire(heap);
-        if (region->heap == heap->index && is_abandoned(heap, region)) {
-            given += ((uint64_t)region->granules << region->shift) + region->mapping_bytes;
-            pw_region_destroy(region);
-            heap->regions--;
-        }
-        pw_heap_release(heap);
-    }
-    return given;
+    return sum_over_regions(give_region_back);
 }
 
 struct pw_heap *pw_heap_open(void)

@@ -208,24 +208,24 @@ void pw_os_unmap(void *address, size_t bytes)
     errno = saved_errno;
 }
 
-bool pw_os_purge(void *address, size_t bytes)
+static bool advise(void *address, size_t bytes, int advice)
 {
     if (pw_os_call_fails() || !pw_os_is_paged(address, bytes))
         return false;
     int saved_errno = errno;
-    bool done = madvise(address, bytes, MADV_DONTNEED) == 0;
+    bool done = madvise(address, bytes, advice) == 0;
     errno = saved_errno;
     return done;
 }
 
+bool pw_os_purge(void *address, size_t bytes)
+{
+    return advise(address, bytes, MADV_DONTNEED);
+}
+
 bool pw_os_prefer_huge_pages(void *address, size_t bytes)
 {
-    if (pw_os_call_fails() || !pw_os_is_paged(address, bytes))
-        return false;
-    int saved_errno = errno;
-    bool done = madvise(address, bytes, MADV_HUGEPAGE) == 0;
-    errno = saved_errno;
-    return done;
+    return advise(address, bytes, MADV_HUGEPAGE);
 }
 
 bool pw_os_seal(void *address, size_t bytes)
