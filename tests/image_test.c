@@ -30,7 +30,7 @@ struct frozen {
 #define VALUE(name, value) {#name, (uint64_t)(name), value}
 
 static const struct frozen image_of_version_2[] = {
-    VALUE(PW_IMAGE_VERSION, 2),
+    VALUE(PW_IMAGE_VERSION, 3),
     SIZE(pw_header, 16), PLACE(pw_header, word, 0), PLACE(pw_header, size, 8), PLACE(pw_header, prev, 12),
     SIZE(pw_extension, 16), PLACE(pw_extension, requested, 0), PLACE(pw_extension, check, 8),
     SIZE(pw_evidence, 16), PLACE(pw_evidence, alloc_stack, 0), PLACE(pw_evidence, free_stack, 4),
@@ -91,7 +91,7 @@ static void the_image_of_version_2_has_its_bytes_where_readers_look_for_them(voi
               (unsigned long long)image_of_version_2[i].was);
     assert_memory_equal(pw_root.magic, "PWHEAP\n", 8);
     assert_ptr_equal(&pwheap_image_root, &pw_root);
-    assert_int_equal(pw_root.version, 2);
+    assert_int_equal(pw_root.version, 3);
     assert_int_equal(pw_root.bytes, 200);
 }
 

@@ -42,7 +42,7 @@
 
 #include <stdatomic.h>
 
-#define PW_IMAGE_VERSION 2u
+#define PW_IMAGE_VERSION 3u
 #define PW_IMAGE_MAGIC "PWHEAP\n" /* 8 bytes with the NUL */
 #define PW_ROOT_SYMBOL "pwheap_image_root"
 
@@ -288,8 +288,9 @@ struct pw_module {
 #define PW_MAX_FRAMES 64u
 struct pw_stack {
     uint32_t next; /* id of the next one of the same hash bucket */
-    uint32_t hash;
-    uint32_t count; /* frames; at most PW_MAX_FRAMES */
+    uint32_t hash; /* of the frames: bits 0 to 31 of 64 (trace/depot.h), */
+    uint16_t count; /* frames; at most PW_MAX_FRAMES */
+    uint16_t hash_more; /* and bits 32 to 47 */
     _Atomic uint32_t site; /* what the guard pool notes of it as a place that allocates: guard/policy.h */
     uint64_t frames[]; /* return addresses, innermost first */
 };
@@ -365,7 +366,7 @@ _Static_assert(sizeof(struct pw_span) == 32 && offsetof(struct pw_span, check) =
 _Static_assert((PW_SPAN_BYTES - PW_SPAN_FRONT_BYTES) / PW_SLAB_MIN_BYTES <= PW_SPAN_BLOCKS, "a place each");
 _Static_assert(sizeof(struct pw_thread_image) == 56, "frozen");
 _Static_assert(sizeof(struct pw_module) == 312 && offsetof(struct pw_module, path) == 56, "frozen");
-_Static_assert(offsetof(struct pw_stack, frames) == 16, "frozen");
+_Static_assert(offsetof(struct pw_stack, count) == 8 && offsetof(struct pw_stack, frames) == 16, "frozen");
 _Static_assert(offsetof(struct pw_root, seal_key) == 24 && offsetof(struct pw_root, regions) == 64 &&
                    offsetof(struct pw_root, region_count) == 112,
                "frozen");

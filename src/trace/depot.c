@@ -35,32 +35,19 @@ _Static_assert(HEAD_UNITS + PW_MAX_FRAMES <= CHUNK_UNITS, "every stack fits in a
 static struct pw_depot_image *image;
 static _Atomic uint32_t *buckets;
 
-/* Two frames at a time; the compiler's vectors, unaligned. */
-typedef uint64_t pair __attribute__((vector_size(16), aligned(8), may_alias));
+uint64_t pw_depot_hash_powers[PW_MAX_FRAMES + 1];
 
-#define HASH_KEY 0x9E3779B97F4A7C15u
-#define HASH_STEP 0xC2B2AE3D27D4EB4Fu
-
-/*
- * After UMAC's NH (Black, Halevi, Krawczyk, Krovetz, Rogaway: "UMAC", 1999): a sum of products of
- * pairs, each with keys of its own. The products don't wait for each other.
- */
-PW_INLINE uint32_t hash_frames(const uint64_t *frames, size_t count)
+static uint64_t hash_frames(const uint64_t *frames, size_t count)
 {
-    uint64_t low = count;
-    uint64_t high = 0;
-    uint64_t key = HASH_KEY;
-    size_t i = 0;
-    for (; i + 2 <= count; i += 2) {
-        unsigned __int128 product = (unsigned __int128)(frames[i] ^ key) *
-                                    (frames[i + 1] + HASH_STEP + key);
-        low += (uint64_t)product;
-        high += (uint64_t)(product >> 64);
-        key += HASH_STEP;
-    }
-    if (i < count)
-        low += (frames[i] ^ key) * HASH_STEP;
-    return (uint32_t)((((low ^ high) * HASH_KEY) ^ low) >> 32);
+    uint64_t sum = 0;
+    for (size_t i = count; i-- > 0;)
+        sum = pw_depot_hash_add(sum, frames[i]);
+    return pw_depot_hash_of(sum, 0, count);
+}
+
+PW_INLINE _Atomic uint32_t *bucket_of(uint64_t hash)
+{
+    return &buckets[hash >> (64 - BUCKET_BITS)];
 }
 
 /* Where id `id` lies. Only for ids that this file handed out. */
@@ -71,24 +58,18 @@ PW_INLINE struct pw_stack *stack_at(uint32_t id)
     return (struct pw_stack *)(chunk + (uint64_t)(id % CHUNK_UNITS) * UNIT_BYTES);
 }
 
-PW_INLINE bool frames_are_equal(const uint64_t *a, const uint64_t *b, size_t count)
+/* With the bucket's number all 64 bits. */
+PW_INLINE bool has_hash(const struct pw_stack *stack, uint64_t hash, size_t count)
 {
-    pair difference = {0, 0};
-    size_t i = 0;
-    for (; i + 2 <= count; i += 2)
-        difference |= *(const pair *)&a[i] ^ *(const pair *)&b[i];
-    uint64_t rest = i < count ? a[i] ^ b[i] : 0;
-    return (rest | difference[0] | difference[1]) == 0;
+    return stack->hash == (uint32_t)hash && stack->hash_more == (uint16_t)(hash >> 32) && stack->count == count;
 }
 
 /* Search the chain that starts at `id` and ends before `end`. */
-PW_INLINE uint32_t find_in_chain(uint32_t id, uint32_t end, uint32_t hash, const uint64_t *frames,
-                                 size_t count)
+PW_INLINE uint32_t find_in_chain(uint32_t id, uint32_t end, uint64_t hash, size_t count)
 {
     while (id != end && id != 0) {
         const struct pw_stack *stack = stack_at(id);
-        if (stack->hash == hash && stack->count == count &&
-            frames_are_equal(stack->frames, frames, count))
+        if (has_hash(stack, hash, count))
             return id;
         id = stack->next;
     }
@@ -142,16 +123,17 @@ static void units_return(uint32_t start, uint32_t units)
 }
 
 /* `head` is what the bucket held when the trace was not found behind it. */
-static PW_NOINLINE uint32_t stack_add(_Atomic uint32_t *bucket, uint32_t head, uint32_t hash,
-                                      const uint64_t *frames, size_t count)
+static PW_NOINLINE uint32_t stack_add(uint32_t head, uint64_t hash, const uint64_t *frames, size_t count)
 {
+    _Atomic uint32_t *bucket = bucket_of(hash);
     uint32_t units = HEAD_UNITS + (uint32_t)count;
     uint32_t id = units_take(units);
     if (id == 0)
         return 0;
     struct pw_stack *stack = stack_at(id);
-    stack->hash = hash;
-    stack->count = (uint32_t)count;
+    stack->hash = (uint32_t)hash;
+    stack->hash_more = (uint16_t)(hash >> 32);
+    stack->count = (uint16_t)count;
     for (size_t i = 0; i < count; i++)
         stack->frames[i] = frames[i];
     for (;;) {
@@ -161,7 +143,7 @@ static PW_NOINLINE uint32_t stack_add(_Atomic uint32_t *bucket, uint32_t head, u
                                                     memory_order_acquire))
             return id;
         /* Others came first; the same trace may be among theirs. */
-        uint32_t known = find_in_chain(head, searched, hash, frames, count);
+        uint32_t known = find_in_chain(head, searched, hash, count);
         if (known != 0) {
             stack->count = 0;
             units_return(id, units);
@@ -183,6 +165,9 @@ bool pw_depot_init(void)
         pw_os_unmap(mapped, image_bytes);
         return false;
     }
+    pw_depot_hash_powers[0] = 1;
+    for (size_t i = 1; i <= PW_MAX_FRAMES; i++)
+        pw_depot_hash_powers[i] = pw_depot_hash_powers[i - 1] * PW_DEPOT_HASH_BASE;
     atomic_store_explicit(&mapped->used, FIRST_UNIT, memory_order_relaxed);
     image = mapped;
     return true;
@@ -193,19 +178,23 @@ struct pw_depot_image *pw_depot_image(void)
     return image;
 }
 
+uint32_t pw_depot_find(uint64_t hash, size_t count)
+{
+    if (pw_unlikely(image == NULL))
+        return 0;
+    return find_in_chain(atomic_load_explicit(bucket_of(hash), memory_order_acquire), 0, hash, count);
+}
+
 uint32_t pw_depot_put(const uint64_t *frames, size_t count)
 {
     if (pw_unlikely(count == 0 || image == NULL))
         return 0;
     if (pw_unlikely(count > PW_MAX_FRAMES))
         count = PW_MAX_FRAMES;
-    uint32_t hash = hash_frames(frames, count);
-    _Atomic uint32_t *bucket = &buckets[hash >> (32 - BUCKET_BITS)];
-    uint32_t head = atomic_load_explicit(bucket, memory_order_acquire);
-    uint32_t known = find_in_chain(head, 0, hash, frames, count);
-    if (pw_likely(known != 0))
-        return known;
-    return stack_add(bucket, head, hash, frames, count);
+    uint64_t hash = hash_frames(frames, count);
+    uint32_t head = atomic_load_explicit(bucket_of(hash), memory_order_acquire);
+    uint32_t known = find_in_chain(head, 0, hash, count);
+    return pw_likely(known != 0) ? known : stack_add(head, hash, frames, count);
 }
 
 _Atomic uint32_t *pw_depot_site(uint32_t id)
@@ -231,7 +220,7 @@ size_t pw_depot_get(uint32_t id, uint64_t *frames, size_t max)
     uint32_t count = stack->count;
     if (count == 0 || count > PW_MAX_FRAMES || id % CHUNK_UNITS + HEAD_UNITS + count > CHUNK_UNITS)
         return 0;
-    if (stack->hash != hash_frames(stack->frames, count))
+    if (!has_hash(stack, hash_frames(stack->frames, count), count))
         return 0;
     size_t copied = count < max ? count : max;
     memcpy(frames, stack->frames, copied * sizeof *frames);

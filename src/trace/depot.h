@@ -14,6 +14,36 @@ bool pw_depot_init(void);
 /* The depot's frozen half, for the root. NULL before pw_depot_init. */
 struct pw_depot_image *pw_depot_image(void);
 /*
+ * The hash of a trace, from its outermost frame on: a polynomial over mixed frames (R. M. Karp, M. O. Rabin, "Efficient
+ * randomized pattern-matching algorithms", 1987), modulo 2^64. Each step adds one frame; and from the sums of a trace
+ * and of its outer end that of its inner frames alone follows, so the frames of a window needn't be looked at.
+ */
+#define PW_DEPOT_HASH_BASE 0x9E3779B97F4A7C15u
+#define PW_DEPOT_HASH_MIX 0xC2B2AE3D27D4EB4Fu
+PW_INLINE uint64_t pw_depot_hash_add(uint64_t sum, uint64_t frame)
+{
+    uint64_t mixed = frame * PW_DEPOT_HASH_MIX;
+    return sum * PW_DEPOT_HASH_BASE + (mixed ^ mixed >> 32);
+}
+
+/*
+ * The hash of the `count` inner frames (at most PW_MAX_FRAMES) of a trace whose sum is `sum`, and that of what lies
+ * beyond them `beyond` (0: nothing). After pw_depot_init.
+ */
+extern uint64_t pw_depot_hash_powers[PW_MAX_FRAMES + 1] __attribute__((visibility("hidden")));
+PW_INLINE uint64_t pw_depot_hash_of(uint64_t sum, uint64_t beyond, size_t count)
+{
+    uint64_t inner = sum - beyond * pw_depot_hash_powers[count] + count;
+    inner = (inner ^ inner >> 31) * PW_DEPOT_HASH_MIX;
+    return inner ^ inner >> 32;
+}
+
+/*
+ * The id of a known trace of `count` frames with that hash, or 0. The hash's 64 bits stand for the frames, which are
+ * not looked at: of a million stacks in one program some two are taken for another once in 40 million programs.
+ */
+uint32_t pw_depot_find(uint64_t hash, size_t count);
+/*
  * The id of a trace, new or known; 0: `count` is 0, there is no memory, or the depot is full (a
  * trace that is known keeps its id even then). More than PW_MAX_FRAMES frames are cut.
  */

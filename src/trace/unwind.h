@@ -32,7 +32,7 @@ size_t pw_unwind_capture(uint64_t *frames, size_t max, uint64_t caller_pc, uint6
  * of a trace that differs from one of the thread's last ones in the innermost frames only the id is
  * known.
  */
-uint32_t pw_unwind_capture_id(size_t max, uint64_t caller_pc, uint64_t caller_frame);
+uint32_t pw_unwind_capture_id(uint32_t max, uint64_t caller_pc, uint64_t caller_frame);
 
 /*
  * The stack at a signal: frames[0] is the interrupted instruction itself, the rest return

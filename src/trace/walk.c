@@ -2,6 +2,7 @@
 #include "trace/walk.h"
 
 #include "trace/depot.h"
+#include "trace/walk_branch.h"
 #include "trace/walk_step.h"
 
 /* Whether a record with flags leads on; `lowest` is the sp of the met one. */
@@ -22,16 +23,6 @@ PW_INLINE bool flags_allow(struct walk *walk, const struct pw_walk_record *recor
     return fp == record->fp;
 }
 
-/* Are the return addresses of the `count` records after `first` the same? Without a branch for each. */
-PW_INLINE bool run_holds(const struct pw_walk_record *first, size_t count)
-{
-    uint64_t difference = 0;
-#pragma GCC unroll 4
-    for (size_t i = 1; i <= count; i++)
-        difference |= pw_view_word(first[i].sp - 8) ^ first[i].ip;
-    return difference == 0;
-}
-
 /*
  * The frame that we are at is record `walk->met`. Compare from there on; returns the last record that is
  * right. *done: the trace ends there, within the records.
@@ -46,7 +37,7 @@ PW_INLINE const struct pw_walk_record *compare(struct walk *walk, bool *done)
     size_t plain = walk->memory->plain[walk->met];
     size_t most = (size_t)(last - met);
     size_t run = plain < most ? plain : most;
-    if (pw_likely(run_holds(met, run)))
+    if (pw_likely(pw_walk_run_holds(met, run)))
         record += run;
     while (!(record->tag & PW_WALK_FLAGS) || flags_allow(walk, record, met->sp)) {
         if (record == last || pw_view_word(record[1].sp - 8) != record[1].ip)
@@ -92,10 +83,7 @@ PW_INLINE enum outcome follow(struct walk *walk)
 /* True when all that the records may stand for lies in the current window of the view. */
 PW_INLINE bool can_follow(struct pw_walk_memory *memory, const struct pw_entry *entry)
 {
-    struct pw_view *view = &memory->view;
-    uint64_t highest = memory->records[PW_WALK_RECORDS - 1].sp - 8;
-    return pw_view_holds(view, entry->caller_frame) &&
-           highest - view->now.low < view->now.span;
+    return pw_view_holds(&memory->view, entry->caller_frame) && pw_walk_is_in_view(memory, entry->caller_frame);
 }
 
 /* Set the records' fp_slot up to the first that has its own: what they inherit is not what it was.
@@ -119,40 +107,33 @@ static PW_NOINLINE void make_room(struct walk *walk)
     for (size_t i = count; i-- > 0;) {
         memory->records[to + i] = memory->records[walk->met + i];
         memory->plain[to + i] = memory->plain[walk->met + i];
-        memory->hashes[to + i] =
-            memory->hashes[walk->met + i]; /* still tells those that stay apart */
+        memory->sums[to + i] = memory->sums[walk->met + i];
     }
     walk->met = to;
 }
 
-/* Each step is one-to-one in both. */
-PW_INLINE uint64_t hash_add(uint64_t hash, uint64_t ip)
-{
-    uint64_t mixed = (hash ^ ip) * PW_RULES_MULTIPLIER;
-    return mixed ^ (mixed >> 32);
-}
-
 /*
- * The fresh records, then those from `met` on, become what is remembered. Returns the hash of it
- * all.
+ * The fresh records, then those from `met` on, become what is remembered.
+ *
+ * The sums of what was dropped stay in the others'. A trace that ends where something was dropped has then another
+ * hash than its frames alone; the depot finds nothing by that, but here it stands for them as well as any.
  */
-PW_INLINE uint64_t remember(struct walk *walk)
+PW_INLINE void remember(struct walk *walk)
 {
     struct pw_walk_memory *memory = walk->memory;
     if (pw_unlikely(walk->fresh > walk->met))
         make_room(walk);
     size_t first = walk->met - walk->fresh;
-    uint64_t hash = walk->met < PW_WALK_RECORDS ? memory->hashes[walk->met] : 0;
+    uint64_t sum = walk->met < PW_WALK_RECORDS ? memory->sums[walk->met] : 0;
     uint8_t plain = walk->met < PW_WALK_RECORDS ? memory->plain[walk->met] : 0;
     for (size_t i = walk->fresh; i-- > 0;) {
-        hash = hash_add(hash, memory->fresh[i].ip);
+        sum = pw_depot_hash_add(sum, memory->fresh[i].ip);
         record_copy(&memory->records[first + i], &memory->fresh[i]);
-        memory->hashes[first + i] = hash;
+        memory->sums[first + i] = sum;
         plain = (memory->fresh[i].tag & PW_WALK_FLAGS) == 0 ? (uint8_t)(plain + 1) : 0;
         memory->plain[first + i] = plain;
     }
     memory->first = (uint32_t)first;
-    return hash;
 }
 
 PW_INLINE struct walk walk_begin(struct pw_walk_memory *memory, const struct pw_entry *entry,
@@ -213,7 +194,7 @@ size_t pw_walk(struct pw_walk_memory *memory, const struct pw_entry *entry, size
         memory->first = PW_WALK_RECORDS;
         return 0;
     }
-    (void)remember(&walk);
+    remember(&walk);
     /* The caller is part of it wherever it lies. */
     return walk.kept > 0 ? walk.kept : 1;
 }
@@ -225,27 +206,12 @@ static PW_NOINLINE uint32_t id_make(const struct pw_walk_memory *memory, size_t 
     return pw_depot_put(frames, count);
 }
 
-/* Where branches that begin at the entry are kept: the first of PW_WALK_BRANCH_WAYS. */
-PW_INLINE struct pw_walk_branch *branches_of(struct pw_walk_memory *memory, const struct pw_entry *entry)
+/* Does the trace go by this branch, and then along the records, of which some hang on frame pointers? */
+static bool branch_holds(struct pw_walk_memory *memory, const struct pw_walk_branch *branch,
+                         const struct pw_entry *entry, size_t max)
 {
-    uint64_t mixed = (entry->caller_pc ^ entry->caller_frame << 20) * PW_RULES_MULTIPLIER;
-    return memory->branches[mixed >> (64 - PW_WALK_BRANCH_BITS)];
-}
-
-/* Does the trace go by this branch, and then along the records? */
-PW_INLINE bool branch_holds(struct pw_walk_memory *memory, const struct pw_walk_branch *branch,
-                            const struct pw_entry *entry, size_t max)
-{
-    if (branch->ip != entry->caller_pc || branch->sp != entry->caller_frame || branch->max != max)
-        return false;
-    const struct pw_walk_record *met = &memory->records[branch->met];
-    if (branch->met < memory->first || memory->hashes[branch->met] != branch->hash ||
-        met->sp != branch->met_sp || !can_follow(memory, entry))
-        return false;
-    uint64_t difference = pw_view_word(met->sp - 8) ^ met->ip;
-    for (uint32_t i = 0; i < branch->words_used; i++)
-        difference |= pw_view_word(branch->words[i].at) ^ branch->words[i].value;
-    if (difference != 0)
+    if (branch->ip != entry->caller_pc || branch->sp != entry->caller_frame || branch->max != max ||
+        !can_follow(memory, entry) || !pw_walk_branch_meets(memory, branch))
         return false;
     struct walk walk = {.memory = memory,
                         .entry = entry,
@@ -256,6 +222,13 @@ PW_INLINE bool branch_holds(struct pw_walk_memory *memory, const struct pw_walk_
     bool done;
     (void)compare(&walk, &done);
     return done;
+}
+
+/* How many records after the met one a walk that is over compared. */
+PW_INLINE size_t run_of(const struct walk *walk)
+{
+    size_t left = PW_WALK_RECORDS - walk->met, wanted = walk->max - walk->fresh;
+    return (left < wanted ? left : wanted) - 1;
 }
 
 /* Keep how the walk that is over came to the records, if that hangs on few words. */
@@ -277,49 +250,59 @@ PW_INLINE void branch_keep(const struct walk *walk, uint32_t id)
         if ((fresh[i].tag & PW_WALK_USES_FP) != 0)
             words[count++] = (struct pw_walk_word){.at = slot_of(&fresh[i]), .value = fresh[i].fp};
     }
-    struct pw_walk_branch *branch = branches_of(memory, walk->entry) + memory->next_way;
+    struct pw_walk_branch *branch =
+        pw_walk_branches(memory, walk->entry->caller_pc, walk->entry->caller_frame) + memory->next_way;
     memory->next_way = (memory->next_way + 1) % PW_WALK_BRANCH_WAYS;
     branch->ip = walk->entry->caller_pc;
     branch->sp = walk->entry->caller_frame;
-    branch->hash = memory->hashes[walk->met];
+    branch->sum = memory->sums[walk->met];
     branch->met_sp = memory->records[walk->met].sp;
     branch->fp_slot = walk->fp_slot;
     branch->met = (uint32_t)walk->met;
     branch->id = id;
     branch->frames = (uint16_t)walk->fresh;
-    branch->max = (uint16_t)walk->max;
-    branch->words_used = (uint32_t)count;
+    branch->max = (uint32_t)walk->max;
+    branch->run = (uint8_t)run_of(walk);
+    branch->words_used = (uint8_t)count;
     for (size_t i = 0; i < count; i++)
         branch->words[i] = words[i];
 }
 
-static PW_NOINLINE bool id_step_by_step(struct pw_walk_memory *memory, const struct pw_entry *entry, size_t max,
-                                        uint32_t *id)
+/* The hash of the `count` innermost frames that are remembered. */
+PW_INLINE uint64_t hash_of(const struct pw_walk_memory *memory, size_t count)
+{
+    size_t end = memory->first + count;
+    return pw_depot_hash_of(memory->sums[memory->first], end < PW_WALK_RECORDS ? memory->sums[end] : 0, count);
+}
+
+static bool id_step_by_step(struct pw_walk_memory *memory, const struct pw_entry *entry, size_t max, uint32_t *id)
 {
     struct walk walk = walk_begin(memory, entry, max);
     if (!walk_run(&walk)) {
         memory->first = PW_WALK_RECORDS;
         return false;
     }
-    uint64_t hash = remember(&walk);
+    remember(&walk);
+    size_t count = walk.kept > 0 ? walk.kept : 1;
+    uint64_t hash = hash_of(memory, count);
     struct pw_walk_id *place = &memory->ids[hash >> (64 - PW_WALK_ID_BITS)];
-    if (pw_unlikely(place->hash != hash || place->max != max)) {
-        *place = (struct pw_walk_id){.hash = hash, .max = (uint32_t)max};
-        place->id = id_make(memory, walk.kept > 0 ? walk.kept : 1);
-        place->max = place->id != 0 ? place->max : 0; /* there may be room later */
+    if (place->hash == hash && place->id != 0) {
+        branch_keep(&walk, place->id);
+    } else {
+        place->hash = hash;
+        place->id = pw_depot_find(hash, count);
+        if (pw_unlikely(place->id == 0))
+            place->id = id_make(memory, count); /* 0: there may be room later */
     }
     *id = place->id;
-    if (place->id != 0)
-        branch_keep(&walk, place->id);
     return true;
 }
 
-bool pw_walk_id(struct pw_walk_memory *memory, const struct pw_entry *entry, size_t max,
-                uint32_t *id)
+bool pw_walk_id(struct pw_walk_memory *memory, const struct pw_entry *entry, size_t max, uint32_t *id)
 {
-    const struct pw_walk_branch *branch = branches_of(memory, entry);
+    const struct pw_walk_branch *branch = pw_walk_branches(memory, entry->caller_pc, entry->caller_frame);
     for (int way = 0; way < PW_WALK_BRANCH_WAYS; way++) {
-        if (pw_likely(branch_holds(memory, &branch[way], entry, max))) {
+        if (branch_holds(memory, &branch[way], entry, max)) {
             *id = branch[way].id;
             return true;
         }

@@ -12,13 +12,13 @@
  *
  * The outermost is the last of the array.
  *
- * Fresh records replace those before the met one, which stay as they are. A hash of all ips from
- * the outermost up to each record is kept beside it; so the hash of a trace costs as little, and by
- * it the depot's ids of the thread's last traces are found without going to the depot.
+ * Fresh records replace those before the met one, which stay as they are. The sum that the depot's hash is made of
+ * (depot.h) is kept beside each record, of all ips from the outermost up to it; so the hash of a trace costs as
+ * little, and by it the ids of the thread's last traces are found without going to the depot.
  *
  * A program calls from few places over and over, and between two calls only the innermost frames differ. How a trace
- * from each such place came to the records is remembered too: a branch. Where it still holds, nothing is found or
- * stored anew.
+ * that came up twice got to the records is remembered too: a branch (walk_branch.h). Where it still holds, nothing is
+ * found or stored anew.
  *
  * Records are hints: nothing of them is used before the words that it stands for were compared.
  */
@@ -52,11 +52,10 @@ enum {
     PW_WALK_BRANCH_WORDS = 12,
 };
 
-/* The depot's id of a trace of at most `max` frames. The hash's 64 bits stand for the frames. */
+/* The depot's id of a trace. */
 struct pw_walk_id {
     uint64_t hash;
-    uint32_t max; /* 0: not in use */
-    uint32_t id;
+    uint32_t id; /* 0: not in use */
 };
 
 /* What a word of the stack was: a return address, or a saved frame pointer that a frame hangs on. */
@@ -73,14 +72,15 @@ struct pw_walk_word {
 struct pw_walk_branch {
     uint64_t ip;
     uint64_t sp;
-    uint64_t hash;       /* of the record that was met, */
+    uint64_t sum;        /* of the record that was met, */
     uint64_t met_sp;     /* its sp, */
     uint64_t fp_slot;    /* and as that of struct walk there */
     uint32_t met;        /* its index */
     uint32_t id;         /* of the whole trace, */
-    uint16_t max;        /* at most so many frames; 0: not in use */
+    uint32_t max;        /* of at most so many frames; 0: not in use */
     uint16_t frames;     /* before the met one; at least 1: ip itself */
-    uint32_t words_used; /* in `words` */
+    uint8_t run;         /* the trace ends so many records after the met one, if those have no flags */
+    uint8_t words_used;  /* in `words` */
     struct pw_walk_word words[PW_WALK_BRANCH_WORDS];
 };
 
@@ -94,8 +94,8 @@ struct pw_walk_memory {
     uint32_t next_way; /* of a new one */
     struct pw_walk_record fresh[PW_MAX_FRAMES]; /* of the walk under way */
     struct pw_walk_record records[PW_WALK_RECORDS];
-    uint8_t plain[PW_WALK_RECORDS];   /* so many records from this on have no flags */
-    uint64_t hashes[PW_WALK_RECORDS]; /* of the ips of all records from the last down to this */
+    uint8_t plain[PW_WALK_RECORDS]; /* so many records from this on have no flags */
+    uint64_t sums[PW_WALK_RECORDS]; /* of the ips of all records from the last down to this */
 };
 
 /* What another thread left there is forgotten. */
@@ -116,8 +116,7 @@ PW_INLINE void pw_walk_ips(const struct pw_walk_memory *memory, uint64_t *ips, s
     for (size_t i = 0; i < count; i++)
         ips[i] = record[i].ip;
 }
-/* The same, as its id in the depot. False where pw_walk gives 0. */
-bool pw_walk_id(struct pw_walk_memory *memory, const struct pw_entry *entry, size_t max,
-                uint32_t *id);
+/* The same, as its id in the depot, for traces of which pw_walk_usual_id knows none. False where pw_walk gives 0. */
+bool pw_walk_id(struct pw_walk_memory *memory, const struct pw_entry *entry, size_t max, uint32_t *id);
 
 #endif

@@ -46,10 +46,10 @@ static PW_NOINLINE void compare_all(struct compare *compare, bool with_theirs, u
     uint64_t frames[PW_MAX_FRAMES];
     size_t max = compare->max != 0 ? compare->max : PW_MAX_FRAMES;
     /* First by what is remembered of whatever came before; an id alone may leave it as it is. */
-    compare->count = pw_depot_get(pw_unwind_capture_id(max, pc, frame), compare->frames, PW_MAX_FRAMES);
+    compare->count = pw_depot_get(pw_unwind_capture_id((uint32_t)max, pc, frame), compare->frames, PW_MAX_FRAMES);
     size_t count = capture_busy(frames, max, pc, frame);
     bool is_equal = is_same(compare, "general", frames, count);
-    count = pw_depot_get(pw_unwind_capture_id(max, pc, frame), frames, PW_MAX_FRAMES);
+    count = pw_depot_get(pw_unwind_capture_id((uint32_t)max, pc, frame), frames, PW_MAX_FRAMES);
     is_equal = is_same(compare, "id again", frames, count) && is_equal;
     if (compare->takes % 3 == 0) {
         count = pw_unwind_capture(frames, max, pc, frame);

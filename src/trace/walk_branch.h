@@ -1,0 +1,62 @@
+/*
+ * walk_branch.h - the usual trace: one that came to the records by a way that is known, along records that hang on
+ * nothing but return addresses. Some words are compared, and its id is known.
+ */
+#ifndef PW_TRACE_WALK_BRANCH_H
+#define PW_TRACE_WALK_BRANCH_H
+
+#include "trace/rules.h"
+#include "trace/walk.h"
+
+/* Where branches that begin at (ip, sp) are kept: the first of PW_WALK_BRANCH_WAYS. */
+PW_INLINE struct pw_walk_branch *pw_walk_branches(struct pw_walk_memory *memory, uint64_t ip, uint64_t sp)
+{
+    uint64_t mixed = (ip ^ sp << 20) * PW_RULES_MULTIPLIER;
+    return memory->branches[mixed >> (64 - PW_WALK_BRANCH_BITS)];
+}
+
+/* Are the return addresses of the `count` records after `first` the same? Without a branch for each. */
+PW_INLINE bool pw_walk_run_holds(const struct pw_walk_record *first, size_t count)
+{
+    uint64_t difference = 0;
+#pragma GCC unroll 4
+    for (size_t i = 1; i <= count; i++)
+        difference |= pw_view_word(first[i].sp - 8) ^ first[i].ip;
+    return difference == 0;
+}
+
+/* Is the record that the branch met still there, as it was, and are the words that the way to it hangs on? */
+PW_INLINE bool pw_walk_branch_meets(const struct pw_walk_memory *memory, const struct pw_walk_branch *branch)
+{
+    const struct pw_walk_record *met = &memory->records[branch->met];
+    if (branch->met < memory->first || memory->sums[branch->met] != branch->sum || met->sp != branch->met_sp)
+        return false;
+    uint64_t difference = pw_view_word(met->sp - 8) ^ met->ip;
+    for (uint32_t i = 0; i < branch->words_used; i++)
+        difference |= pw_view_word(branch->words[i].at) ^ branch->words[i].value;
+    return difference == 0;
+}
+
+/* Does all that lies from `sp` to the outermost record lie in the current window of the view? */
+PW_INLINE bool pw_walk_is_in_view(const struct pw_walk_memory *memory, uint64_t sp)
+{
+    const struct pw_window *now = &memory->view.now;
+    uint64_t highest = memory->records[PW_WALK_RECORDS - 1].sp - 8;
+    return sp - now->low < now->span && highest - now->low < now->span;
+}
+
+/* The id of the trace of at most `max` frames that begins at (ip, sp), if it is such a one, else 0. */
+PW_INLINE uint32_t pw_walk_usual_id(struct pw_walk_memory *memory, uint64_t ip, uint64_t sp, uint32_t max)
+{
+    const struct pw_walk_branch *branch = pw_walk_branches(memory, ip, sp);
+    for (int way = 0; way < PW_WALK_BRANCH_WAYS; way++, branch++) {
+        if (branch->ip != ip || branch->sp != sp || branch->max != max || memory->plain[branch->met] < branch->run ||
+            !pw_walk_is_in_view(memory, sp) || !pw_walk_branch_meets(memory, branch))
+            continue;
+        if (pw_likely(pw_walk_run_holds(&memory->records[branch->met], branch->run)))
+            return branch->id;
+    }
+    return 0;
+}
+
+#endif
