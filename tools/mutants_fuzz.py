@@ -70,12 +70,12 @@ MUTANTS = [
     ('runs-link', 'the link back in a list of runs', 'ops', 'off', [
         (RUNS, 'links_of(run_of(links->next))->previous = reference_of(run);', ';')]),
     ('mapped-guard', 'the page for the guard', 'ops', 'off', [
-        (MAPPED, '>> PW_PAGE_SHIFT) + 1;\n    if (pages < PW_RUN_MIN_PAGES)\n        pages = PW_RUN_MIN_PAGES;\n    uint64_t room',
-         '>> PW_PAGE_SHIFT);\n    if (pages < PW_RUN_MIN_PAGES)\n        pages = PW_RUN_MIN_PAGES;\n    uint64_t room')]),
+        (MAPPED, '(PW_ALIGN_UP(bytes, PW_PAGE_BYTES) >> PW_PAGE_SHIFT) + 1;',
+         '(PW_ALIGN_UP(bytes, PW_PAGE_BYTES) >> PW_PAGE_SHIFT);')]),
     ('mapped-grow', 'that the free run behind a block is long enough', 'ops', 'off', [
         (MAPPED, '(uint64_t)old_pages + pw_block_header(next)->size >= pages)', 'true)')]),
     ('mapped-align', 'the alignment of big blocks', 'ops', 'off', [
-        (MAPPED, 'if (align > PW_PAGE_BYTES)\n            run = cut_front', 'if (false)\n            run = cut_front')]),
+        (MAPPED, 'if (align > PW_PAGE_BYTES)\n        run = cut_front', 'if (false)\n        run = cut_front')]),
     # -- Calls
     ('realloc-copy', 'how much realloc copies', 'ops', 'off', [
         (RELEASE, 'copy_content(block, pointer, moved, old_size < size ? old_size : size);',

@@ -1,14 +1,27 @@
 /*
  * full.c - malloc and free of a small block at full: when nothing is out of the ordinary, in one go, for
  * most of the time at full is spent here. Else it gives up before it has changed anything, and the long way
- * (pw_acquire, pw_release_as) does it all and says what is wrong. The stack is captured while what the rest will touch is
- * on its way from memory.
+ * (pw_allocate, pw_release_as) does it all and says what is wrong. The stack is captured while what the rest will touch
+ * is on its way from memory.
  */
 #include "front/full.h"
 
+#include "front/cap.h"
 #include "front/entry.h"
 #include "front/guarded.h"
+#include "front/hot.h"
 #include "front/watch.h"
+#include "trace/unwind.h"
+
+#include <errno.h>
+
+/* pw_stack_of, of a call that has no stack yet. */
+PW_INLINE uint32_t stack_of(const struct pw_cache *cache, const struct pw_call *call)
+{
+    if (pw_unlikely(!pw_can_unwind || pw_cap_is_on))
+        return pw_stack_of(cache, call);
+    return pw_unwind_capture_id(pw_options()->malloc_context_size, call->pc, call->frame);
+}
 
 /* The block beside another: its word, address and size in granules. */
 struct neighbour {
@@ -72,18 +85,33 @@ static PW_RACES bool next_is_sealed(const struct pw_handle *handle, uint64_t ent
     return next.word == 0 || pw_word_is_sound(pw_root.seal_key, next.address, next.word, next.size);
 }
 
-void pw_full_release(struct pw_cache *cache, struct pw_handle *handle, uint64_t entry,
-                     const struct pw_call *call)
+/* True: it is damaged, and that was reported. */
+static PW_NOINLINE bool found_damage(const struct pw_handle *handle, const struct pw_call *call)
 {
-    uint32_t stack = pw_stack_of(cache, call);
-    if ((!zones_hold(handle, entry) || !next_is_sealed(handle, entry)) &&
-        pw_found_in_block(handle->address, call))
+    int saved_errno = errno;
+    bool is_damaged = pw_found_in_block(handle->address, call);
+    errno = saved_errno;
+    return is_damaged;
+}
+
+static PW_NOINLINE void found_second_free(const struct pw_handle *handle, const struct pw_call *call)
+{
+    int saved_errno = errno;
+    pw_found_bad_pointer((void *)handle->address, call);
+    errno = saved_errno;
+}
+
+/* Check, claim, poison a LIVE block and put it into the quarantine; the cache is entered. */
+PW_INLINE void release(struct pw_cache *cache, const struct pw_handle *handle, uint64_t entry, uint32_t stack,
+                       const struct pw_call *call)
+{
+    if (pw_unlikely(!zones_hold(handle, entry) || !next_is_sealed(handle, entry)) && found_damage(handle, call))
         return;
     uint64_t expected = handle->word;
     if (!atomic_compare_exchange_strong_explicit(handle->header, &expected,
                                                  pw_word_pending(expected, PW_STATE_LIVE),
                                                  memory_order_acq_rel, memory_order_acquire)) {
-        pw_found_bad_pointer((void *)handle->address, call);
+        found_second_free(handle, call);
         return;
     }
     struct pw_evidence *evidence = pw_handle_evidence(handle, entry);
@@ -100,8 +128,13 @@ void pw_full_release(struct pw_cache *cache, struct pw_handle *handle, uint64_t 
     pw_quarantine_block(cache, (void *)handle->address, handle->bytes, call);
 }
 
-void *pw_full_acquire(struct pw_cache *cache, size_t size, bool zero, const struct pw_call *call,
-                      uint32_t *stack)
+void pw_full_release(struct pw_cache *cache, const struct pw_handle *handle, uint64_t entry, const struct pw_call *call)
+{
+    release(cache, handle, entry, pw_stack_of(cache, call), call);
+}
+
+/* A block for the entered cache, or NULL: take the long way. */
+PW_INLINE void *acquire(struct pw_cache *cache, size_t size, bool zero, struct pw_call *call)
 {
     if (pw_unlikely(size > PW_SLAB_MAX_BYTES || cache->allocations + 1 == cache->chores_at))
         return NULL;
@@ -117,19 +150,29 @@ void *pw_full_acquire(struct pw_cache *cache, size_t size, bool zero, const stru
     __builtin_prefetch(evidence, 1);
     pw_fetch_ends(handle.address, handle.bytes);
     pw_fetch_ends((uint64_t)places[(ring->head + 1) & ring->mask], ring->bytes); /* for the next one */
-    *stack = pw_stack_of(cache, call);
-    if (pw_unlikely(pw_guards_are_on && !pw_guarded_passes(cache, size, *stack)) ||
+    uint32_t stack = call->stack = stack_of(cache, call);
+    if (pw_unlikely(pw_guards_are_on && !pw_guarded_passes(cache, size, stack)) ||
         pw_unlikely(!pw_cached_is_intact(&handle, PW_LEVEL_FULL)))
         return NULL;
     ring->head = (ring->head + 1) & ring->mask;
     ring->count--;
     cache->allocations++;
     *evidence = (struct pw_evidence){
-        .alloc_stack = *stack, .alloc_thread = cache->thread, .number = cache->allocations};
+        .alloc_stack = stack, .alloc_thread = cache->thread, .number = cache->allocations};
     pw_cache_count_live(cache, (int64_t)handle.bytes);
     pw_dress(&handle, size, zero, (uint32_t)call->family << PW_HEAP_FAMILY_SHIFT, PW_LEVEL_FULL);
-    pw_note(cache, handle.address, size, *stack, call);
+    pw_note(cache, handle.address, size, stack, call);
     return (void *)handle.address;
+}
+
+void *pw_full_malloc(size_t size, bool zero, struct pw_call *call)
+{
+    struct pw_cache *cache = pw_self;
+    if (pw_unlikely(cache == NULL || cache->quick != PW_QUICK_FULL || pw_watch_is_on || !pw_enter(cache)))
+        return NULL;
+    void *block = acquire(cache, size, zero, call);
+    pw_leave(cache);
+    return block;
 }
 
 /* Is it LIVE, and is that how its kind is given back? */
@@ -152,10 +195,10 @@ bool pw_full_free(void *pointer, size_t size, struct pw_call *call)
     pw_handle_find(&handle, entry);
     pw_fetch_ends(handle.address, handle.bytes);
     __builtin_prefetch(pw_handle_evidence(&handle, entry), 1);
-    call->stack = pw_stack_of(cache, call);
+    call->stack = stack_of(cache, call);
     bool is_usual = is_in_order(&handle, call, size);
     if (pw_likely(is_usual))
-        pw_full_release(cache, &handle, entry, call);
+        release(cache, &handle, entry, call->stack, call);
     pw_leave(cache);
     return is_usual;
 }

@@ -119,6 +119,14 @@ PW_INLINE void pw_handle_mark(const struct pw_handle *handle, uint32_t state)
     atomic_signal_fence(memory_order_seq_cst);
 }
 
+/* A small block that nobody has becomes CACHED. */
+PW_INLINE void pw_recycle_at(struct pw_cache *cache, const struct pw_handle *handle)
+{
+    pw_handle_set(handle, PW_STATE_CACHED, 0, pw_word_fields(handle->word).slack);
+    if (pw_unlikely(!pw_cache_push(cache, handle->block_class, (void *)handle->address)))
+        pw_overflow(cache, handle->block_class, (void *)handle->address);
+}
+
 /* Is what lies in a CACHED block as it was left? */
 PW_INLINE bool pw_cached_is_intact(const struct pw_handle *handle, enum pw_level level)
 {

@@ -85,9 +85,7 @@ void pw_overflow(struct pw_cache *cache, uint32_t block_class, void *block)
 void pw_recycle(struct pw_cache *cache, uint64_t address)
 {
     struct pw_handle handle = pw_handle_of((void *)address);
-    pw_handle_set(&handle, PW_STATE_CACHED, 0, pw_word_fields(handle.word).slack);
-    if (!pw_cache_push(cache, handle.block_class, (void *)address))
-        pw_overflow(cache, handle.block_class, (void *)address);
+    pw_recycle_at(cache, &handle);
 }
 
 static void fill_new(void *block, size_t size)
@@ -213,14 +211,7 @@ static void *acquire(struct pw_cache *cache, size_t size, size_t align, bool zer
 void *pw_acquire(struct pw_cache *cache, size_t size, size_t align, bool zero,
                  const struct pw_call *call)
 {
-    uint32_t stack = 0;
-    if (cache->quick == PW_QUICK_FULL && align == 1) {
-        void *usual = pw_full_acquire(cache, size, zero, call, &stack);
-        if (pw_likely(usual != NULL))
-            return usual;
-    }
-    if (stack == 0)
-        stack = pw_stack_of(cache, call);
+    uint32_t stack = pw_stack_of(cache, call);
     void *block = acquire(cache, size, align, zero, stack, call);
     if (block != NULL)
         pw_note(cache, (uint64_t)block, size, stack, call);

@@ -15,32 +15,8 @@ static uint64_t room_in_dead(uint32_t state)
     return state == PW_STATE_PENDING || state == PW_STATE_RETIRED ? PW_ROOM_ANY : 0;
 }
 
-/* Slabs, where all of it is arithmetic. */
-static uint64_t room_in_slab(uint64_t word, uint64_t address, uint64_t shape, uint32_t offset)
-{
-    uint32_t bytes = pw_shape_bytes(shape);
-    uint64_t start = address - (offset - PW_SPAN_FRONT_BYTES - pw_shape_index(shape, offset) * bytes);
-    struct pw_fields fields = pw_word_fields(word);
-    if (!pw_word_is_sealed(pw_root.seal_key, start, word, bytes >> PW_SLAB_SHIFT))
-        return PW_ROOM_ANY;
-    if (fields.state != PW_STATE_LIVE)
-        return room_in_dead(fields.state);
-    uint64_t end = start + bytes - fields.slack;
-    return address < end ? end - address : 0;
-}
-
 uint64_t pw_room_in_heap(uint64_t address)
 {
-    uint64_t entry = pw_page_map_entry(address);
-    if (pw_entry_is_slab(entry)) {
-        uint64_t shape = atomic_load_explicit(&pw_entry_span(entry, address)->shape, memory_order_relaxed);
-        uint32_t offset = (uint32_t)address % PW_SPAN_BYTES, index = pw_shape_index(shape, offset);
-        bool is_block = offset >= PW_SPAN_FRONT_BYTES && index < pw_shape_count(shape);
-        uint64_t word =
-            is_block ? atomic_load_explicit(pw_entry_word(entry, address, shape), memory_order_acquire) : 0;
-        if (word != 0)
-            return room_in_slab(word, address, shape, offset);
-    }
     struct pw_block block = pw_heap_find(address);
     if (block.region == NULL)
         return 0; /* what is before the first block of a region or behind the last is nobody's */
@@ -55,6 +31,18 @@ uint64_t pw_room_in_heap(uint64_t address)
     if (!requested_bytes(block, word, start, &requested))
         return PW_ROOM_ANY;
     return address >= start && address - start < requested ? requested - (address - start) : 0;
+}
+
+bool pw_fits_in_slab(uint64_t entry, uint64_t address, uint64_t bytes)
+{
+    uint64_t shape = atomic_load_explicit(&pw_entry_span(entry, address)->shape, memory_order_relaxed);
+    uint64_t word = atomic_load_explicit(pw_entry_word(entry, address, shape), memory_order_acquire);
+    uint32_t offset = (uint32_t)address & (PW_SPAN_BYTES - 1);
+    /* In the zone before the first block it is below 0; behind the last block that was handed out the words are 0. */
+    uint64_t inside = (uint64_t)offset - PW_SPAN_FRONT_BYTES - pw_shape_index(shape, offset) * pw_shape_bytes(shape);
+    struct pw_fields fields = pw_word_fields(word);
+    uint64_t data = pw_shape_bytes(shape) - fields.slack;
+    return fields.state == PW_STATE_LIVE && inside < data && bytes <= data - inside;
 }
 
 size_t pw_check_string(const struct pw_site *site, const char *text, size_t most)

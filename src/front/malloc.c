@@ -2,15 +2,17 @@
  * malloc.c - the malloc family with glibc's semantics, down to errno.
  *
  * malloc ┬ pw_quick_acquire (quick.h): off and fast, nothing out of the ordinary
- *        └ pw_allocate ┬ pw_acquire (levels.c; the usual case at full: full.c; big.c)
+ *        ├ pw_full_malloc (full.c): the same at full
+ *        └ pw_allocate ┬ pw_acquire (levels.c, big.c)
  *                      └ no cache, or inside the allocator: pw_reentry_acquire (reentry.c)
  * free   ┬ pw_quick_release (quick.h)
- *        └ pw_release_as ┬ pw_full_free (full.c): the usual case at full
- *                        ├ pw_check_release (release.c): family, size
+ *        ├ pw_full_free (full.c)
+ *        └ pw_release_as ┬ pw_check_release (release.c): family, size
  *                        └ pw_give_back ┬ pw_release (levels.c, big.c) ─ at full: quarantine.c
  *                                       └ pw_reentry_release (reentry.c)
  */
 #include "front/entry.h"
+#include "front/full.h"
 #include "front/quick.h"
 
 #include <errno.h>
@@ -50,13 +52,15 @@ void pw_give_back(void *pointer, const struct pw_call *call)
 static PW_NOINLINE void *malloc_slowly(size_t size, uint64_t pc, uint64_t frame)
 {
     struct pw_call call = {.pc = pc, .frame = frame, .operation = PW_OP_MALLOC, .family = PW_FAMILY_MALLOC};
-    return pw_allocate(size, 1, false, &call);
+    void *block = pw_full_malloc(size, false, &call);
+    return pw_likely(block != NULL) ? block : pw_allocate(size, 1, false, &call);
 }
 
 static PW_NOINLINE void free_slowly(void *pointer, uint64_t pc, uint64_t frame)
 {
     struct pw_call call = {.pc = pc, .frame = frame, .operation = PW_OP_FREE, .family = PW_FAMILY_MALLOC};
-    pw_release_as(pointer, &call, PW_ANY_SIZE, PW_ANY_ALIGN);
+    if (pw_unlikely(!pw_full_free(pointer, PW_ANY_SIZE, &call)))
+        pw_release_as(pointer, &call, PW_ANY_SIZE, PW_ANY_ALIGN);
 }
 
 PW_PUBLIC void *malloc(size_t size)
@@ -108,7 +112,8 @@ PW_PUBLIC void *calloc(size_t count, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return pw_allocate(bytes, 1, true, &call);
+    block = pw_full_malloc(bytes, true, &call);
+    return pw_likely(block != NULL) ? block : pw_allocate(bytes, 1, true, &call);
 }
 
 PW_PUBLIC void *realloc(void *pointer, size_t size)

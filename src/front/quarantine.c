@@ -4,6 +4,8 @@
 #include "front/cap.h"
 #include "front/hot.h"
 
+#include <errno.h>
+
 enum { LIVE_SHARE_SHIFT = 2 };
 
 uint64_t pw_live_bytes(void)
@@ -37,7 +39,7 @@ static void evict(struct pw_cache *cache, void *address, const struct pw_call *c
                    pw_poison_holds(handle.address, pw_poison_bytes(handle.bytes)) &&
                    pw_zone_tail_holds(handle.address + handle.bytes);
     if (pw_likely(is_fine))
-        pw_recycle(cache, handle.address);
+        pw_recycle_at(cache, &handle);
     else
         pw_found_in_block(handle.address, call);
 }
@@ -83,9 +85,11 @@ void pw_quarantine_flush(struct pw_cache *cache, const struct pw_call *call)
 {
     if (cache->batch == NULL)
         return;
+    int saved_errno = errno;
     put_own(cache);
     pw_note_others(cache);
     (void)shorten(cache, limit_bytes(), call);
+    errno = saved_errno;
 }
 
 bool pw_quarantine_empty(struct pw_cache *cache, const struct pw_call *call)

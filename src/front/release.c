@@ -162,10 +162,16 @@ static void copy_content(struct pw_block from, const void *pointer, void *to, si
         __builtin_memcpy(to, pointer, bytes);
 }
 
+static void *allocate(size_t size, struct pw_call *call)
+{
+    void *block = pw_full_malloc(size, false, call);
+    return pw_likely(block != NULL) ? block : pw_allocate(size, 1, false, call);
+}
+
 void *pw_reallocate(void *pointer, size_t size, struct pw_call *call)
 {
     if (pointer == NULL)
-        return pw_allocate(size, 1, false, call);
+        return allocate(size, call);
     if (size == 0) {
         pw_release_as(pointer, call, PW_ANY_SIZE, PW_ANY_ALIGN);
         return NULL;
@@ -189,7 +195,7 @@ void *pw_reallocate(void *pointer, size_t size, struct pw_call *call)
     bool is_big = block.region->shift == PW_PAGE_SHIFT;
     if (is_big)
         pw_big_seat_like(pointer, old_size < size ? old_size : size);
-    void *moved = pw_allocate(size, 1, false, call);
+    void *moved = allocate(size, call);
     if (is_big)
         pw_big_seat_like(NULL, 0);
     if (moved == NULL)

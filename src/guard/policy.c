@@ -58,8 +58,11 @@ enum pw_guard_wish pw_guard_policy_wants(const struct pw_guard_policy *policy,
     return has_luck ? PW_GUARD_COMMON : PW_GUARD_NOT;
 }
 
+/* Most of what is refused is so by a look: two threads that write the counters wait for each other's cache. */
 static bool take_pages(struct pw_guard_policy *policy, uint32_t pages, uint64_t limit)
 {
+    if (atomic_load_explicit(&policy->live_pages, memory_order_relaxed) + pages > limit)
+        return false;
     uint64_t live = atomic_fetch_add_explicit(&policy->live_pages, pages, memory_order_relaxed);
     uint64_t blocks = atomic_fetch_add_explicit(&policy->live_blocks, 1, memory_order_relaxed);
     uint64_t most = policy->max_blocks;
