@@ -70,8 +70,8 @@ MUTANTS = [
     ('runs-link', 'the link back in a list of runs', 'ops', 'off', [
         (RUNS, 'links_of(run_of(links->next))->previous = reference_of(run);', ';')]),
     ('mapped-guard', 'the page for the guard', 'ops', 'off', [
-        (MAPPED, '(PW_ALIGN_UP(bytes, PW_PAGE_BYTES) >> PW_PAGE_SHIFT) + 1;',
-         '(PW_ALIGN_UP(bytes, PW_PAGE_BYTES) >> PW_PAGE_SHIFT);')]),
+        (MAPPED, '(PW_ALIGN_UP(bytes, PW_PAGE_BYTES) >> PW_PAGE_SHIFT) + 1;\n    return',
+         '(PW_ALIGN_UP(bytes, PW_PAGE_BYTES) >> PW_PAGE_SHIFT);\n    return')]),
     ('mapped-grow', 'that the free run behind a block is long enough', 'ops', 'off', [
         (MAPPED, '(uint64_t)old_pages + pw_block_header(next)->size >= pages)', 'true)')]),
     ('mapped-align', 'the alignment of big blocks', 'ops', 'off', [
