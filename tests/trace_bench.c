@@ -4,6 +4,7 @@
  * Not a test. Prints nanoseconds a call: the tenth percentile of many rounds, as others use the
  * machine too.
  */
+#include "base/arch.h"
 #include "trace/depot.h"
 #include "trace/unwind.h"
 
@@ -42,7 +43,7 @@ static PW_NOINLINE void ours_with_id(uint64_t *frames, size_t *count)
 static PW_NOINLINE void ours_as_id(uint64_t *frames, size_t *count)
 {
     sink = pw_unwind_capture_id(FRAMES, (uint64_t)__builtin_return_address(0),
-                                (uint64_t)__builtin_dwarf_cfa());
+                                (uint64_t)__builtin_dwarf_cfa(), PW_ARCH_FP());
     __asm__ volatile("" ::"r"(frames), "r"(count) : "memory");
 }
 

@@ -10,6 +10,7 @@
  *
  * Not a test. The result goes to stderr, or is appended to the file that TRACE_LOG names, at exit.
  */
+#include "base/arch.h"
 #include "trace/depot.h"
 #include "trace/libunwind.h"
 #include "trace/modules.h"
@@ -52,11 +53,11 @@ static void show(const char *what, const uint64_t *frames, size_t count)
     dprintf(STDERR_FILENO, "\n");
 }
 
-static PW_NOINLINE void verify(uint64_t pc, uint64_t frame)
+static PW_NOINLINE void verify(uint64_t pc, uint64_t frame, uint64_t fp)
 {
     uint64_t ours[MAX], theirs[MAX], stored[MAX];
     /* First the id, which may come from what is remembered and leave that as it is; the trace does not. */
-    uint32_t id = pw_unwind_capture_id(MAX, pc, frame);
+    uint32_t id = pw_unwind_capture_id(MAX, pc, frame, fp);
     size_t stored_count = pw_depot_get(id, stored, MAX);
     size_t their_count = pw_libunwind_trace(theirs, MAX, pc);
     if (stored_count != their_count || memcmp(stored, theirs, their_count * sizeof *theirs) != 0)
@@ -76,11 +77,11 @@ static PW_NOINLINE void verify(uint64_t pc, uint64_t frame)
     }
 }
 
-static PW_NOINLINE void measure(uint64_t pc, uint64_t frame)
+static PW_NOINLINE void measure(uint64_t pc, uint64_t frame, uint64_t fp)
 {
     uint64_t theirs[MAX];
     uint64_t start = ticks();
-    (void)pw_unwind_capture_id(MAX, pc, frame);
+    (void)pw_unwind_capture_id(MAX, pc, frame, fp);
     uint64_t middle = ticks();
     frame_sum += pw_libunwind_trace(theirs, MAX, pc);
     uint64_t end = ticks();
@@ -98,24 +99,24 @@ static PW_NOINLINE void only_theirs(uint64_t pc)
     (void)pw_depot_put(theirs, pw_libunwind_trace(theirs, MAX, pc));
 }
 
-static PW_NOINLINE void here(uint64_t pc, uint64_t frame)
+static PW_NOINLINE void here(uint64_t pc, uint64_t frame, uint64_t fp)
 {
     if (mode == OFF || busy)
         return;
     busy = true;
     captures++;
     if (mode == VERIFY)
-        verify(pc, frame);
+        verify(pc, frame, fp);
     else if (mode == TIME)
-        measure(pc, frame);
+        measure(pc, frame, fp);
     else if (mode == OURS)
-        (void)pw_unwind_capture_id(MAX, pc, frame);
+        (void)pw_unwind_capture_id(MAX, pc, frame, fp);
     else
         only_theirs(pc);
     busy = false;
 }
 
-#define HERE() here((uint64_t)__builtin_return_address(0), (uint64_t)__builtin_dwarf_cfa())
+#define HERE() here((uint64_t)__builtin_return_address(0), (uint64_t)__builtin_dwarf_cfa(), PW_ARCH_FP())
 
 PW_PUBLIC void *malloc(size_t size)
 {

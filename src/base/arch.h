@@ -54,6 +54,14 @@ PW_INLINE void pw_arch_registers(uint64_t registers[PW_REG_COUNT])
     __asm__ volatile("lea 0(%%rip), %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2"                          \
                      : "=&r"(ip), "=&r"(sp), "=&r"(fp))
 
+/* The frame pointer's register, as it is where this is written. */
+#define PW_ARCH_FP()                                                                               \
+    ({                                                                                             \
+        uint64_t fp_;                                                                              \
+        __asm__ volatile("mov %%rbp, %0" : "=r"(fp_));                                             \
+        fp_;                                                                                       \
+    })
+
 /*
  * True of the control block of a thread of glibc's at `address`, the thread pointer: its first and its
  * third word are its own address (tcbhead_t: tcb and self).
@@ -140,6 +148,7 @@ PW_INLINE void pw_arch_registers(uint64_t registers[PW_REG_COUNT])
 }
 
 #define PW_ARCH_HERE(ip, sp, fp) ((ip) = (sp) = (fp) = 0)
+#define PW_ARCH_FP() ((uint64_t)0)
 
 /* Not told from other words here: a stack whose thread is gone is taken for memory like any other. */
 enum { PW_ARCH_CONTROL_WORDS = 3 };

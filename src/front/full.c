@@ -20,7 +20,7 @@ PW_INLINE uint32_t stack_of(const struct pw_cache *cache, const struct pw_call *
 {
     if (pw_unlikely(!pw_can_unwind || pw_cap_is_on))
         return pw_stack_of(cache, call);
-    return pw_unwind_capture_id(pw_options()->malloc_context_size, call->pc, call->frame);
+    return pw_unwind_capture_id(pw_options()->malloc_context_size, call->pc, call->frame, call->fp);
 }
 
 /* The block beside another: its word, address and size in granules. */

@@ -20,7 +20,7 @@
 bool pw_guards_are_on;
 
 /* Of the memory that is available, the budget unless the option names one; at full at most so much. */
-enum { ASK_EVERY = 256 };
+enum { ASK_EVERY = 4 }; /* besides PW_GUARD_ASK_EVERY */
 enum { LEAST_SUSPECT_ALIGNMENT = 8 };
 enum { GUARD_SHARE = 4, FULL_SHARE = 64, FAST_SHARE = 1024 };
 

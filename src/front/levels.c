@@ -17,7 +17,7 @@ uint32_t pw_stack_of(const struct pw_cache *cache, const struct pw_call *call)
         return call->stack;
     if (pw_unlikely(!pw_can_unwind) || pw_cap_gave_up(PW_CAP_NO_STACKS))
         return pw_depot_put(&call->pc, 1);
-    return pw_unwind_capture_id(pw_options()->malloc_context_size, call->pc, call->frame);
+    return pw_unwind_capture_id(pw_options()->malloc_context_size, call->pc, call->frame, call->fp);
 }
 
 void pw_stack_ahead(struct pw_call *call, const void *pointer)

@@ -49,16 +49,18 @@ void pw_give_back(void *pointer, const struct pw_call *call)
 }
 
 /* The long ways are functions of their own, so that the short ones have no struct pw_call to make room for. */
-static PW_NOINLINE void *malloc_slowly(size_t size, uint64_t pc, uint64_t frame)
+static PW_NOINLINE void *malloc_slowly(size_t size, uint64_t pc, uint64_t frame, uint64_t fp)
 {
-    struct pw_call call = {.pc = pc, .frame = frame, .operation = PW_OP_MALLOC, .family = PW_FAMILY_MALLOC};
+    struct pw_call call = {
+        .pc = pc, .frame = frame, .fp = fp, .operation = PW_OP_MALLOC, .family = PW_FAMILY_MALLOC};
     void *block = pw_full_malloc(size, false, &call);
     return pw_likely(block != NULL) ? block : pw_allocate(size, 1, false, &call);
 }
 
-static PW_NOINLINE void free_slowly(void *pointer, uint64_t pc, uint64_t frame)
+static PW_NOINLINE void free_slowly(void *pointer, uint64_t pc, uint64_t frame, uint64_t fp)
 {
-    struct pw_call call = {.pc = pc, .frame = frame, .operation = PW_OP_FREE, .family = PW_FAMILY_MALLOC};
+    struct pw_call call = {
+        .pc = pc, .frame = frame, .fp = fp, .operation = PW_OP_FREE, .family = PW_FAMILY_MALLOC};
     if (pw_unlikely(!pw_full_free(pointer, PW_ANY_SIZE, &call)))
         pw_release_as(pointer, &call, PW_ANY_SIZE, PW_ANY_ALIGN);
 }
@@ -68,14 +70,14 @@ PW_PUBLIC void *malloc(size_t size)
     void *block = pw_quick_acquire(size, false, PW_FAMILY_MALLOC);
     if (pw_likely(block != NULL))
         return block;
-    return malloc_slowly(size, PW_CALLER_PC, PW_CALLER_FRAME);
+    return malloc_slowly(size, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP());
 }
 
 PW_PUBLIC void free(void *pointer)
 {
     if (pw_likely(pw_quick_release(pointer, PW_FAMILY_MALLOC, PW_ANY_SIZE)))
         return;
-    free_slowly(pointer, PW_CALLER_PC, PW_CALLER_FRAME);
+    free_slowly(pointer, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP());
 }
 
 PW_PUBLIC void cfree(void *pointer);

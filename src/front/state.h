@@ -15,6 +15,7 @@
 struct pw_call {
     uint64_t pc;    /* return address of the entry point */
     uint64_t frame; /* stack pointer right after that return */
+    uint64_t fp;    /* what the frame pointer may be then, 0: not known: see pw_unwind_capture_id */
     enum pw_operation operation;
     enum pw_family family;
     uint32_t stack; /* the id of its stack once that is known (pw_stack_ahead), else 0 */
@@ -27,6 +28,7 @@ struct pw_call {
 #define PW_CALL(operation_, family_)                                                               \
     ((struct pw_call){.pc = PW_CALLER_PC,                                                          \
                       .frame = PW_CALLER_FRAME,                                                    \
+                      .fp = PW_ARCH_FP(),                                                          \
                       .operation = (operation_),                                                   \
                       .family = (family_)})
 

@@ -29,7 +29,7 @@
  * What a block with guards costs is some thousand instructions: a program that ends soon, after thousands of
  * sites, is not to be slow by them.
  */
-enum { PW_GUARD_FIRSTS_AT_ONCE = 96, PW_GUARD_FIRSTS_EVERY = 512 };
+enum { PW_GUARD_FIRSTS_AT_ONCE = 96, PW_GUARD_FIRSTS_EVERY = 512, PW_GUARD_ASK_EVERY = 64 };
 
 enum pw_guard_side { PW_GUARD_SIDE_BOTH, PW_GUARD_SIDE_RIGHT, PW_GUARD_SIDE_LEFT };
 
@@ -56,6 +56,7 @@ struct pw_guard_turn {
     uint32_t countdown; /* allocations to its next sample; 0: not begun */
     uint32_t refused;   /* blocks that the budget refused */
     uint32_t firsts;    /* blocks that were guarded as one of their site's first */
+    uint32_t passed;    /* blocks that would have been, but for the budget */
 };
 
 /*
@@ -89,6 +90,17 @@ PW_INLINE bool pw_guard_policy_may_be_first(const struct pw_guard_policy *policy
 }
 
 /*
+ * Would the budget refuse a block? Of PW_GUARD_ASK_EVERY times one is let through, so that it is asked whether it has
+ * grown.
+ */
+PW_INLINE bool pw_guard_policy_is_used_up(const struct pw_guard_policy *policy, struct pw_guard_turn *turn)
+{
+    return atomic_load_explicit(&policy->live_pages, memory_order_relaxed) >=
+               atomic_load_explicit(&policy->budget_pages, memory_order_relaxed) &&
+           ++turn->passed % PW_GUARD_ASK_EVERY != 0;
+}
+
+/*
  * Is it plain that this allocation is not to be guarded, as of nearly all? Then it counts for the thread's next
  * sample; false: ask pw_guard_policy_wants.
  */
@@ -97,7 +109,8 @@ PW_INLINE bool pw_guard_policy_passes(const struct pw_guard_policy *policy, cons
 {
     uint32_t word = site == NULL ? 0 : atomic_load_explicit(site, memory_order_relaxed);
     if (policy->guards_all || (word & PW_SITE_EVIDENCE) != 0 ||
-        (site != NULL && pw_guard_policy_may_be_first(policy, word, turn, serial, size)) ||
+        (site != NULL && pw_guard_policy_may_be_first(policy, word, turn, serial, size) &&
+         !pw_guard_policy_is_used_up(policy, turn)) ||
         (policy->sample_every != 0 && turn->countdown <= 1))
         return false;
     turn->countdown -= policy->sample_every != 0;

@@ -185,6 +185,17 @@ uint32_t pw_depot_find(uint64_t hash, size_t count)
     return find_in_chain(atomic_load_explicit(bucket_of(hash), memory_order_acquire), 0, hash, count);
 }
 
+/* Behind the last one lie zeros, which are no trace. */
+uint32_t pw_depot_find_next(uint32_t id, uint64_t hash, size_t count)
+{
+    const struct pw_stack *stack = stack_at(id);
+    uint32_t units = HEAD_UNITS + stack->count;
+    if (id % CHUNK_UNITS + units > CHUNK_UNITS - HEAD_UNITS)
+        return 0;
+    const struct pw_stack *next = (const struct pw_stack *)((const uint64_t *)stack + units);
+    return has_hash(next, hash, count) ? id + units : 0;
+}
+
 uint32_t pw_depot_put(const uint64_t *frames, size_t count)
 {
     if (pw_unlikely(count == 0 || image == NULL))

@@ -44,6 +44,12 @@ PW_INLINE uint64_t pw_depot_hash_of(uint64_t sum, uint64_t beyond, size_t count)
  */
 uint32_t pw_depot_find(uint64_t hash, size_t count);
 /*
+ * The same, if it was added right after trace `id` (not 0, one that this file gave). What a program does again in the
+ * same order it finds side by side in memory, where the way by the hash is two cache misses. Of two traces only, 48 bits
+ * of the hash are enough.
+ */
+uint32_t pw_depot_find_next(uint32_t id, uint64_t hash, size_t count);
+/*
  * The id of a trace, new or known; 0: `count` is 0, there is no memory, or the depot is full (a
  * trace that is known keeps its id even then). More than PW_MAX_FRAMES frames are cut.
  */

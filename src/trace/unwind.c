@@ -127,11 +127,11 @@ static PW_NOINLINE uint32_t id_slowly(uint32_t max, uint64_t caller_pc, uint64_t
     return pw_depot_put(frames, capture_slowly(frames, max, caller_pc, caller_frame));
 }
 
-uint32_t pw_unwind_capture_id(uint32_t max, uint64_t caller_pc, uint64_t caller_frame)
+uint32_t pw_unwind_capture_id(uint32_t max, uint64_t caller_pc, uint64_t caller_frame, uint64_t caller_fp)
 {
     struct pw_trace_thread *thread = thread_begin(false);
     if (pw_likely(thread != NULL)) {
-        uint32_t id = pw_walk_usual_id(&thread->walk, caller_pc, caller_frame, max);
+        uint32_t id = pw_walk_usual_id(&thread->walk, caller_pc, caller_frame, caller_fp, max);
         thread_end(thread);
         if (pw_likely(id != 0))
             return id;

@@ -30,9 +30,10 @@ size_t pw_unwind_capture(uint64_t *frames, size_t max, uint64_t caller_pc, uint6
 /*
  * The depot's id (depot.h) of that trace; 0: the depot has no room. Cheaper than capture and put:
  * of a trace that differs from one of the thread's last ones in the innermost frames only the id is
- * known.
+ * known. `caller_fp` is a guess at the frame pointer's register after the entry point's return, as PW_ARCH_FP()
+ * gives it there; where that is wrong, or 0, code that keeps a frame pointer is traced more slowly.
  */
-uint32_t pw_unwind_capture_id(uint32_t max, uint64_t caller_pc, uint64_t caller_frame);
+uint32_t pw_unwind_capture_id(uint32_t max, uint64_t caller_pc, uint64_t caller_frame, uint64_t caller_fp);
 
 /*
  * The stack at a signal: frames[0] is the interrupted instruction itself, the rest return

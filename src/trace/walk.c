@@ -206,24 +206,6 @@ static PW_NOINLINE uint32_t id_make(const struct pw_walk_memory *memory, size_t 
     return pw_depot_put(frames, count);
 }
 
-/* Does the trace go by this branch, and then along the records, of which some hang on frame pointers? */
-static bool branch_holds(struct pw_walk_memory *memory, const struct pw_walk_branch *branch,
-                         const struct pw_entry *entry, size_t max)
-{
-    if (branch->ip != entry->caller_pc || branch->sp != entry->caller_frame || branch->max != max ||
-        !can_follow(memory, entry) || !pw_walk_branch_meets(memory, branch))
-        return false;
-    struct walk walk = {.memory = memory,
-                        .entry = entry,
-                        .max = max,
-                        .met = branch->met,
-                        .count = branch->frames,
-                        .fp_slot = branch->fp_slot};
-    bool done;
-    (void)compare(&walk, &done);
-    return done;
-}
-
 /* How many records after the met one a walk that is over compared. */
 PW_INLINE size_t run_of(const struct walk *walk)
 {
@@ -240,14 +222,17 @@ PW_INLINE void branch_keep(const struct walk *walk, uint32_t id)
     const struct pw_walk_record *fresh = memory->fresh;
     struct pw_walk_word words[PW_WALK_BRANCH_WORDS];
     size_t count = 0;
+    uint64_t fp = 0;
     for (size_t i = 0; i < walk->fresh; i++) {
         if ((fresh[i].tag & (PW_WALK_BARRIER | PW_WALK_END)) != 0 || count + 2 > PW_WALK_BRANCH_WORDS)
             return;
         if (i > 0)
             words[count++] = (struct pw_walk_word){.at = fresh[i].sp - 8, .value = fresh[i].ip};
-        if ((fresh[i].tag & PW_WALK_USES_FP) != 0 && slot_of(&fresh[i]) == 0)
-            return; /* what fp was at the entry is not known without a look at our own frames */
-        if ((fresh[i].tag & PW_WALK_USES_FP) != 0)
+        if ((fresh[i].tag & PW_WALK_USES_FP) == 0)
+            continue;
+        if (slot_of(&fresh[i]) == 0)
+            fp = fresh[i].fp;
+        else
             words[count++] = (struct pw_walk_word){.at = slot_of(&fresh[i]), .value = fresh[i].fp};
     }
     struct pw_walk_branch *branch =
@@ -258,14 +243,32 @@ PW_INLINE void branch_keep(const struct walk *walk, uint32_t id)
     branch->sum = memory->sums[walk->met];
     branch->met_sp = memory->records[walk->met].sp;
     branch->fp_slot = walk->fp_slot;
+    branch->fp = fp;
     branch->met = (uint32_t)walk->met;
     branch->id = id;
-    branch->frames = (uint16_t)walk->fresh;
     branch->max = (uint32_t)walk->max;
-    branch->run = (uint8_t)run_of(walk);
-    branch->words_used = (uint8_t)count;
+    branch->run = (uint16_t)run_of(walk);
+    branch->words_used = (uint16_t)count;
     for (size_t i = 0; i < count; i++)
         branch->words[i] = words[i];
+}
+
+enum { FEW_MISSES = 4, TRIES_APART = 64 };
+
+/* Of a trace that is not in memory->ids. */
+static uint32_t id_in_depot(struct pw_walk_memory *memory, uint64_t hash, size_t count)
+{
+    uint32_t id = 0;
+    bool is_in_order = memory->misses < FEW_MISSES || memory->misses % TRIES_APART == 0;
+    if (is_in_order && memory->last_id != 0)
+        id = pw_depot_find_next(memory->last_id, hash, count);
+    memory->misses = id != 0 ? 0 : memory->misses + 1;
+    if (id == 0)
+        id = pw_depot_find(hash, count);
+    if (pw_unlikely(id == 0))
+        id = id_make(memory, count);
+    memory->last_id = id;
+    return id;
 }
 
 /* The hash of the `count` innermost frames that are remembered. */
@@ -275,7 +278,7 @@ PW_INLINE uint64_t hash_of(const struct pw_walk_memory *memory, size_t count)
     return pw_depot_hash_of(memory->sums[memory->first], end < PW_WALK_RECORDS ? memory->sums[end] : 0, count);
 }
 
-static bool id_step_by_step(struct pw_walk_memory *memory, const struct pw_entry *entry, size_t max, uint32_t *id)
+bool pw_walk_id(struct pw_walk_memory *memory, const struct pw_entry *entry, size_t max, uint32_t *id)
 {
     struct walk walk = walk_begin(memory, entry, max);
     if (!walk_run(&walk)) {
@@ -290,22 +293,8 @@ static bool id_step_by_step(struct pw_walk_memory *memory, const struct pw_entry
         branch_keep(&walk, place->id);
     } else {
         place->hash = hash;
-        place->id = pw_depot_find(hash, count);
-        if (pw_unlikely(place->id == 0))
-            place->id = id_make(memory, count); /* 0: there may be room later */
+        place->id = id_in_depot(memory, hash, count); /* 0: there may be room later */
     }
     *id = place->id;
     return true;
-}
-
-bool pw_walk_id(struct pw_walk_memory *memory, const struct pw_entry *entry, size_t max, uint32_t *id)
-{
-    const struct pw_walk_branch *branch = pw_walk_branches(memory, entry->caller_pc, entry->caller_frame);
-    for (int way = 0; way < PW_WALK_BRANCH_WAYS; way++) {
-        if (branch_holds(memory, &branch[way], entry, max)) {
-            *id = branch[way].id;
-            return true;
-        }
-    }
-    return id_step_by_step(memory, entry, max, id);
 }

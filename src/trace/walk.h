@@ -74,13 +74,13 @@ struct pw_walk_branch {
     uint64_t sp;
     uint64_t sum;        /* of the record that was met, */
     uint64_t met_sp;     /* its sp, */
-    uint64_t fp_slot;    /* and as that of struct walk there */
+    uint64_t fp_slot;    /* and where its fp is if it was saved on the way there; 0: it was not */
+    uint64_t fp;         /* what the fp at the beginning has to be; 0: whatever */
     uint32_t met;        /* its index */
     uint32_t id;         /* of the whole trace, */
     uint32_t max;        /* of at most so many frames; 0: not in use */
-    uint16_t frames;     /* before the met one; at least 1: ip itself */
-    uint8_t run;         /* the trace ends so many records after the met one, if those have no flags */
-    uint8_t words_used;  /* in `words` */
+    uint16_t run;        /* which ends so many records after the met one */
+    uint16_t words_used; /* in `words` */
     struct pw_walk_word words[PW_WALK_BRANCH_WORDS];
 };
 
@@ -90,6 +90,8 @@ struct pw_walk_memory {
     struct pw_view view;
     struct pw_entry_memory entry;
     struct pw_walk_id ids[1 << PW_WALK_ID_BITS];
+    uint32_t last_id; /* the last one that was not in ids */
+    uint32_t misses;  /* of those, so many in a row were not the next in the depot after the one before */
     struct pw_walk_branch branches[1 << PW_WALK_BRANCH_BITS][PW_WALK_BRANCH_WAYS];
     uint32_t next_way; /* of a new one */
     struct pw_walk_record fresh[PW_MAX_FRAMES]; /* of the walk under way */

@@ -1,6 +1,6 @@
 /*
- * walk_branch.h - the usual trace: one that came to the records by a way that is known, along records that hang on
- * nothing but return addresses. Some words are compared, and its id is known.
+ * walk_branch.h - the usual trace: one that comes to the records by a way that is known. Some words are compared, and
+ * its id is known.
  */
 #ifndef PW_TRACE_WALK_BRANCH_H
 #define PW_TRACE_WALK_BRANCH_H
@@ -37,6 +37,26 @@ PW_INLINE bool pw_walk_branch_meets(const struct pw_walk_memory *memory, const s
     return difference == 0;
 }
 
+/*
+ * Do the records between the met one and the last lead on, as those without flags do anyway? `fp` is that at the
+ * beginning. See flags_allow in walk.c.
+ */
+PW_INLINE bool pw_walk_fps_hold(const struct pw_walk_memory *memory, const struct pw_walk_branch *branch, uint64_t fp)
+{
+    uint32_t last = branch->met + branch->run;
+    for (uint32_t i = branch->met + memory->plain[branch->met]; i < last; i += 1u + memory->plain[i + 1]) {
+        const struct pw_walk_record *record = &memory->records[i];
+        uint64_t slot = record->tag & ~(uint64_t)PW_WALK_FLAGS;
+        if ((record->tag & (PW_WALK_BARRIER | PW_WALK_END)) != 0)
+            return false;
+        if (slot < branch->met_sp)
+            slot = branch->fp_slot;
+        if ((slot != 0 ? pw_view_word(slot) : fp) != record->fp)
+            return false;
+    }
+    return true;
+}
+
 /* Does all that lies from `sp` to the outermost record lie in the current window of the view? */
 PW_INLINE bool pw_walk_is_in_view(const struct pw_walk_memory *memory, uint64_t sp)
 {
@@ -45,15 +65,16 @@ PW_INLINE bool pw_walk_is_in_view(const struct pw_walk_memory *memory, uint64_t 
     return sp - now->low < now->span && highest - now->low < now->span;
 }
 
-/* The id of the trace of at most `max` frames that begins at (ip, sp), if it is such a one, else 0. */
-PW_INLINE uint32_t pw_walk_usual_id(struct pw_walk_memory *memory, uint64_t ip, uint64_t sp, uint32_t max)
+/* The id of the trace of at most `max` frames that begins at (ip, sp, fp), if it is such a one, else 0. */
+PW_INLINE uint32_t pw_walk_usual_id(struct pw_walk_memory *memory, uint64_t ip, uint64_t sp, uint64_t fp, uint32_t max)
 {
     const struct pw_walk_branch *branch = pw_walk_branches(memory, ip, sp);
     for (int way = 0; way < PW_WALK_BRANCH_WAYS; way++, branch++) {
-        if (branch->ip != ip || branch->sp != sp || branch->max != max || memory->plain[branch->met] < branch->run ||
+        if (branch->ip != ip || branch->sp != sp || branch->max != max || (branch->fp != 0 && branch->fp != fp) ||
             !pw_walk_is_in_view(memory, sp) || !pw_walk_branch_meets(memory, branch))
             continue;
-        if (pw_likely(pw_walk_run_holds(&memory->records[branch->met], branch->run)))
+        if (pw_likely(pw_walk_run_holds(&memory->records[branch->met], branch->run)) &&
+            pw_likely(pw_walk_fps_hold(memory, branch, fp)))
             return branch->id;
     }
     return 0;

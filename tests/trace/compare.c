@@ -1,4 +1,5 @@
 /* compare.c - see compare.h */
+#include "base/arch.h"
 #include "trace/compare.h"
 
 #include "trace/depot.h"
@@ -41,15 +42,17 @@ static size_t capture_busy(uint64_t *frames, size_t max, uint64_t pc, uint64_t f
 }
 
 static PW_NOINLINE void compare_all(struct compare *compare, bool with_theirs, uint64_t pc,
-                                    uint64_t frame)
+                                    uint64_t frame, uint64_t fp)
 {
+    if (compare->takes % 5 == 1)
+        fp = compare->takes % 2 == 0 ? 0 : (uint64_t)compare; /* a bad guess */
     uint64_t frames[PW_MAX_FRAMES];
     size_t max = compare->max != 0 ? compare->max : PW_MAX_FRAMES;
     /* First by what is remembered of whatever came before; an id alone may leave it as it is. */
-    compare->count = pw_depot_get(pw_unwind_capture_id((uint32_t)max, pc, frame), compare->frames, PW_MAX_FRAMES);
+    compare->count = pw_depot_get(pw_unwind_capture_id((uint32_t)max, pc, frame, fp), compare->frames, PW_MAX_FRAMES);
     size_t count = capture_busy(frames, max, pc, frame);
     bool is_equal = is_same(compare, "general", frames, count);
-    count = pw_depot_get(pw_unwind_capture_id((uint32_t)max, pc, frame), frames, PW_MAX_FRAMES);
+    count = pw_depot_get(pw_unwind_capture_id((uint32_t)max, pc, frame, fp), frames, PW_MAX_FRAMES);
     is_equal = is_same(compare, "id again", frames, count) && is_equal;
     if (compare->takes % 3 == 0) {
         count = pw_unwind_capture(frames, max, pc, frame);
@@ -66,14 +69,14 @@ static PW_NOINLINE void compare_all(struct compare *compare, bool with_theirs, u
 PW_NOINLINE void compare_here(void *argument)
 {
     compare_all(argument, true, (uint64_t)__builtin_return_address(0),
-                (uint64_t)__builtin_dwarf_cfa());
+                (uint64_t)__builtin_dwarf_cfa(), PW_ARCH_FP());
     __asm__ volatile("" ::: "memory");
 }
 
 PW_NOINLINE void compare_ours(void *argument)
 {
     compare_all(argument, false, (uint64_t)__builtin_return_address(0),
-                (uint64_t)__builtin_dwarf_cfa());
+                (uint64_t)__builtin_dwarf_cfa(), PW_ARCH_FP());
     __asm__ volatile("" ::: "memory");
 }
 
