@@ -64,7 +64,7 @@ static inline void start_heaps_with(enum pw_level level, const struct pw_heap_ho
     pw_root.zone_min_bytes = level == PW_LEVEL_OFF ? 0 : level == PW_LEVEL_FAST ? 16 : 32;
     pw_root.zone_shift = level >= PW_LEVEL_FULL ? 3 : 0;
     pw_root.zone_max_bytes = 2048;
-    pw_root.free_fill = TEST_FILL;
+    pw_fill_set(&pw_root, TEST_FILL);
     pw_root.free_fill_max = level >= PW_LEVEL_FULL ? UINT64_MAX : PW_LINE_BYTES;
     assert_true(pw_heap_init(TEST_HEAPS, hooks));
 }

@@ -44,6 +44,7 @@ bool pw_cache_init(enum pw_level level, void *(*map)(size_t bytes))
             .first = (uint16_t)first,
             .bytes = bytes,
             .reciprocal = pw_class_is_slab(block_class) ? (uint32_t)pw_shape_of(bytes) : 0,
+            .line = pw_line_places_of(bytes),
         };
         first += places;
     }

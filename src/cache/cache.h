@@ -14,6 +14,7 @@
 #define PW_CACHE_CACHE_H
 
 #include "heap/slab.h"
+#include "image/pattern.h"
 
 enum { PW_CACHE_CLASSES = PW_CLASSES };
 
@@ -31,7 +32,10 @@ struct pw_ring {
     uint16_t first; /* index of its places in `places` */
     uint32_t bytes; /* of a block */
     uint32_t reciprocal; /* of slabs' blocks: the low half of their spans' shape */
+    struct pw_line_places line; /* where they are poisoned at fast */
+    uint16_t reserved;
 };
+_Static_assert(sizeof(struct pw_ring) == 32, "two a cache line, and found by a shift");
 
 /* At least the places of all rings; asserted in cache.c. */
 enum { PW_CACHE_PLACES = 4864 };

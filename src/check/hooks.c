@@ -11,7 +11,7 @@ void pw_zone_cut(uint64_t end)
 void pw_zone_joined(uint64_t end, bool is_zeroed)
 {
     uint64_t *tail = (uint64_t *)(end - PW_TAIL_BYTES);
-    tail[0] = tail[1] = is_zeroed ? 0 : pw_fill_word(pw_root.free_fill);
+    tail[0] = tail[1] = is_zeroed ? 0 : pw_root.free_fill_word;
 }
 
 void pw_poison_taken(uint64_t start, uint64_t bytes, bool is_zeroed)

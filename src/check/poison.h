@@ -17,45 +17,36 @@ PW_INLINE uint64_t pw_poison_bytes(uint64_t bytes)
     return body < pw_root.free_fill_max ? body : pw_root.free_fill_max;
 }
 
-/*
- * The four vectors that together cover what is poisoned of a block at fast, 16 to 64 bytes: they begin at its
- * start, at these two places, and 16 bytes before its end.
- */
-struct pw_poison_places {
-    uint64_t second;
-    uint64_t third;
-    uint64_t last;
-};
-
-PW_INLINE struct pw_poison_places pw_poison_line_places(uint64_t bytes)
+/* Poison the first line of a block; `at` is of its size. */
+PW_INLINE void pw_poison_places(uint64_t start, struct pw_line_places at)
 {
-    uint64_t filled = bytes >= PW_LINE_BYTES + PW_TAIL_BYTES ? PW_LINE_BYTES : bytes - PW_TAIL_BYTES;
-    return (struct pw_poison_places){.second = filled / 4 & ~(uint64_t)15,
-                                     .third = filled / 2 & ~(uint64_t)15,
-                                     .last = filled - 16};
-}
-
-/* Poison the first line of a block of at least 32 bytes. */
-PW_INLINE void pw_poison_line(uint64_t start, uint64_t bytes)
-{
-    uint64_t word = pw_fill_word(pw_root.free_fill);
+    uint64_t word = pw_root.free_fill_word;
     pw_vector fill = {word, word};
-    struct pw_poison_places at = pw_poison_line_places(bytes);
     *(pw_vector *)start = fill;
     *(pw_vector *)(start + at.second) = fill;
     *(pw_vector *)(start + at.third) = fill;
     *(pw_vector *)(start + at.last) = fill;
 }
 
-PW_INLINE bool pw_poison_line_holds(uint64_t start, uint64_t bytes)
+PW_INLINE bool pw_poison_places_hold(uint64_t start, struct pw_line_places at)
 {
-    uint64_t word = pw_fill_word(pw_root.free_fill);
+    uint64_t word = pw_root.free_fill_word;
     pw_vector fill = {word, word};
-    struct pw_poison_places at = pw_poison_line_places(bytes);
     pw_vector bad = (*(const pw_vector *)start ^ fill) | (*(const pw_vector *)(start + at.second) ^ fill) |
                     (*(const pw_vector *)(start + at.third) ^ fill) |
                     (*(const pw_vector *)(start + at.last) ^ fill);
     return (bad[0] | bad[1]) == 0;
+}
+
+/* The same for a block of `bytes`, at least 32. */
+PW_INLINE void pw_poison_line(uint64_t start, uint64_t bytes)
+{
+    pw_poison_places(start, pw_line_places_of(bytes));
+}
+
+PW_INLINE bool pw_poison_line_holds(uint64_t start, uint64_t bytes)
+{
+    return pw_poison_places_hold(start, pw_line_places_of(bytes));
 }
 
 PW_INLINE void pw_poison_write(uint64_t start, uint64_t bytes)
@@ -66,7 +57,7 @@ PW_INLINE void pw_poison_write(uint64_t start, uint64_t bytes)
 /* The last vector overlaps the one before it: the fill is one byte over and over. */
 PW_INLINE bool pw_poison_holds(uint64_t start, uint64_t bytes)
 {
-    uint64_t word = pw_fill_word(pw_root.free_fill);
+    uint64_t word = pw_root.free_fill_word;
     if (pw_unlikely(bytes < 16))
         return pw_pattern_holds((const void *)start, bytes, word);
     pw_vector fill = {word, word};

@@ -45,7 +45,7 @@ PW_INLINE void *pw_quick_acquire_at(struct pw_cache *cache, size_t size, bool ze
     if (level == PW_LEVEL_FAST)
         is_fine = fields.state == PW_STATE_CACHED &&
                   ((fields.flags & PW_HEAP_ZEROED) != 0 ||
-                   pw_poison_line_holds(handle.address, handle.bytes));
+                   pw_poison_places_hold(handle.address, ring->line));
     if (pw_likely(is_fine)) {
         if (level != PW_LEVEL_OFF)
             ring->head = (place + 1) & ring->mask;
@@ -101,7 +101,7 @@ PW_INLINE bool pw_quick_release_at(struct pw_cache *cache, void *pointer, enum p
     }
     if (level == PW_LEVEL_FAST) {
         pw_handle_mark(&handle, PW_STATE_LIVE);
-        pw_poison_line(handle.address, handle.bytes);
+        pw_poison_places(handle.address, ring->line);
     }
     cache->frees++;
     pw_handle_set(&handle, PW_STATE_CACHED, 0, fields.slack);

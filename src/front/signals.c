@@ -62,7 +62,7 @@ static uint64_t find_poison(void *context, uint64_t address)
 {
     uint64_t registers[PW_OS_MAX_REGISTERS];
     size_t count = pw_os_context_registers(context, registers);
-    uint64_t poison = (uint64_t)(uint8_t)pw_root.free_fill * 0x0101010101010101u;
+    uint64_t poison = pw_root.free_fill_word;
     if (address - poison + POISON_REACH < 2 * POISON_REACH)
         return address;
     for (size_t i = 0; i < count; i++)

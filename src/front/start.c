@@ -82,7 +82,7 @@ static void fill_root(void)
     pw_root.zone_min_bytes = pw_root.level == PW_LEVEL_OFF ? 0 : options->redzone;
     pw_root.zone_shift = pw_root.level >= PW_LEVEL_FULL ? 3 : 0;
     pw_root.zone_max_bytes = 2048;
-    pw_root.free_fill = options->free_fill_byte;
+    pw_fill_set(&pw_root, options->free_fill_byte);
     pw_root.free_fill_max =
         pw_root.level == PW_LEVEL_FAST ? PW_LINE_BYTES : options->max_free_fill_size;
 }

@@ -347,7 +347,8 @@ struct pw_root {
     uint64_t ignored_count;
     uint64_t callback_context; /* what the error callback was set with: a pointer of the program's */
     uint64_t heap_locks; /* address of PW_HEAP_LOCK_STRIDE bytes a heap: two 32-bit words, not 0 while it is locked, and is in use */
-    uint64_t reserved[2];
+    uint64_t free_fill_word; /* eight times free_fill */
+    uint64_t reserved;
 };
 
 _Static_assert(sizeof(struct pw_header) == 16, "two headers' neighbours share a cache line by fours");

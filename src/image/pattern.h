@@ -68,6 +68,31 @@ PW_INLINE uint64_t pw_fill_word(uint32_t fill)
     return (uint64_t)(uint8_t)fill * 0x0101010101010101u;
 }
 
+/* What freed memory is filled with from now on. */
+PW_INLINE void pw_fill_set(struct pw_root *root, uint8_t fill)
+{
+    root->free_fill = fill;
+    root->free_fill_word = pw_fill_word(fill);
+}
+
+/*
+ * The four vectors that together cover what is poisoned of a block of `bytes` at fast, 16 to PW_LINE_BYTES: they begin
+ * at its start and at these places after it.
+ */
+struct pw_line_places {
+    uint16_t second;
+    uint16_t third;
+    uint16_t last;
+};
+
+PW_INLINE struct pw_line_places pw_line_places_of(uint64_t bytes)
+{
+    uint64_t filled = bytes >= PW_LINE_BYTES + PW_TAIL_BYTES ? PW_LINE_BYTES : bytes - PW_TAIL_BYTES;
+    return (struct pw_line_places){.second = (uint16_t)(filled / 4 & ~(uint64_t)15),
+                                   .third = (uint16_t)(filled / 2 & ~(uint64_t)15),
+                                   .last = (uint16_t)(filled - 16)};
+}
+
 /* Write the zone pattern to [start, start + bytes), at least 16. */
 PW_INLINE void pw_zone_write(uint64_t pattern, uint64_t start, uint64_t bytes)
 {
