@@ -9,7 +9,7 @@
 #include "front/cap.h"
 #include "front/entry.h"
 #include "front/guarded.h"
-#include "front/hot.h"
+#include "front/quick.h"
 #include "front/watch.h"
 #include "trace/unwind.h"
 
@@ -30,7 +30,7 @@ struct neighbour {
     uint32_t size;
 };
 
-static PW_RACES struct neighbour neighbour_of(struct pw_block block)
+PW_INLINE_RACES struct neighbour neighbour_of(struct pw_block block)
 {
     if (block.region == NULL)
         return (struct neighbour){.word = 0};
@@ -40,7 +40,7 @@ static PW_RACES struct neighbour neighbour_of(struct pw_block block)
         .size = pw_region_size(block.region, block.granule)};
 }
 
-static PW_RACES struct neighbour neighbour_before(const struct pw_handle *handle, uint64_t entry)
+PW_INLINE_RACES struct neighbour neighbour_before(const struct pw_handle *handle, uint64_t entry)
 {
     if (pw_unlikely(!pw_entry_is_slab(entry)))
         return neighbour_of(pw_block_previous(pw_block_at(entry, handle->address)));
@@ -52,7 +52,7 @@ static PW_RACES struct neighbour neighbour_before(const struct pw_handle *handle
 }
 
 /* In a slab, the words behind the last block that was handed out are 0. */
-static PW_RACES struct neighbour neighbour_behind(const struct pw_handle *handle, uint64_t entry)
+PW_INLINE_RACES struct neighbour neighbour_behind(const struct pw_handle *handle, uint64_t entry)
 {
     if (pw_unlikely(!pw_entry_is_slab(entry)))
         return neighbour_of(pw_block_next(pw_block_at(entry, handle->address)));
@@ -65,7 +65,7 @@ static PW_RACES struct neighbour neighbour_behind(const struct pw_handle *handle
  * Every byte between the data of the block before and this one, and this one's own zone. Of the blocks around this
  * one all may change meanwhile; pw_found_in_block looks again, with the lock.
  */
-static PW_RACES bool zones_hold(const struct pw_handle *handle, uint64_t entry)
+PW_INLINE_RACES bool zones_hold(const struct pw_handle *handle, uint64_t entry)
 {
     uint64_t end = handle->address + handle->bytes;
     if (!pw_zone_slack_holds(end - pw_word_fields(handle->word).slack, end) ||
@@ -79,7 +79,7 @@ static PW_RACES bool zones_hold(const struct pw_handle *handle, uint64_t entry)
     return pw_zone_slack_holds(handle->address - fields.slack, handle->address);
 }
 
-static PW_RACES bool next_is_sealed(const struct pw_handle *handle, uint64_t entry)
+PW_INLINE_RACES bool next_is_sealed(const struct pw_handle *handle, uint64_t entry)
 {
     struct neighbour next = neighbour_behind(handle, entry);
     return next.word == 0 || pw_word_is_sound(pw_root.seal_key, next.address, next.word, next.size);
@@ -145,13 +145,13 @@ PW_INLINE void *acquire(struct pw_cache *cache, size_t size, bool zero, struct p
     if (pw_unlikely(ring->count == 0))
         return NULL;
     void *const *places = &cache->places[ring->first];
-    struct pw_handle handle = pw_handle_of(places[ring->head]);
-    struct pw_evidence *evidence = pw_handle_evidence(&handle, pw_page_map_entry(handle.address));
+    struct pw_handle handle = pw_quick_handle(ring, (uint64_t)places[ring->head]);
+    struct pw_evidence *evidence = pw_entry_evidence(pw_page_map[handle.address >> PW_SLOT_SHIFT], handle.header);
     __builtin_prefetch(evidence, 1);
     pw_fetch_ends(handle.address, handle.bytes);
     pw_fetch_ends((uint64_t)places[(ring->head + 1) & ring->mask], ring->bytes); /* for the next one */
     uint32_t stack = call->stack = stack_of(cache, call);
-    if (pw_unlikely(pw_guards_are_on && !pw_guarded_passes(cache, size, stack)) ||
+    if ((pw_guards_are_on && pw_unlikely(!pw_guarded_passes(cache, size, stack))) ||
         pw_unlikely(!pw_cached_is_intact(&handle, PW_LEVEL_FULL)))
         return NULL;
     ring->head = (ring->head + 1) & ring->mask;

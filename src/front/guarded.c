@@ -28,14 +28,13 @@ _Static_assert((int)PW_SIDE_BOTH == PW_GUARD_SIDE_BOTH && (int)PW_SIDE_RIGHT == 
                    (int)PW_SIDE_LEFT == PW_GUARD_SIDE_LEFT,
                "the option's names are in the order of the policy's");
 
-static struct pw_guard_policy policy;
+struct pw_guard_policy pw_guards;
 /* At full the budget follows the heap up to here; 0: it does not. */
 static uint64_t most_pages;
-static __thread struct pw_guard_turn turn;
+__thread struct pw_guard_turn pw_guard_turn;
 static __thread uint32_t asked; /* times that the budget was asked whether it has grown */
 static _Atomic bool is_told;
-/* Each allocation is to be looked at, for one that is watched or whose site is in the hints. */
-static bool looks_at_each;
+bool pw_guards_look_at_each;
 
 static uint64_t budget_bytes(const struct pw_options *options)
 {
@@ -49,45 +48,45 @@ static uint64_t budget_bytes(const struct pw_options *options)
 void pw_guarded_follow(uint64_t live_bytes)
 {
     if (most_pages != 0)
-        atomic_store_explicit(&policy.budget_pages, pw_guard_policy_share(live_bytes, most_pages),
+        atomic_store_explicit(&pw_guards.budget_pages, pw_guard_policy_share(live_bytes, most_pages),
                               memory_order_relaxed);
 }
 
 /* The budget refused a block; where it follows the heap, does it see now that there is more of that? */
 static bool budget_has_grown(void)
 {
-    uint64_t before = atomic_load_explicit(&policy.budget_pages, memory_order_relaxed);
+    uint64_t before = atomic_load_explicit(&pw_guards.budget_pages, memory_order_relaxed);
     if (most_pages == 0 || asked++ % ASK_EVERY != 0)
         return false;
     pw_guarded_follow(pw_live_bytes());
-    return atomic_load_explicit(&policy.budget_pages, memory_order_relaxed) > before;
+    return atomic_load_explicit(&pw_guards.budget_pages, memory_order_relaxed) > before;
 }
 
 static bool take_budget(enum pw_guard_wish wish, uint32_t pages)
 {
-    return pw_guard_policy_take(&policy, wish, &turn, pages) ||
-           (budget_has_grown() && pw_guard_policy_take(&policy, wish, &turn, pages));
+    return pw_guard_policy_take(&pw_guards, wish, &pw_guard_turn, pages) ||
+           (budget_has_grown() && pw_guard_policy_take(&pw_guards, wish, &pw_guard_turn, pages));
 }
 
 void pw_guarded_start(void)
 {
     const struct pw_options *options = pw_options();
-    policy.guards_all = options->level >= PW_LEVEL_GUARD;
-    policy.site_blocks = options->guard_site_blocks;
-    policy.sample_every = options->guard_sample_rate;
-    policy.side = (enum pw_guard_side)options->guard_side;
-    policy.key = pw_root.seal_key * 0x9E3779B97F4A7C15u;
-    policy.max_blocks = options->guard_max_blocks;
+    pw_guards.guards_all = options->level >= PW_LEVEL_GUARD;
+    pw_guards.site_blocks = options->guard_site_blocks;
+    pw_guards.sample_every = options->guard_sample_rate;
+    pw_guards.side = (enum pw_guard_side)options->guard_side;
+    pw_guards.key = pw_root.seal_key * 0x9E3779B97F4A7C15u;
+    pw_guards.max_blocks = options->guard_max_blocks;
     pw_guards_are_on = options->level >= PW_LEVEL_FAST &&
-                       (policy.guards_all || policy.sample_every != 0 || pw_watch_is_on ||
-                        (policy.site_blocks != 0 && options->level >= PW_LEVEL_FULL));
+                       (pw_guards.guards_all || pw_guards.sample_every != 0 || pw_watch_is_on ||
+                        (pw_guards.site_blocks != 0 && options->level >= PW_LEVEL_FULL));
     if (!pw_guards_are_on)
         return;
     pw_hints_start();
-    looks_at_each = pw_watch_is_on || options->hints[0] != '\0';
+    pw_guards_look_at_each = pw_watch_is_on || options->hints[0] != '\0';
     uint64_t pages = budget_bytes(options) >> PW_PAGE_SHIFT;
     most_pages = options->level == PW_LEVEL_FULL && options->guard_memory_mb == 0 ? pages : 0;
-    policy.budget_pages = most_pages == 0 ? pages : pw_guard_policy_share(0, most_pages);
+    pw_guards.budget_pages = most_pages == 0 ? pages : pw_guard_policy_share(0, most_pages);
     pw_os_guard_mode((enum pw_os_guard_mode)options->guard_pages);
 }
 
@@ -133,7 +132,7 @@ static uint32_t stack_of(const struct pw_cache *cache, uint32_t stack, const str
 static bool is_to_be_told(void)
 {
     bool expected = false;
-    return policy.guards_all && pw_can_unwind && atomic_compare_exchange_strong(&is_told, &expected, true);
+    return pw_guards.guards_all && pw_can_unwind && atomic_compare_exchange_strong(&is_told, &expected, true);
 }
 
 static void tell_refusal(void)
@@ -150,10 +149,10 @@ static void tell_shortage(void)
     char storage[256];
     struct pw_text text = pw_text_over(storage, sizeof storage);
     pw_text_str(&text, "the guarded blocks have used up their memory (guard_memory_mb=");
-    pw_text_dec(&text, policy.budget_pages >> (20 - PW_PAGE_SHIFT));
-    if (policy.max_blocks != 0) {
+    pw_text_dec(&text, pw_guards.budget_pages >> (20 - PW_PAGE_SHIFT));
+    if (pw_guards.max_blocks != 0) {
         pw_text_str(&text, ", guard_max_blocks=");
-        pw_text_dec(&text, policy.max_blocks);
+        pw_text_dec(&text, pw_guards.max_blocks);
     }
     pw_text_str(&text, "): most others are checked as at full from now on");
     pw_text_char(&text, '\0');
@@ -196,28 +195,22 @@ static struct plan plan_block(const struct pw_cache *cache, size_t size, size_t 
                               uint32_t stack, const _Atomic uint32_t *site)
 {
     uint64_t serial = pw_guard_serial(cache->thread, cache->allocations + 1);
-    struct plan plan = {.wish = pw_guard_policy_wants(&policy, site, &turn, serial, size)};
+    struct plan plan = {.wish = pw_guard_policy_wants(&pw_guards, site, &pw_guard_turn, serial, size)};
     if (pw_unlikely(pw_watch_is_on) && pw_watch_wants_guard(cache, stack, &plan.is_right)) {
         plan.wish = PW_GUARD_RARE;
         plan.align = natural_alignment(size, align);
     } else if (plan.wish != PW_GUARD_NOT && pw_guard_policy_is_accused(site)) {
         /* Nobody asked for that: pointers keep the three low bits that programs put marks in. */
         uint64_t natural = size % LEAST_SUSPECT_ALIGNMENT != 0 ? LEAST_SUSPECT_ALIGNMENT : size & (0 - size);
-        plan.is_right = pw_guard_policy_is_right(&policy, plan.wish, serial);
+        plan.is_right = pw_guard_policy_is_right(&pw_guards, plan.wish, serial);
         plan.align = alignment_of(align);
         if (natural < plan.align && natural >= align)
             plan.align = natural;
     } else if (plan.wish != PW_GUARD_NOT) {
-        plan.is_right = pw_guard_policy_is_right(&policy, plan.wish, serial);
+        plan.is_right = pw_guard_policy_is_right(&pw_guards, plan.wish, serial);
         plan.align = alignment_of(align);
     }
     return plan;
-}
-
-bool pw_guarded_passes(const struct pw_cache *cache, size_t size, uint32_t stack)
-{
-    uint64_t serial = pw_guard_serial(cache->thread, cache->allocations + 1);
-    return !looks_at_each && pw_guard_policy_passes(&policy, pw_depot_site(stack), &turn, serial, size);
 }
 
 /* The allocation may be to be guarded. */
@@ -247,7 +240,7 @@ static void *acquire_if_wanted(struct pw_cache *cache, struct pw_heap *heap, siz
                                    .number = cache->allocations + 1};
     void *block = acquire(heap, place, size, flags, evidence);
     if (block == NULL) {
-        pw_guard_policy_give(&policy, pages);
+        pw_guard_policy_give(&pw_guards, pages);
         tell_refusal();
     }
     return block;
@@ -297,13 +290,13 @@ void pw_guarded_settle(struct pw_block block)
 {
     uint32_t pages = pw_guarded_data_pages(block);
     pw_guarded_keep_run(block, pw_block_extension(block)->requested);
-    pw_guard_policy_give(&policy, pages);
+    pw_guard_policy_give(&pw_guards, pages);
 }
 
 void pw_guarded_forget(struct pw_heap *heap)
 {
     uint64_t pages = 0, blocks = pw_guarded_drop_runs(heap, &pages);
-    pw_guard_policy_give_all(&policy, blocks, pages);
+    pw_guard_policy_give_all(&pw_guards, blocks, pages);
 }
 
 void pw_guarded_release(struct pw_cache *cache, struct pw_block block, uint64_t word,

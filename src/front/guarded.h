@@ -10,9 +10,14 @@
 
 #include "front/state.h"
 #include "guard/policy.h"
+#include "trace/depot.h"
 
 /* True when some blocks are to be guarded. Set once, at start-up. */
 extern bool pw_guards_are_on __attribute__((visibility("hidden")));
+/* Each allocation is to be looked at, for one that is watched or whose site is in the hints. */
+extern bool pw_guards_look_at_each __attribute__((visibility("hidden")));
+extern struct pw_guard_policy pw_guards __attribute__((visibility("hidden")));
+extern __thread struct pw_guard_turn pw_guard_turn __attribute__((visibility("hidden")));
 /* Decide by the options; before the first block, and again when an option changed. */
 void pw_guarded_start(void);
 
@@ -29,7 +34,13 @@ void *pw_guarded_acquire(struct pw_cache *cache, struct pw_heap *heap, size_t si
  * Is it plain that the thread's next allocation gets no guard? True counts towards its next sample; after false ask
  * pw_guarded_acquire.
  */
-bool pw_guarded_passes(const struct pw_cache *cache, size_t size, uint32_t stack);
+PW_INLINE bool pw_guarded_passes(const struct pw_cache *cache, size_t size, uint32_t stack)
+{
+    uint64_t serial = pw_guard_serial(cache->thread, cache->allocations + 1);
+    return !pw_guards_look_at_each &&
+           pw_guard_policy_passes(&pw_guards, pw_depot_site(stack), &pw_guard_turn, serial, size);
+}
+
 /* Check and claim a LIVE guarded block, take its pages away, keep its address out of use. */
 void pw_guarded_release(struct pw_cache *cache, struct pw_block block, uint64_t word,
                         const struct pw_call *call);

@@ -79,14 +79,11 @@ PW_INLINE void pw_handle_fetch(uint64_t address, bool with_evidence)
     if (pw_unlikely(!pw_entry_is_slab(entry)))
         return;
     uint64_t shape = atomic_load_explicit(&pw_entry_span(entry, address)->shape, memory_order_relaxed);
-    uint64_t *word = (uint64_t *)pw_entry_word(entry, address, shape);
-    __builtin_prefetch(word, 1);
+    _Atomic uint64_t *word = pw_entry_word(entry, address, shape);
+    __builtin_prefetch((uint64_t *)word, 1);
     pw_fetch_ends(address, pw_shape_bytes(shape));
-    if (with_evidence) {
-        const struct pw_region *region = pw_entry_region(entry);
-        size_t slot = (size_t)(word - (uint64_t *)region->headers);
-        __builtin_prefetch((struct pw_evidence *)region->evidence + slot, 1);
-    }
+    if (with_evidence)
+        __builtin_prefetch(pw_entry_evidence(entry, word), 1);
 }
 
 PW_INLINE bool pw_handle_is_sealed(const struct pw_handle *handle)
@@ -106,9 +103,10 @@ PW_INLINE void pw_handle_set(const struct pw_handle *handle, uint32_t state, uin
 /* Its evidence; entry is that of its address. */
 PW_INLINE struct pw_evidence *pw_handle_evidence(const struct pw_handle *handle, uint64_t entry)
 {
+    if (pw_likely(pw_entry_is_slab(entry)))
+        return pw_entry_evidence(entry, handle->header);
     const struct pw_region *region = pw_entry_region(entry);
-    uint64_t place = (uint64_t)handle->header - region->headers;
-    place = pw_likely(pw_entry_is_slab(entry)) ? place / sizeof(uint64_t) : place / sizeof(struct pw_header);
+    uint64_t place = ((uint64_t)handle->header - region->headers) / sizeof(struct pw_header);
     return (struct pw_evidence *)region->evidence + place;
 }
 

@@ -41,6 +41,8 @@ PW_INLINE struct pw_header *pw_entry_header(uint64_t entry, uint64_t address)
 
 /* The table of spans of a slab region, and the guard page behind it. */
 #define PW_SPANS_BEFORE_HEADERS (PW_SPANS * sizeof(struct pw_span) + PW_PAGE_BYTES)
+/* Its table of headers, and the guard page behind that. */
+#define PW_HEADERS_BEFORE_EVIDENCE ((uint64_t)PW_SPANS * PW_SPAN_BLOCKS * sizeof(uint64_t) + PW_PAGE_BYTES)
 
 PW_INLINE bool pw_entry_is_slab(uint64_t entry)
 {
@@ -61,6 +63,14 @@ PW_INLINE _Atomic uint64_t *pw_entry_word(uint64_t entry, uint64_t address, uint
     uint32_t span = (uint32_t)(address >> PW_SPAN_SHIFT) & (PW_SPANS - 1);
     uint32_t index = pw_shape_index(shape, (uint32_t)address & (PW_SPAN_BYTES - 1));
     return (_Atomic uint64_t *)(entry & PW_ENTRY_HEADERS_MASK) + pw_span_slot(span, index);
+}
+
+/* The evidence of the block with that word; both tables have a slot for each block. */
+PW_INLINE struct pw_evidence *pw_entry_evidence(uint64_t entry, const _Atomic uint64_t *word)
+{
+    uint64_t headers = entry & PW_ENTRY_HEADERS_MASK;
+    uint64_t place = ((uint64_t)word - headers) * (sizeof(struct pw_evidence) / sizeof(uint64_t));
+    return (struct pw_evidence *)(headers + PW_HEADERS_BEFORE_EVIDENCE + place);
 }
 
 PW_INLINE struct pw_region *pw_entry_region(uint64_t entry)

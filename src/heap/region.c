@@ -112,6 +112,7 @@ static bool map_slab_tables(struct pw_region *region)
     region->evidence = (uint64_t)(mapping + plan.offset[3]);
     region->starts = region->summary = 0;
     ENSURE(region->headers - region->spans == PW_SPANS_BEFORE_HEADERS);
+    ENSURE(region->evidence - region->headers == PW_HEADERS_BEFORE_EVIDENCE);
     return true;
 }
 

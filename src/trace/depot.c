@@ -32,7 +32,7 @@ _Static_assert((uint64_t)LIMIT_CHUNKS << PW_DEPOT_CHUNK_UNITS_SHIFT <= UINT32_MA
                "ids are 32 bits");
 _Static_assert(HEAD_UNITS + PW_MAX_FRAMES <= CHUNK_UNITS, "every stack fits in a chunk");
 
-static struct pw_depot_image *image;
+struct pw_depot_image *pw_depot_chunks;
 static _Atomic uint32_t *buckets;
 
 uint64_t pw_depot_hash_powers[PW_MAX_FRAMES + 1];
@@ -53,7 +53,7 @@ PW_INLINE _Atomic uint32_t *bucket_of(uint64_t hash)
 /* Where id `id` lies. Only for ids that this file handed out. */
 PW_INLINE struct pw_stack *stack_at(uint32_t id)
 {
-    uint64_t chunk = atomic_load_explicit(&image->chunks[id >> PW_DEPOT_CHUNK_UNITS_SHIFT],
+    uint64_t chunk = atomic_load_explicit(&pw_depot_chunks->chunks[id >> PW_DEPOT_CHUNK_UNITS_SHIFT],
                                           memory_order_relaxed);
     return (struct pw_stack *)(chunk + (uint64_t)(id % CHUNK_UNITS) * UNIT_BYTES);
 }
@@ -79,13 +79,13 @@ PW_INLINE uint32_t find_in_chain(uint32_t id, uint32_t end, uint64_t hash, size_
 /* Make sure that a chunk is mapped; two threads may try, one mapping stays. */
 static bool chunk_ensure(uint32_t index)
 {
-    if (atomic_load_explicit(&image->chunks[index], memory_order_acquire) != 0)
+    if (atomic_load_explicit(&pw_depot_chunks->chunks[index], memory_order_acquire) != 0)
         return true;
     void *mapping = pw_os_map(CHUNK_BYTES);
     if (mapping == NULL)
         return false;
     uint64_t expected = 0;
-    if (!atomic_compare_exchange_strong_explicit(&image->chunks[index], &expected,
+    if (!atomic_compare_exchange_strong_explicit(&pw_depot_chunks->chunks[index], &expected,
                                                  (uint64_t)mapping, memory_order_release,
                                                  memory_order_acquire))
         pw_os_unmap(mapping, CHUNK_BYTES);
@@ -98,7 +98,7 @@ static bool chunk_ensure(uint32_t index)
  */
 static uint32_t units_take(uint32_t units)
 {
-    uint32_t used = atomic_load_explicit(&image->used, memory_order_relaxed);
+    uint32_t used = atomic_load_explicit(&pw_depot_chunks->used, memory_order_relaxed);
     uint32_t start;
     do {
         start = used;
@@ -109,7 +109,7 @@ static uint32_t units_take(uint32_t units)
         /* First the memory, then the number: where there is no memory nothing is used up. */
         if (!chunk_ensure(start >> PW_DEPOT_CHUNK_UNITS_SHIFT))
             return 0;
-    } while (!atomic_compare_exchange_weak_explicit(&image->used, &used, start + units,
+    } while (!atomic_compare_exchange_weak_explicit(&pw_depot_chunks->used, &used, start + units,
                                                     memory_order_acquire, memory_order_relaxed));
     return start;
 }
@@ -118,7 +118,7 @@ static uint32_t units_take(uint32_t units)
 static void units_return(uint32_t start, uint32_t units)
 {
     uint32_t expected = start + units;
-    atomic_compare_exchange_strong_explicit(&image->used, &expected, start, memory_order_release,
+    atomic_compare_exchange_strong_explicit(&pw_depot_chunks->used, &expected, start, memory_order_release,
                                             memory_order_relaxed);
 }
 
@@ -154,7 +154,7 @@ static PW_NOINLINE uint32_t stack_add(uint32_t head, uint64_t hash, const uint64
 
 bool pw_depot_init(void)
 {
-    if (image != NULL)
+    if (pw_depot_chunks != NULL)
         return true;
     size_t image_bytes = PW_ALIGN_UP(sizeof(struct pw_depot_image), PW_PAGE_BYTES);
     struct pw_depot_image *mapped = pw_os_map(image_bytes);
@@ -169,18 +169,18 @@ bool pw_depot_init(void)
     for (size_t i = 1; i <= PW_MAX_FRAMES; i++)
         pw_depot_hash_powers[i] = pw_depot_hash_powers[i - 1] * PW_DEPOT_HASH_BASE;
     atomic_store_explicit(&mapped->used, FIRST_UNIT, memory_order_relaxed);
-    image = mapped;
+    pw_depot_chunks = mapped;
     return true;
 }
 
 struct pw_depot_image *pw_depot_image(void)
 {
-    return image;
+    return pw_depot_chunks;
 }
 
 uint32_t pw_depot_find(uint64_t hash, size_t count)
 {
-    if (pw_unlikely(image == NULL))
+    if (pw_unlikely(pw_depot_chunks == NULL))
         return 0;
     return find_in_chain(atomic_load_explicit(bucket_of(hash), memory_order_acquire), 0, hash, count);
 }
@@ -198,7 +198,7 @@ uint32_t pw_depot_find_next(uint32_t id, uint64_t hash, size_t count)
 
 uint32_t pw_depot_put(const uint64_t *frames, size_t count)
 {
-    if (pw_unlikely(count == 0 || image == NULL))
+    if (pw_unlikely(count == 0 || pw_depot_chunks == NULL))
         return 0;
     if (pw_unlikely(count > PW_MAX_FRAMES))
         count = PW_MAX_FRAMES;
@@ -208,21 +208,16 @@ uint32_t pw_depot_put(const uint64_t *frames, size_t count)
     return pw_likely(known != 0) ? known : stack_add(head, hash, frames, count);
 }
 
-_Atomic uint32_t *pw_depot_site(uint32_t id)
-{
-    return id == 0 || image == NULL ? NULL : &stack_at(id)->site;
-}
-
 /*
  * An id may come out of damaged memory. A stack is believed when it lies within what was handed out
  * and its hash is that of its frames, which bytes that are not the start of a stack won't fulfil.
  */
 size_t pw_depot_get(uint32_t id, uint64_t *frames, size_t max)
 {
-    if (image == NULL || id < FIRST_UNIT ||
-        id >= atomic_load_explicit(&image->used, memory_order_acquire))
+    if (pw_depot_chunks == NULL || id < FIRST_UNIT ||
+        id >= atomic_load_explicit(&pw_depot_chunks->used, memory_order_acquire))
         return 0;
-    if (atomic_load_explicit(&image->chunks[id >> PW_DEPOT_CHUNK_UNITS_SHIFT],
+    if (atomic_load_explicit(&pw_depot_chunks->chunks[id >> PW_DEPOT_CHUNK_UNITS_SHIFT],
                              memory_order_acquire) == 0)
         return 0;
     if (id % CHUNK_UNITS + HEAD_UNITS > CHUNK_UNITS)
@@ -240,11 +235,11 @@ size_t pw_depot_get(uint32_t id, uint64_t *frames, size_t max)
 
 size_t pw_depot_bytes(void)
 {
-    if (image == NULL)
+    if (pw_depot_chunks == NULL)
         return 0;
-    size_t bytes = PW_ALIGN_UP(sizeof *image, PW_PAGE_BYTES) + BUCKETS * sizeof *buckets;
+    size_t bytes = PW_ALIGN_UP(sizeof *pw_depot_chunks, PW_PAGE_BYTES) + BUCKETS * sizeof *buckets;
     for (size_t i = 0; i < LIMIT_CHUNKS; i++)
-        if (atomic_load_explicit(&image->chunks[i], memory_order_relaxed) != 0)
+        if (atomic_load_explicit(&pw_depot_chunks->chunks[i], memory_order_relaxed) != 0)
             bytes += CHUNK_BYTES;
     return bytes;
 }

@@ -56,11 +56,21 @@ uint32_t pw_depot_find_next(uint32_t id, uint64_t hash, size_t count);
 uint32_t pw_depot_put(const uint64_t *frames, size_t count);
 /* The trace of an id, at most `max` frames; the count, 0 for 0 and for any id that is none. */
 size_t pw_depot_get(uint32_t id, uint64_t *frames, size_t max);
+/* The chunks, NULL before pw_depot_init: for pw_depot_site. */
+extern struct pw_depot_image *pw_depot_chunks __attribute__((visibility("hidden")));
 /*
  * The word that the guard pool keeps of a stack as a place that allocates (struct pw_stack.site); NULL for
  * id 0. Only for ids that pw_depot_put gave.
  */
-_Atomic uint32_t *pw_depot_site(uint32_t id);
+PW_INLINE _Atomic uint32_t *pw_depot_site(uint32_t id)
+{
+    if (id == 0 || pw_depot_chunks == NULL)
+        return NULL;
+    uint64_t chunk = atomic_load_explicit(&pw_depot_chunks->chunks[id >> PW_DEPOT_CHUNK_UNITS_SHIFT],
+                                          memory_order_relaxed);
+    uint64_t offset = id & ((1u << PW_DEPOT_CHUNK_UNITS_SHIFT) - 1);
+    return &((struct pw_stack *)(chunk + offset * sizeof(uint64_t)))->site;
+}
 /* Bytes of address space taken so far. */
 size_t pw_depot_bytes(void);
 
