@@ -56,6 +56,8 @@ struct pw_cache {
     uint8_t quick;        /* enum pw_quick */
     uint8_t exit_rounds;  /* times that its thread's end has been put off */
     /* The quarantine's batch that the thread is filling (front/quarantine.c); NULL: none yet. */
+    struct pw_quarantine_batch *leaving; /* out of the quarantine: those from `left` on are still to be seen to */
+    uint32_t left;
     struct pw_quarantine_batch *batch;
     struct pw_history *history; /* diag/history.h: the ring that its threads use; NULL: none */
     struct pw_cache *next;   /* list of all caches, newest first */

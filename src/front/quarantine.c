@@ -44,18 +44,31 @@ static void evict(struct pw_cache *cache, void *address, const struct pw_call *c
         pw_found_in_block(handle.address, call);
 }
 
-static void evict_batch(struct pw_cache *cache, struct pw_quarantine_batch *batch,
-                        const struct pw_call *call)
+/*
+ * See to the next block of the batch that is leaving. Each free lets one go, so that a block that was just verified is
+ * the one that is used next, while it is in the processor's cache.
+ */
+static void let_go(struct pw_cache *cache, const struct pw_call *call)
 {
     enum { AHEAD = 8 };
+    struct pw_quarantine_batch *batch = cache->leaving;
+    uint32_t place = cache->left++;
+    if (place + AHEAD < batch->count)
+        pw_handle_fetch((uint64_t)batch->blocks[place + AHEAD], true);
+    if (place < batch->count)
+        evict(cache, batch->blocks[place], call);
+    if (place + 1 < batch->count)
+        return;
+    cache->leaving = NULL;
+    pw_quarantine_free_batch(batch);
+}
+
+static void let_all_go(struct pw_cache *cache, const struct pw_call *call)
+{
     struct pw_call leaving = *call;
     leaving.operation = PW_OP_QUARANTINE;
-    for (uint32_t i = 0; i < batch->count; i++) {
-        if (i + AHEAD < batch->count)
-            pw_handle_fetch((uint64_t)batch->blocks[i + AHEAD], false);
-        evict(cache, batch->blocks[i], &leaving);
-    }
-    pw_quarantine_free_batch(batch);
+    while (cache->leaving != NULL)
+        let_go(cache, &leaving);
 }
 
 /* Queue the thread's own batch. */
@@ -69,34 +82,43 @@ static void put_own(struct pw_cache *cache)
         pw_quarantine_free_batch(batch);
 }
 
-/* Let go of what has waited longest until no more than `limit` bytes wait; true: there was something. */
-static bool shorten(struct pw_cache *cache, uint64_t limit, const struct pw_call *call)
+/* Let go of what has waited longest until no more than `limit` bytes wait, but for the last batch, which is leaving then. */
+static void shorten(struct pw_cache *cache, uint64_t limit, const struct pw_call *call)
 {
     struct pw_quarantine_batch *batch;
-    bool had_some = false;
     while ((batch = pw_quarantine_take(limit, cache->heap->index)) != NULL) {
-        evict_batch(cache, batch, call);
-        had_some = true;
+        let_all_go(cache, call);
+        cache->left = 0;
+        cache->leaving = batch;
     }
-    return had_some;
+}
+
+/* The thread's own batch is full. */
+static PW_NOINLINE void turn_over(struct pw_cache *cache, const struct pw_call *call)
+{
+    int saved_errno = errno;
+    let_all_go(cache, call);
+    put_own(cache);
+    pw_note_others(cache);
+    shorten(cache, limit_bytes(), call);
+    errno = saved_errno;
 }
 
 void pw_quarantine_flush(struct pw_cache *cache, const struct pw_call *call)
 {
-    if (cache->batch == NULL)
-        return;
-    int saved_errno = errno;
-    put_own(cache);
-    pw_note_others(cache);
-    (void)shorten(cache, limit_bytes(), call);
-    errno = saved_errno;
+    turn_over(cache, call);
+    let_all_go(cache, call);
 }
 
 bool pw_quarantine_empty(struct pw_cache *cache, const struct pw_call *call)
 {
+    bool had_some = cache->leaving != NULL;
     put_own(cache);
     pw_note_others(cache);
-    return shorten(cache, 0, call);
+    shorten(cache, 0, call);
+    had_some = had_some || cache->leaving != NULL;
+    let_all_go(cache, call);
+    return had_some;
 }
 
 void pw_quarantine_block(struct pw_cache *cache, void *block, uint64_t bytes,
@@ -110,8 +132,12 @@ void pw_quarantine_block(struct pw_cache *cache, void *block, uint64_t bytes,
     }
     cache->batch->blocks[cache->batch->count++] = block;
     cache->batch->bytes += bytes;
-    if (cache->batch->count < PW_BATCH_BLOCKS &&
-        cache->batch->bytes < (uint64_t)pw_options()->thread_local_quarantine_size_kb << 10)
+    if (pw_unlikely(cache->batch->count == PW_BATCH_BLOCKS ||
+                    cache->batch->bytes >= (uint64_t)pw_options()->thread_local_quarantine_size_kb << 10))
+        turn_over(cache, call);
+    if (cache->leaving == NULL)
         return;
-    pw_quarantine_flush(cache, call);
+    struct pw_call leaving = *call;
+    leaving.operation = PW_OP_QUARANTINE;
+    let_go(cache, &leaving);
 }
