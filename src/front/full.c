@@ -187,10 +187,12 @@ static bool is_in_order(const struct pw_handle *handle, const struct pw_call *ca
 bool pw_full_free(void *pointer, size_t size, struct pw_call *call)
 {
     struct pw_cache *cache = pw_self;
+    /* First this: where there is no cache, there may be no heap. */
+    if (pw_unlikely(cache == NULL || cache->quick != PW_QUICK_FULL))
+        return false;
     struct pw_handle handle = {.address = (uint64_t)pointer};
     uint64_t entry = pw_page_map_entry(handle.address);
-    if (pw_unlikely(cache == NULL || cache->quick != PW_QUICK_FULL || !pw_entry_is_slab(entry) ||
-                    pw_watch_is_on || !pw_enter(cache)))
+    if (pw_unlikely(!pw_entry_is_slab(entry) || pw_watch_is_on || !pw_enter(cache)))
         return false;
     pw_handle_find(&handle, entry);
     pw_fetch_ends(handle.address, handle.bytes);
