@@ -196,6 +196,7 @@ bool pw_full_free(void *pointer, size_t size, struct pw_call *call)
         return false;
     pw_handle_find(&handle, entry);
     pw_fetch_ends(handle.address, handle.bytes);
+    __builtin_prefetch((void *)(handle.address - 1)); /* the zone before it */
     __builtin_prefetch(pw_handle_evidence(&handle, entry), 1);
     call->stack = stack_of(cache, call);
     bool is_usual = is_in_order(&handle, call, size);

@@ -61,19 +61,18 @@ PW_INLINE struct pw_handle pw_handle_of(void *block)
     return handle;
 }
 
-/* Fetch a block's first and last bytes, and those of the one before it. Of any address; nothing is read there. */
+/* Fetch a block's first and last bytes. Of any address; nothing is read there. */
 PW_INLINE void pw_fetch_ends(uint64_t address, uint64_t bytes)
 {
-    __builtin_prefetch((void *)(address - 1), 1);
     __builtin_prefetch((void *)address, 1);
     __builtin_prefetch((void *)(address + bytes - 1), 1);
 }
 
 /*
- * Fetch what the work on the block at `address` will touch: its first and last bytes, its header and, at
- * full, its evidence. Of any address; nothing is read at the address, and of others than slabs nothing is done.
+ * Fetch what the work on the block at `address` will touch: its first and last bytes, its header and
+ * evidence. Of any address; nothing is read at the address, and of others than slabs nothing is done.
  */
-PW_INLINE void pw_handle_fetch(uint64_t address, bool with_evidence)
+PW_INLINE void pw_handle_fetch(uint64_t address)
 {
     uint64_t entry = pw_page_map_entry(address);
     if (pw_unlikely(!pw_entry_is_slab(entry)))
@@ -82,8 +81,7 @@ PW_INLINE void pw_handle_fetch(uint64_t address, bool with_evidence)
     _Atomic uint64_t *word = pw_entry_word(entry, address, shape);
     __builtin_prefetch((uint64_t *)word, 1);
     pw_fetch_ends(address, pw_shape_bytes(shape));
-    if (with_evidence)
-        __builtin_prefetch(pw_entry_evidence(entry, word), 1);
+    __builtin_prefetch(pw_entry_evidence(entry, word), 1);
 }
 
 PW_INLINE bool pw_handle_is_sealed(const struct pw_handle *handle)

@@ -54,7 +54,7 @@ static void let_go(struct pw_cache *cache, const struct pw_call *call)
     struct pw_quarantine_batch *batch = cache->leaving;
     uint32_t place = cache->left++;
     if (place + AHEAD < batch->count)
-        pw_handle_fetch((uint64_t)batch->blocks[place + AHEAD], true);
+        pw_handle_fetch((uint64_t)batch->blocks[place + AHEAD]);
     if (place < batch->count)
         evict(cache, batch->blocks[place], call);
     if (place + 1 < batch->count)
