@@ -247,6 +247,27 @@ static void what_passes_at_a_glance_is_what_is_not_wanted(void **state)
     }
 }
 
+/* Each of them would be its site's first; asked is whether there is room, and that seldom. */
+static void where_the_budget_is_used_up_nearly_all_pass_at_a_glance(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 100000 };
+    struct pw_guard_policy policy = {.site_blocks = 2, .sample_every = 100, .budget_pages = 10, .live_pages = 10};
+    struct pw_guard_turn turn = {0};
+    unsigned asked = 0;
+    for (uint32_t i = 1; i <= BLOCKS; i++) {
+        _Atomic uint32_t site = 0;
+        uint64_t serial = pw_guard_serial(1, i);
+        if (pw_guard_policy_passes(&policy, &site, &turn, serial, 24))
+            continue;
+        asked++;
+        enum pw_guard_wish wish = pw_guard_policy_wants(&policy, &site, &turn, serial, 24);
+        assert_true(wish == PW_GUARD_NOT || !pw_guard_policy_take(&policy, wish, &turn, 1));
+    }
+    assert_in_range(asked, BLOCKS / PW_GUARD_ASK_EVERY / 2, BLOCKS / 20);
+    assert_int_equal(policy.live_pages, 10);
+}
+
 static void the_budget_follows_the_heap_between_its_bounds(void **state)
 {
     (void)state;
@@ -394,6 +415,7 @@ int main(void)
         cmocka_unit_test(the_first_block_of_each_larger_power_of_two_is_wanted),
         cmocka_unit_test(first_blocks_come_at_most_so_fast_but_at_level_guard),
         cmocka_unit_test(what_passes_at_a_glance_is_what_is_not_wanted),
+        cmocka_unit_test(where_the_budget_is_used_up_nearly_all_pass_at_a_glance),
         cmocka_unit_test(the_budget_follows_the_heap_between_its_bounds),
         cmocka_unit_test(a_site_with_evidence_gets_all),
         cmocka_unit_test(a_count_that_is_full_stays_and_spoils_nothing),

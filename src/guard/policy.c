@@ -46,11 +46,13 @@ enum pw_guard_wish pw_guard_policy_wants(const struct pw_guard_policy *policy,
     uint32_t word = word_of(site);
     if ((word & PW_SITE_EVIDENCE) != 0)
         return PW_GUARD_RARE;
+    /* Whatever the block is: as long as a turn is not taken, pw_guard_policy_passes asks here each time. */
+    bool is_due = has_turn(policy, turn, serial);
     if (site != NULL && pw_guard_policy_may_be_first(policy, word, turn, serial, size))
         return PW_GUARD_RARE;
     if (policy->guards_all)
         return PW_GUARD_COMMON;
-    if (!has_turn(policy, turn, serial))
+    if (!is_due)
         return PW_GUARD_NOT;
     uint32_t count = word & PW_SITE_COUNT;
     bool has_luck = count == 0 || policy->site_blocks == 0 ||
