@@ -193,7 +193,10 @@ uint32_t pw_depot_find_next(uint32_t id, uint64_t hash, size_t count)
     if (id % CHUNK_UNITS + units > CHUNK_UNITS - HEAD_UNITS)
         return 0;
     const struct pw_stack *next = (const struct pw_stack *)((const uint64_t *)stack + units);
-    return has_hash(next, hash, count) ? id + units : 0;
+    if (!has_hash(next, hash, count))
+        return 0;
+    __builtin_prefetch(&next->frames[count]); /* the one after it */
+    return id + units;
 }
 
 uint32_t pw_depot_put(const uint64_t *frames, size_t count)

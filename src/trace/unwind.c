@@ -73,10 +73,10 @@ static PW_NOINLINE size_t capture_slowly(uint64_t *frames, size_t max, uint64_t 
 }
 
 /* The thread's memory, marked busy; NULL: it can't be had now. */
-PW_INLINE struct pw_trace_thread *thread_begin(bool is_to_be_made)
+PW_INLINE struct pw_trace_thread *thread_begin(void)
 {
     struct pw_trace_thread *thread = pw_trace_thread_current;
-    if (is_to_be_made && pw_unlikely(thread == NULL))
+    if (pw_unlikely(thread == NULL))
         thread = pw_trace_thread_make();
     if (!PW_ARCH_UNWINDS || pw_unlikely(thread == NULL || thread->busy))
         return NULL;
@@ -101,7 +101,7 @@ size_t pw_unwind_capture(uint64_t *frames, size_t max, uint64_t caller_pc, uint6
     struct pw_entry entry = {.caller_pc = caller_pc, .caller_frame = caller_frame};
     PW_ARCH_HERE(entry.ip, entry.sp, entry.fp);
     size_t count = 0;
-    struct pw_trace_thread *thread = thread_begin(true);
+    struct pw_trace_thread *thread = thread_begin();
     if (pw_likely(thread != NULL)) {
         count = pw_walk(&thread->walk, &entry, max);
         pw_walk_ips(&thread->walk, frames, count);
@@ -110,17 +110,16 @@ size_t pw_unwind_capture(uint64_t *frames, size_t max, uint64_t caller_pc, uint6
     return pw_likely(count != 0) ? count : capture_slowly(frames, max, caller_pc, caller_frame);
 }
 
-static PW_NOINLINE uint32_t id_slowly(uint32_t max, uint64_t caller_pc, uint64_t caller_frame)
+/* `thread` has been begun; NULL: do without. */
+static PW_NOINLINE uint32_t id_slowly(struct pw_trace_thread *thread, uint32_t max, uint64_t caller_pc,
+                                      uint64_t caller_frame)
 {
     struct pw_entry entry = {.caller_pc = caller_pc, .caller_frame = caller_frame};
     PW_ARCH_HERE(entry.ip, entry.sp, entry.fp);
     uint32_t id = 0;
-    bool is_done = false;
-    struct pw_trace_thread *thread = thread_begin(true);
-    if (pw_likely(thread != NULL)) {
-        is_done = pw_walk_id(&thread->walk, &entry, max, &id);
+    bool is_done = thread != NULL && pw_walk_id(&thread->walk, &entry, max, &id);
+    if (thread != NULL)
         thread_end(thread);
-    }
     if (pw_likely(is_done))
         return id;
     uint64_t frames[PW_MAX_FRAMES];
@@ -129,14 +128,15 @@ static PW_NOINLINE uint32_t id_slowly(uint32_t max, uint64_t caller_pc, uint64_t
 
 uint32_t pw_unwind_capture_id(uint32_t max, uint64_t caller_pc, uint64_t caller_frame, uint64_t caller_fp)
 {
-    struct pw_trace_thread *thread = thread_begin(false);
+    struct pw_trace_thread *thread = thread_begin();
     if (pw_likely(thread != NULL)) {
         uint32_t id = pw_walk_usual_id(&thread->walk, caller_pc, caller_frame, caller_fp, max);
-        thread_end(thread);
-        if (pw_likely(id != 0))
+        if (pw_likely(id != 0)) {
+            thread_end(thread);
             return id;
+        }
     }
-    return id_slowly(max, caller_pc, caller_frame);
+    return id_slowly(thread, max, caller_pc, caller_frame);
 }
 
 size_t pw_unwind_from_signal(uint64_t *frames, size_t max, void *ucontext)
