@@ -101,14 +101,16 @@ PW_PUBLIC void free_aligned_sized(void *pointer, size_t align, size_t size)
     pw_release_as(pointer, &call, size, align);
 }
 
-PW_PUBLIC void *calloc(size_t count, size_t size)
+/* A function of its own, so that calloc has its caller's frame pointer still. */
+static PW_NOINLINE void *calloc_as(size_t count, size_t size, uint64_t pc, uint64_t frame, uint64_t fp)
 {
     size_t bytes;
     bool overflows = __builtin_mul_overflow(count, size, &bytes);
     void *block = overflows ? NULL : pw_quick_acquire(bytes, true, PW_FAMILY_MALLOC);
     if (pw_likely(block != NULL))
         return block;
-    struct pw_call call = PW_CALL(PW_OP_CALLOC, PW_FAMILY_MALLOC);
+    struct pw_call call = {
+        .pc = pc, .frame = frame, .fp = fp, .operation = PW_OP_CALLOC, .family = PW_FAMILY_MALLOC};
     if (overflows) {
         pw_found_calloc_overflow(count, size, &call);
         errno = ENOMEM;
@@ -116,6 +118,11 @@ PW_PUBLIC void *calloc(size_t count, size_t size)
     }
     block = pw_full_malloc(bytes, true, &call);
     return pw_likely(block != NULL) ? block : pw_allocate(bytes, 1, true, &call);
+}
+
+PW_PUBLIC void *calloc(size_t count, size_t size)
+{
+    return calloc_as(count, size, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP());
 }
 
 PW_PUBLIC void *realloc(void *pointer, size_t size)
