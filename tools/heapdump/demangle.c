@@ -9,6 +9,7 @@
  * One message each way on a socket pair: the name; what it means, empty if it means nothing.
  */
 #include "demangle.h"
+#include "line.h"
 
 #include "bytes.h"
 #include "numbers.h"
@@ -52,14 +53,15 @@ typedef char *(*demangle_function)(const char *name, char *buffer, size_t *lengt
 /* Bytes of address space in use; 0: not known. */
 static uint64_t address_space_bytes(void)
 {
-    unsigned long long pages = 0;
+    char line[256] = "";
+    const char *at = line;
+    uint64_t pages = 0;
     FILE *statm = fopen("/proc/self/statm", "re");
     if (statm == NULL)
         return 0;
-    if (fscanf(statm, "%llu", &pages) != 1)
-        pages = 0;
+    bool is_known = fgets(line, sizeof line, statm) != NULL && line_number(&at, 10, &pages);
     fclose(statm);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    return is_known ? pages * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
 static void limit_memory(void)
@@ -172,7 +174,7 @@ static size_t cache_index(const char *name)
 
 static char *copy(const char *text)
 {
-    return text == NULL ? NULL : strcpy(heapdump_grow(NULL, strlen(text) + 1, 1), text);
+    return text == NULL ? NULL : heapdump_copy(text);
 }
 
 const char *demangle(const char *name)

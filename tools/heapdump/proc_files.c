@@ -1,9 +1,12 @@
 /* proc_files.c - see proc_files.h */
 #include "proc_files.h"
 
+#include "line.h"
+
 #include <dirent.h>
 #include <elf.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,44 +50,44 @@ pid_t proc_living_thread(pid_t pid)
     return found != 0 ? found : pid;
 }
 
-pid_t proc_tracer(pid_t pid)
+/* The number behind `name` in the file status, or 0. */
+static uint64_t status_number(pid_t pid, const char *name, int base)
 {
     char line[256];
-    int tracer = 0;
+    uint64_t number = 0;
     FILE *stream = open_file(pid, "status");
-    while (stream != NULL && fgets(line, sizeof line, stream) != NULL)
-        if (sscanf(line, "TracerPid: %d", &tracer) == 1)
+    while (stream != NULL && fgets(line, sizeof line, stream) != NULL) {
+        const char *at = line;
+        if (line_take(&at, name) && line_number(&at, base, &number))
             break;
-    if (stream != NULL)
-        fclose(stream);
-    return tracer;
-}
-
-long proc_system_call(pid_t pid, pid_t tid)
-{
-    char file[64];
-    long number = -1;
-    snprintf(file, sizeof file, "task/%d/syscall", tid);
-    FILE *stream = open_file(pid, file);
-    if (stream != NULL && fscanf(stream, "%ld", &number) != 1)
-        number = -1;
+    }
     if (stream != NULL)
         fclose(stream);
     return number;
 }
 
-bool proc_handles_signal(pid_t pid, int number)
+pid_t proc_tracer(pid_t pid)
 {
-    char line[256];
-    unsigned long long ignored = 0, caught = 0;
-    FILE *stream = open_file(pid, "status");
-    while (stream != NULL && fgets(line, sizeof line, stream) != NULL) {
-        (void)sscanf(line, "SigIgn: %llx", &ignored);
-        (void)sscanf(line, "SigCgt: %llx", &caught);
-    }
+    return (pid_t)status_number(pid, "TracerPid:", 10);
+}
+
+long proc_system_call(pid_t pid, pid_t tid)
+{
+    char file[64], line[256] = "";
+    const char *at = line;
+    uint64_t number;
+    snprintf(file, sizeof file, "task/%d/syscall", tid);
+    FILE *stream = open_file(pid, file);
+    bool is_known = stream != NULL && fgets(line, sizeof line, stream) != NULL && line_number(&at, 10, &number);
     if (stream != NULL)
         fclose(stream);
-    return ((ignored | caught) >> (number - 1) & 1) != 0;
+    return is_known && number <= LONG_MAX ? (long)number : -1; /* "running", or -1 */
+}
+
+bool proc_handles_signal(pid_t pid, int number)
+{
+    uint64_t handled = status_number(pid, "SigIgn:", 16) | status_number(pid, "SigCgt:", 16);
+    return (handled >> (number - 1) & 1) != 0;
 }
 
 void proc_thread_name(pid_t pid, pid_t tid, char *name, size_t size)
@@ -142,26 +145,29 @@ static void unescape(char *path)
     *to = '\0';
 }
 
+/* "START-END rwxp OFFSET MAJOR:MINOR INODE   PATH" */
 static void add_line(struct target *target, char *line)
 {
     struct target_segment segment = {0};
-    unsigned long start, end, offset, inode;
-    char access[5];
-    int name = 0;
+    uint64_t ignored;
+    const char *at = line;
     line[strcspn(line, "\n")] = '\0';
-    if (sscanf(line, "%lx-%lx %4s %lx %*x:%*x %lu %n", &start, &end, access, &offset, &inode, &name) < 5)
+    if (!line_number(&at, 16, &segment.start) || !line_take(&at, "-") || !line_number(&at, 16, &segment.end) ||
+        !line_take(&at, " ") || strcspn(at, " ") != 4)
         return;
-    unescape(line + name);
-    segment.start = start;
-    segment.end = end;
-    segment.offset = offset;
+    const char *access = at;
+    at += 4;
+    if (!line_number(&at, 16, &segment.offset) || !line_number(&at, 16, &ignored) || !line_take(&at, ":") ||
+        !line_number(&at, 16, &ignored) || !line_number(&at, 10, &ignored))
+        return;
     segment.access = (uint8_t)((access[0] == 'r' ? TARGET_READ : 0) | (access[1] == 'w' ? TARGET_WRITE : 0) |
                                (access[2] == 'x' ? TARGET_EXECUTE : 0));
     segment.is_shared = access[3] == 's';
+    char *path = line + (at - line) + strspn(at, " ");
+    unescape(path);
     /* ptrace reads what the program may not; only the kernel's own pages and devices' are no memory. */
-    segment.is_readable = strcmp(line + name, "[vvar]") != 0 && strcmp(line + name, "[vsyscall]") != 0 &&
-                          !is_device(line + name);
-    segment.path = line + name;
+    segment.is_readable = strcmp(path, "[vvar]") != 0 && strcmp(path, "[vsyscall]") != 0 && !is_device(path);
+    segment.path = path;
     target_add_segment(target, &segment);
 }
 

@@ -3,8 +3,10 @@
  * start the damaged byte is. Read off the lines of the report that people read: their shape is fixed, and
  * proved by the library's own tests.
  */
+#include "line.h"
 #include "run.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,16 +15,15 @@
 static void read_location(struct run_damage *damage, const char *line)
 {
     const char *at = strstr(line, " is located ");
-    unsigned long long distance, size;
-    char relation[8];
-    if (at == NULL || damage->has_offset)
+    uint64_t distance, size;
+    if (at == NULL || damage->has_offset || !line_counts(&at, " is located ", &distance, " bytes "))
         return;
-    bool is_inside = sscanf(at, " is located %llu bytes inside of %llu-byte block", &distance, &size) == 2;
-    if (!is_inside && sscanf(at, " is located %llu bytes %7s %llu-byte block", &distance, relation, &size) != 3)
+    bool is_inside = line_take(&at, "inside of "), is_after = !is_inside && line_take(&at, "after ");
+    if ((!is_inside && !is_after && !line_take(&at, "before ")) || !line_counts(&at, "", &size, "-byte block"))
         return;
     damage->size = size;
     damage->offset = (int64_t)distance;
-    if (!is_inside && strcmp(relation, "after") == 0)
+    if (is_after)
         damage->offset += (int64_t)size;
     else if (!is_inside)
         damage->offset = -damage->offset;
@@ -32,14 +33,14 @@ static void read_location(struct run_damage *damage, const char *line)
 /* "block: live, 24 bytes of 64, malloc, allocation number 17 of thread T0 (demo), …" */
 static void read_block(struct run_damage *damage, const char *line)
 {
-    unsigned long long number;
-    unsigned thread;
+    uint64_t number, thread;
     const char *at = strstr(line, "allocation number ");
     if (damage->has_block || strncmp(line, "block: ", 7) != 0 || at == NULL ||
-        sscanf(at, "allocation number %llu of thread T%u", &number, &thread) != 2)
+        !line_counts(&at, "allocation number ", &number, " of thread T") || !line_number(&at, 10, &thread) ||
+        thread > UINT_MAX)
         return;
     damage->number = number;
-    damage->thread = thread;
+    damage->thread = (unsigned)thread;
     damage->has_block = true;
 }
 
@@ -55,17 +56,17 @@ static void read_place(struct run_damage *damage, const char *line)
 /* "… pwheap: watch: allocation 17 of thread T0 is here: 24 bytes at 0x…; …", "… never came: the thread made 12" */
 static void read_watch(struct run_damage *damage, const char *line)
 {
-    unsigned long long count;
+    uint64_t count;
     const char *at = strstr(line, "== pwheap: watch: ");
     const char *here = at == NULL ? NULL : strstr(at, " is here: "), *never = at == NULL ? NULL : strstr(at, " never came");
-    if (here != NULL && sscanf(here, " is here: %llu bytes", &count) == 1) {
+    if (here != NULL && line_counts(&here, " is here: ", &count, " bytes")) {
         damage->came = true;
         damage->came_size = count;
     }
     if (never == NULL)
         return;
     damage->never_came = true;
-    if (sscanf(never, " never came: the thread made %llu", &count) == 1)
+    if (line_counts(&never, " never came: the thread made ", &count, ""))
         damage->made = count;
 }
 

@@ -73,8 +73,7 @@ static struct debug_module *get_module(struct symbols *symbols, const char *path
     struct held_module *held = find_place(symbols, path);
     if (held->path == NULL || strcmp(held->path, path) != 0) {
         release(held);
-        held->path = heapdump_grow(NULL, strlen(path) + 1, 1);
-        strcpy(held->path, path);
+        held->path = heapdump_copy(path);
         debug_module_open(&held->module, path, &symbols->callbacks);
     }
     held->used = ++symbols->questions;
