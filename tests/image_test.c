@@ -57,7 +57,7 @@ static const struct frozen image_of_version_3[] = {
     SIZE(pw_module, 312), PLACE(pw_module, start, 0), PLACE(pw_module, end, 8), PLACE(pw_module, bias, 16),
     PLACE(pw_module, build_id_len, 24), PLACE(pw_module, unloaded, 28), PLACE(pw_module, build_id, 32),
     PLACE(pw_module, path, 56),
-    SIZE(pw_stack, 16), PLACE(pw_stack, next, 0), PLACE(pw_stack, hash, 4), PLACE(pw_stack, count, 8), PLACE(pw_stack, hash_more, 10),
+    SIZE(pw_stack, 16), PLACE(pw_stack, hash, 0), PLACE(pw_stack, count, 8), PLACE(pw_stack, is_known, 10), PLACE(pw_stack, site, 12),
     PLACE(pw_stack, frames, 16),
     SIZE(pw_depot_image, 32776), PLACE(pw_depot_image, chunks, 0), PLACE(pw_depot_image, used, 32768),
     SIZE(pw_root, 200), PLACE(pw_root, magic, 0), PLACE(pw_root, version, 8), PLACE(pw_root, bytes, 12),

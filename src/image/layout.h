@@ -287,12 +287,11 @@ struct pw_module {
 #define PW_DEPOT_MAX_CHUNKS 4096u
 #define PW_MAX_FRAMES 64u
 struct pw_stack {
-    uint32_t next; /* id of the next one of the same hash bucket */
-    uint32_t hash; /* of the frames: bits 0 to 31 of 64 (trace/depot.h), */
+    uint64_t hash;  /* of the frames (trace/depot.h) */
     uint16_t count; /* frames; at most PW_MAX_FRAMES */
-    uint16_t hash_more; /* and bits 32 to 47 */
+    _Atomic uint16_t is_known; /* 1 once it is found by its hash */
     _Atomic uint32_t site; /* what the guard pool notes of it as a place that allocates: guard/policy.h */
-    uint64_t frames[]; /* return addresses, innermost first */
+    uint64_t frames[];     /* return addresses, innermost first */
 };
 struct pw_depot_image {
     _Atomic uint64_t chunks[PW_DEPOT_MAX_CHUNKS]; /* addresses; 0 where there is none yet */

@@ -1,12 +1,17 @@
 /*
  * depot.c - see depot.h
  *
- *   buckets[hash] ──id──> struct pw_stack ──next──> struct pw_stack ──next──> 0
+ *   level 0 [ line | line | … ]      a line: eight slots of tag and id, filled from the first on
+ *         1 [ line | line | line | … ]                                 │
+ *         2   …                                                        └─id──> struct pw_stack
  *
- * Stacks lie one behind the other in chunks of 4 MiB that never move and are never given back. A
- * stack is written in full before a compare-and-swap of its bucket makes it known, and never
- * changes after; so readers need no lock, and a thread that stops half-way (a signal handler, a
- * fork) blocks nobody.
+ * Stacks lie one behind the other in chunks of 4 MiB that never move and are never given back. Their ids are in
+ * a hash table of levels, each some times as large as the one before: a stack belongs into one line of each, and is in
+ * the first that had a slot free. So a program of few stacks touches few pages, nothing is ever moved, and who looks
+ * for a stack may stop at the first line that is not full.
+ *
+ * A stack is written in full before a compare-and-swap of its slot makes it known, and never changes after; so readers
+ * need no lock, and a thread that stops half-way (a signal handler, a fork) blocks nobody.
  */
 #include "trace/depot.h"
 
@@ -15,7 +20,9 @@
 #include <string.h>
 
 enum {
-    BUCKET_BITS = 19, /* 2 MiB, touched as it fills */
+    SLOTS = 8, /* a cache line */
+    LEVELS = 4,
+    FIRST_LINES = 1 << 7, /* 8 KiB */
     UNIT_BYTES = 8,
     HEAD_UNITS = sizeof(struct pw_stack) / UNIT_BYTES,
     FIRST_UNIT = 1, /* id 0 is none */
@@ -23,7 +30,6 @@ enum {
        memory. */
     LIMIT_CHUNKS = 256,
 };
-#define BUCKETS ((size_t)1 << BUCKET_BITS)
 #define CHUNK_BYTES ((size_t)1 << PW_DEPOT_CHUNK_SHIFT)
 #define CHUNK_UNITS ((uint32_t)1 << PW_DEPOT_CHUNK_UNITS_SHIFT)
 
@@ -33,7 +39,18 @@ _Static_assert((uint64_t)LIMIT_CHUNKS << PW_DEPOT_CHUNK_UNITS_SHIFT <= UINT32_MA
 _Static_assert(HEAD_UNITS + PW_MAX_FRAMES <= CHUNK_UNITS, "every stack fits in a chunk");
 
 struct pw_depot_image *pw_depot_chunks;
-static _Atomic uint32_t *buckets;
+
+struct line {
+    _Atomic uint64_t slots[SLOTS]; /* tag << 32 | id; 0: free, and so are those after it */
+};
+
+/* Bits of the hash that tell a level's line: each has bits of its own, so that those who meet in one part in the next. */
+static const struct {
+    uint32_t shift, bits;
+} geometry[LEVELS] = {{57, 7}, {46, 11}, {30, 16}, {9, 21}}; /* 8 KiB, 128 KiB, 4 MiB, 128 MiB */
+
+static _Alignas(64) struct line first_lines[FIRST_LINES];
+static _Atomic(struct line *) levels[LEVELS] = {first_lines};
 
 uint64_t pw_depot_hash_powers[PW_MAX_FRAMES + 1];
 
@@ -45,11 +62,6 @@ static uint64_t hash_frames(const uint64_t *frames, size_t count)
     return pw_depot_hash_of(sum, 0, count);
 }
 
-PW_INLINE _Atomic uint32_t *bucket_of(uint64_t hash)
-{
-    return &buckets[hash >> (64 - BUCKET_BITS)];
-}
-
 /* Where id `id` lies. Only for ids that this file handed out. */
 PW_INLINE struct pw_stack *stack_at(uint32_t id)
 {
@@ -58,25 +70,35 @@ PW_INLINE struct pw_stack *stack_at(uint32_t id)
     return (struct pw_stack *)(chunk + (uint64_t)(id % CHUNK_UNITS) * UNIT_BYTES);
 }
 
-/* With the bucket's number all 64 bits. */
 PW_INLINE bool has_hash(const struct pw_stack *stack, uint64_t hash, size_t count)
 {
-    return stack->hash == (uint32_t)hash && stack->hash_more == (uint16_t)(hash >> 32) && stack->count == count;
+    return stack->hash == hash && stack->count == count;
 }
 
-/* Search the chain that starts at `id` and ends before `end`. */
-PW_INLINE uint32_t find_in_chain(uint32_t id, uint32_t end, uint64_t hash, size_t count)
+PW_INLINE uint32_t tag_of(uint64_t hash)
 {
-    while (id != end && id != 0) {
-        const struct pw_stack *stack = stack_at(id);
-        if (has_hash(stack, hash, count))
-            return id;
-        id = stack->next;
-    }
-    return 0;
+    return (uint32_t)(hash ^ hash >> 32);
 }
 
-/* Make sure that a chunk is mapped; two threads may try, one mapping stays. */
+/* The id in a slot, if it is that of such a stack, else 0. */
+PW_INLINE uint32_t id_if_right(uint64_t slot, uint64_t hash, size_t count)
+{
+    uint32_t id = (uint32_t)slot;
+    return (uint32_t)(slot >> 32) == tag_of(hash) && id != 0 && has_hash(stack_at(id), hash, count) ? id : 0;
+}
+
+static size_t level_bytes(size_t level)
+{
+    return sizeof(struct line) << geometry[level].bits;
+}
+
+/* The line of a level that is there. */
+PW_INLINE struct line *line_of(struct line *lines, size_t level, uint64_t hash)
+{
+    return &lines[hash >> geometry[level].shift & ((1u << geometry[level].bits) - 1)];
+}
+
+/* Two threads may map the same; one mapping stays. */
 static bool chunk_ensure(uint32_t index)
 {
     if (atomic_load_explicit(&pw_depot_chunks->chunks[index], memory_order_acquire) != 0)
@@ -90,6 +112,22 @@ static bool chunk_ensure(uint32_t index)
                                                  memory_order_acquire))
         pw_os_unmap(mapping, CHUNK_BYTES);
     return true;
+}
+
+/* The lines of a level, mapped now if need be; NULL: no memory. */
+static struct line *level_ensure(size_t level)
+{
+    struct line *lines = atomic_load_explicit(&levels[level], memory_order_acquire);
+    if (lines != NULL)
+        return lines;
+    struct line *mapping = pw_os_map(level_bytes(level));
+    if (mapping == NULL)
+        return NULL;
+    if (atomic_compare_exchange_strong_explicit(&levels[level], &lines, mapping, memory_order_acq_rel,
+                                                memory_order_acquire))
+        return mapping;
+    pw_os_unmap(mapping, level_bytes(level));
+    return lines;
 }
 
 /*
@@ -122,34 +160,64 @@ static void units_return(uint32_t start, uint32_t units)
                                             memory_order_relaxed);
 }
 
-/* `head` is what the bucket held when the trace was not found behind it. */
-static PW_NOINLINE uint32_t stack_add(uint32_t head, uint64_t hash, const uint64_t *frames, size_t count)
+/* A stack that nobody knows yet; 0: no room. */
+static uint32_t stack_write(uint64_t hash, const uint64_t *frames, size_t count)
 {
-    _Atomic uint32_t *bucket = bucket_of(hash);
-    uint32_t units = HEAD_UNITS + (uint32_t)count;
-    uint32_t id = units_take(units);
+    uint32_t id = units_take(HEAD_UNITS + (uint32_t)count);
     if (id == 0)
         return 0;
     struct pw_stack *stack = stack_at(id);
-    stack->hash = (uint32_t)hash;
-    stack->hash_more = (uint16_t)(hash >> 32);
+    stack->hash = hash;
     stack->count = (uint16_t)count;
     for (size_t i = 0; i < count; i++)
         stack->frames[i] = frames[i];
-    for (;;) {
-        stack->next = head;
-        uint32_t searched = head;
-        if (atomic_compare_exchange_strong_explicit(bucket, &head, id, memory_order_acq_rel,
-                                                    memory_order_acquire))
-            return id;
-        /* Others came first; the same trace may be among theirs. */
-        uint32_t known = find_in_chain(head, searched, hash, count);
-        if (known != 0) {
-            stack->count = 0;
-            units_return(id, units);
-            return known;
-        }
+    return id;
+}
+
+static void stack_forget(uint32_t id, size_t count)
+{
+    if (id == 0)
+        return;
+    stack_at(id)->count = 0;
+    units_return(id, HEAD_UNITS + (uint32_t)count);
+}
+
+/* Put a stack into the first free slot of a line; *id is it once it is written. 1: done, or known, 0: the line is full, -1: no room. */
+static int line_put(struct line *line, uint64_t hash, const uint64_t *frames, size_t count, uint32_t *id)
+{
+    for (size_t i = 0; i < SLOTS; i++) {
+        uint64_t slot = atomic_load_explicit(&line->slots[i], memory_order_acquire);
+        if (slot == 0 && *id == 0 && (*id = stack_write(hash, frames, count)) == 0)
+            return -1;
+        if (slot == 0 && atomic_compare_exchange_strong_explicit(
+                             &line->slots[i], &slot, (uint64_t)tag_of(hash) << 32 | *id, memory_order_acq_rel,
+                             memory_order_acquire))
+            return 1;
+        uint32_t known = id_if_right(slot, hash, count);
+        if (known == 0)
+            continue;
+        stack_forget(*id, count);
+        *id = known;
+        return 1;
     }
+    return 0;
+}
+
+static PW_NOINLINE uint32_t stack_add(uint64_t hash, const uint64_t *frames, size_t count)
+{
+    uint32_t id = 0;
+    for (size_t level = 0; level < LEVELS; level++) {
+        struct line *lines = level_ensure(level);
+        int done = lines == NULL ? -1 : line_put(line_of(lines, level, hash), hash, frames, count, &id);
+        if (done > 0) {
+            atomic_store_explicit(&stack_at(id)->is_known, 1, memory_order_release);
+            return id;
+        }
+        if (done < 0)
+            break;
+    }
+    stack_forget(id, count);
+    return 0;
 }
 
 bool pw_depot_init(void)
@@ -160,11 +228,6 @@ bool pw_depot_init(void)
     struct pw_depot_image *mapped = pw_os_map(image_bytes);
     if (mapped == NULL)
         return false;
-    buckets = pw_os_map(BUCKETS * sizeof *buckets);
-    if (buckets == NULL) {
-        pw_os_unmap(mapped, image_bytes);
-        return false;
-    }
     pw_depot_hash_powers[0] = 1;
     for (size_t i = 1; i <= PW_MAX_FRAMES; i++)
         pw_depot_hash_powers[i] = pw_depot_hash_powers[i - 1] * PW_DEPOT_HASH_BASE;
@@ -180,12 +243,22 @@ struct pw_depot_image *pw_depot_image(void)
 
 uint32_t pw_depot_find(uint64_t hash, size_t count)
 {
-    if (pw_unlikely(pw_depot_chunks == NULL))
-        return 0;
-    return find_in_chain(atomic_load_explicit(bucket_of(hash), memory_order_acquire), 0, hash, count);
+    for (size_t level = 0; level < LEVELS; level++) {
+        struct line *lines = atomic_load_explicit(&levels[level], memory_order_acquire);
+        if (lines == NULL)
+            return 0;
+        const struct line *line = line_of(lines, level, hash);
+        for (size_t i = 0; i < SLOTS; i++) {
+            uint64_t slot = atomic_load_explicit(&line->slots[i], memory_order_acquire);
+            uint32_t id = id_if_right(slot, hash, count);
+            if (slot == 0 || id != 0)
+                return id;
+        }
+    }
+    return 0;
 }
 
-/* Behind the last one lie zeros, which are no trace. */
+/* Behind the last one lie zeros, or what a thread is writing, which another may have written before and is forgotten then. */
 uint32_t pw_depot_find_next(uint32_t id, uint64_t hash, size_t count)
 {
     const struct pw_stack *stack = stack_at(id);
@@ -193,7 +266,7 @@ uint32_t pw_depot_find_next(uint32_t id, uint64_t hash, size_t count)
     if (id % CHUNK_UNITS + units > CHUNK_UNITS - HEAD_UNITS)
         return 0;
     const struct pw_stack *next = (const struct pw_stack *)((const uint64_t *)stack + units);
-    if (!has_hash(next, hash, count))
+    if (atomic_load_explicit(&next->is_known, memory_order_acquire) == 0 || !has_hash(next, hash, count))
         return 0;
     __builtin_prefetch(&next->frames[count]); /* the one after it */
     return id + units;
@@ -206,9 +279,8 @@ uint32_t pw_depot_put(const uint64_t *frames, size_t count)
     if (pw_unlikely(count > PW_MAX_FRAMES))
         count = PW_MAX_FRAMES;
     uint64_t hash = hash_frames(frames, count);
-    uint32_t head = atomic_load_explicit(bucket_of(hash), memory_order_acquire);
-    uint32_t known = find_in_chain(head, 0, hash, count);
-    return pw_likely(known != 0) ? known : stack_add(head, hash, frames, count);
+    uint32_t known = pw_depot_find(hash, count);
+    return pw_likely(known != 0) ? known : stack_add(hash, frames, count);
 }
 
 /*
@@ -240,7 +312,10 @@ size_t pw_depot_bytes(void)
 {
     if (pw_depot_chunks == NULL)
         return 0;
-    size_t bytes = PW_ALIGN_UP(sizeof *pw_depot_chunks, PW_PAGE_BYTES) + BUCKETS * sizeof *buckets;
+    size_t bytes = PW_ALIGN_UP(sizeof *pw_depot_chunks, PW_PAGE_BYTES);
+    for (size_t level = 1; level < LEVELS; level++)
+        if (atomic_load_explicit(&levels[level], memory_order_relaxed) != NULL)
+            bytes += level_bytes(level);
     for (size_t i = 0; i < LIMIT_CHUNKS; i++)
         if (atomic_load_explicit(&pw_depot_chunks->chunks[i], memory_order_relaxed) != 0)
             bytes += CHUNK_BYTES;

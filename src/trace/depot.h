@@ -9,7 +9,7 @@
 
 #include "image/layout.h"
 
-/* Map the hash table. False: no memory; ids are then all 0. */
+/* Map the table of chunks. False: no memory; ids are then all 0. */
 bool pw_depot_init(void);
 /* The depot's frozen half, for the root. NULL before pw_depot_init. */
 struct pw_depot_image *pw_depot_image(void);
@@ -45,8 +45,7 @@ PW_INLINE uint64_t pw_depot_hash_of(uint64_t sum, uint64_t beyond, size_t count)
 uint32_t pw_depot_find(uint64_t hash, size_t count);
 /*
  * The same, if it was added right after trace `id` (not 0, one that this file gave). What a program does again in the
- * same order it finds side by side in memory, where the way by the hash is two cache misses. Of two traces only, 48 bits
- * of the hash are enough.
+ * same order it finds side by side in memory, where the way by the hash is two cache misses.
  */
 uint32_t pw_depot_find_next(uint32_t id, uint64_t hash, size_t count);
 /*
