@@ -182,6 +182,10 @@ void pw_walk_init(struct pw_walk_memory *memory)
 void pw_walk_forget(struct pw_walk_memory *memory)
 {
     memory->first = PW_WALK_RECORDS;
+    memory->epoch = (memory->epoch + 1) % PW_WALK_EPOCHS;
+    if (memory->epoch != 0)
+        return;
+    memory->epoch = 1;
     for (size_t i = 0; i < 1u << PW_WALK_BRANCH_BITS; i++)
         for (size_t way = 0; way < PW_WALK_BRANCH_WAYS; way++)
             memory->branches[i][way].max = 0;
@@ -246,7 +250,7 @@ PW_INLINE void branch_keep(const struct walk *walk, uint32_t id)
     branch->fp = fp;
     branch->met = (uint32_t)walk->met;
     branch->id = id;
-    branch->max = (uint32_t)walk->max;
+    branch->max = pw_walk_limit(memory, walk->max);
     branch->run = (uint16_t)run_of(walk);
     branch->words_used = (uint16_t)count;
     for (size_t i = 0; i < count; i++)

@@ -78,7 +78,7 @@ struct pw_walk_branch {
     uint64_t fp;         /* what the fp at the beginning has to be; 0: whatever */
     uint32_t met;        /* its index */
     uint32_t id;         /* of the whole trace, */
-    uint32_t max;        /* of at most so many frames; 0: not in use */
+    uint32_t max;        /* of at most so many frames, as pw_walk_limit has it; 0: not in use */
     uint16_t run;        /* which ends so many records after the met one */
     uint16_t words_used; /* in `words` */
     struct pw_walk_word words[PW_WALK_BRANCH_WORDS];
@@ -87,6 +87,7 @@ struct pw_walk_branch {
 /* One for each thread; made by pw_walk_init. */
 struct pw_walk_memory {
     uint32_t first; /* index of the innermost record; PW_WALK_RECORDS: there is none */
+    uint32_t epoch; /* branches of another one are forgotten: most of this memory is never touched */
     struct pw_view view;
     struct pw_entry_memory entry;
     struct pw_walk_id ids[1 << PW_WALK_ID_BITS];

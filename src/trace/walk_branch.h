@@ -8,6 +8,15 @@
 #include "trace/rules.h"
 #include "trace/walk.h"
 
+enum { PW_WALK_LIMIT_BITS = 8, PW_WALK_EPOCHS = 1 << (32 - PW_WALK_LIMIT_BITS) };
+_Static_assert(PW_MAX_FRAMES < 1 << PW_WALK_LIMIT_BITS, "both in one word");
+
+/* How a branch of now says that it is of at most `max` frames; not 0. */
+PW_INLINE uint32_t pw_walk_limit(const struct pw_walk_memory *memory, size_t max)
+{
+    return memory->epoch << PW_WALK_LIMIT_BITS | (uint32_t)max;
+}
+
 /* Where branches that begin at (ip, sp) are kept: the first of PW_WALK_BRANCH_WAYS. */
 PW_INLINE struct pw_walk_branch *pw_walk_branches(struct pw_walk_memory *memory, uint64_t ip, uint64_t sp)
 {
@@ -69,8 +78,9 @@ PW_INLINE bool pw_walk_is_in_view(const struct pw_walk_memory *memory, uint64_t 
 PW_INLINE uint32_t pw_walk_usual_id(struct pw_walk_memory *memory, uint64_t ip, uint64_t sp, uint64_t fp, uint32_t max)
 {
     const struct pw_walk_branch *branch = pw_walk_branches(memory, ip, sp);
+    uint32_t limit = pw_walk_limit(memory, max);
     for (int way = 0; way < PW_WALK_BRANCH_WAYS; way++, branch++) {
-        if (branch->ip != ip || branch->sp != sp || branch->max != max || (branch->fp != 0 && branch->fp != fp) ||
+        if (branch->ip != ip || branch->sp != sp || branch->max != limit || (branch->fp != 0 && branch->fp != fp) ||
             !pw_walk_is_in_view(memory, sp) || !pw_walk_branch_meets(memory, branch))
             continue;
         if (pw_likely(pw_walk_run_holds(&memory->records[branch->met], branch->run)) &&
