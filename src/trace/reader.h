@@ -27,7 +27,7 @@ PW_INLINE size_t pw_reader_left(const struct pw_reader *reader)
 /* `bytes` (at most 8) as a little-endian number. */
 PW_INLINE uint64_t pw_read_bytes(struct pw_reader *reader, size_t bytes)
 {
-    if (pw_reader_left(reader) < bytes) {
+    if (reader->at == NULL || pw_reader_left(reader) < bytes) {
         reader->bad = true;
         return 0;
     }
@@ -48,8 +48,13 @@ PW_INLINE uint32_t pw_read_u32(struct pw_reader *reader)
     return (uint32_t)pw_read_bytes(reader, 4);
 }
 
+/* The same, 1 to 8 of them, as a signed number. */
 PW_INLINE int64_t pw_read_signed(struct pw_reader *reader, size_t bytes)
 {
+    if (bytes == 0) {
+        reader->bad = true;
+        return 0;
+    }
     uint64_t value = pw_read_bytes(reader, bytes);
     unsigned unused_bits = (unsigned)(64 - 8 * bytes);
     return (int64_t)(value << unused_bits) >> unused_bits;

@@ -64,7 +64,8 @@ char *run_own_path(void)
 
 char *run_find_library(const struct run *run)
 {
-    static const char *const places[] = {"../lib/libpwheap.so", "../" PWHEAP_LIBDIR "/libpwheap.so",
+    static const char installed[] = "../" PWHEAP_LIBDIR "/libpwheap.so";
+    static const char *const places[] = {"../lib/libpwheap.so", installed,
                                          "../lib64/libpwheap.so", "../../src/libpwheap.so", "libpwheap.so"};
     if (run->library != NULL) {
         char *given = realpath(run->library, NULL);

@@ -202,7 +202,7 @@ static void tell_end(const struct target *target, const struct course *course)
  */
 void target_run_end(struct target_live *live)
 {
-    int status;
+    int status = 0;
     for (size_t i = 0; i < live->tracee_count; i++)
         (void)ptrace(PTRACE_SETOPTIONS, live->tracees[i].tid, NULL, NULL);
     for (int with_signal = 0; with_signal < 2; with_signal++)

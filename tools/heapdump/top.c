@@ -78,7 +78,7 @@ static bool take_letter(struct top *top, struct prompt *prompt, int key)
     case KEY_BACKSPACE:
     case DELETE:
     case '\b':
-        if (prompt->text.length > 0)
+        if (prompt->text.data != NULL && prompt->text.length > 0)
             prompt->text.data[--prompt->text.length] = '\0';
         return false;
     default:
