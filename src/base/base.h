@@ -17,7 +17,7 @@
 #define PW_COLD __attribute__((noinline, cold))
 /*
  * Words that each fork writes, close together: every page of them is copied twice, for the parent and for the
- * child. Zero at first.
+ * child.
  */
 #define PW_WRITTEN_IN_FORK __attribute__((section("pw_written_in_fork")))
 #define PW_PUBLIC __attribute__((visibility("default")))

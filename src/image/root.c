@@ -1,7 +1,8 @@
 /* root.c - the one symbol from which everything of the image is reached. */
 #include "image/seal.h"
 
-struct pw_root pw_root = {
+/* Lines of its own, for every call reads it; its pid is written in each child. */
+PW_WRITTEN_IN_FORK __attribute__((aligned(64))) struct pw_root pw_root = {
     .magic = PW_IMAGE_MAGIC,
     .version = PW_IMAGE_VERSION,
     .bytes = sizeof(struct pw_root),

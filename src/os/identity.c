@@ -10,6 +10,10 @@
 
 enum { MAX_CPUS = 8192 };
 
+/* glibc's, of <sys/single_threaded.h>. */
+extern char __libc_single_threaded /* NOLINT(*-reserved-identifier) */
+    __attribute__((weak, visibility("default")));
+
 /* Asked anew each time: after a raw clone or vfork only the kernel knows. */
 uint32_t pw_os_process_id(void)
 {
@@ -19,6 +23,11 @@ uint32_t pw_os_process_id(void)
 uint32_t pw_os_thread_id(void)
 {
     return (uint32_t)syscall(SYS_gettid);
+}
+
+bool pw_os_has_one_thread(void)
+{
+    return &__libc_single_threaded != NULL && __libc_single_threaded != 0;
 }
 
 void pw_os_thread_name(char name[16])

@@ -44,6 +44,8 @@ void pw_os_restore_signals(uint64_t mask);
 uint32_t pw_os_process_id(void);
 /* The kernel's id of the calling thread. */
 uint32_t pw_os_thread_id(void);
+/* True: the process has no thread but the calling one. False also where libc doesn't say (glibc does since 2.32). */
+bool pw_os_has_one_thread(void);
 /* The name of the calling thread, NUL-terminated. */
 void pw_os_thread_name(char name[16]);
 /*
