@@ -884,10 +884,46 @@ static void heaps_that_get_no_tables_are_not_made(void **state)
 {
     (void)state;
     stop_heaps();
-    pw_os_fail_next(1, 0);
+    pw_os_fail_next(1, 1);
     assert_false(pw_heap_init(1, NULL));
     pw_os_fail_next(0, 0);
     start_heaps(PW_LEVEL_OFF);
+    pw_heap_free(pw_heap_alloc(&pw_heaps[0], 1));
+}
+
+/* What start-up reserves for the first slab region is a convenience: that region can also do it itself. */
+static void heaps_are_made_where_the_first_reservation_is_refused(void **state)
+{
+    (void)state;
+    void *block = NULL;
+    stop_heaps();
+    pw_os_fail_next(1, 0);
+    start_heaps(PW_LEVEL_OFF);
+    pw_os_fail_next(0, 0);
+    assert_int_equal(pw_slab_take(&pw_heaps[0], pw_class_for(64), 1, &block), 1);
+    assert_non_null(block);
+    pw_heap_give(&block, 1);
+}
+
+static void what_is_mapped_beside_the_tables_is_zero_and_apart_and_there_is_always_more(void **state)
+{
+    (void)state;
+    enum { PIECES = 200, BYTES = 3 * 4096 - 100 };
+    static uint64_t *pieces[PIECES];
+    stop_heaps();
+    start_heaps(PW_LEVEL_OFF);
+    for (uint64_t i = 0; i < PIECES; i++) {
+        pieces[i] = pw_regions_map_beside(BYTES);
+        assert_non_null(pieces[i]);
+        assert_int_equal((uint64_t)pieces[i] % PW_PAGE_BYTES, 0);
+        for (size_t word = 0; word < BYTES / 8; word++) {
+            CHECK(pieces[i][word] == 0, "piece %u, word %u", (unsigned)i, (unsigned)word);
+            pieces[i][word] = i + 1;
+        }
+    }
+    for (uint64_t i = 0; i < PIECES; i++)
+        for (size_t word = 0; word < BYTES / 8; word++)
+            CHECK(pieces[i][word] == i + 1, "piece %u, word %u", (unsigned)i, (unsigned)word);
     pw_heap_free(pw_heap_alloc(&pw_heaps[0], 1));
 }
 
@@ -925,6 +961,8 @@ int main(void)
         cmocka_unit_test(threads_that_free_each_others_blocks_leave_sound_heaps),
         cmocka_unit_test(whichever_call_for_memory_fails_null_is_given_and_nothing_is_lost),
         cmocka_unit_test(heaps_that_get_no_tables_are_not_made),
+        cmocka_unit_test(heaps_are_made_where_the_first_reservation_is_refused),
+        cmocka_unit_test(what_is_mapped_beside_the_tables_is_zero_and_apart_and_there_is_always_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

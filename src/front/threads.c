@@ -92,7 +92,7 @@ static void open_history(struct pw_cache *cache)
 {
     uint32_t length = pw_options()->history;
     if (length != 0 && cache->level >= PW_LEVEL_FULL && cache->history == NULL)
-        cache->history = pw_history_open(length, pw_os_map);
+        cache->history = pw_history_open(length, pw_regions_map_beside);
     pw_note_others(cache);
 }
 

@@ -6,26 +6,18 @@
 #include "os/memory.h"
 #include "os/process.h"
 
-enum { SMALL_PAGES_BYTES = 4 << 20 }; /* of a slab region: its first part has pages of the usual size only */
+enum {
+    SMALL_PAGES_BYTES = 4 << 20,      /* of a slab region: its first part has pages of the usual size only */
+    AREA_BYTES = 2 << 20,             /* mapped by one page of page tables */
+    PAGE_MAP_USED_BYTES = 384 << 10,  /* its last, for what the kernel maps where nobody asks for a place */
+    BESIDE_BYTES = 256 << 10,         /* for pw_regions_map_beside */
+};
 
 _Atomic uint64_t *pw_page_map;
 PW_WRITTEN_IN_FORK static struct pw_lock region_lock;
-
-/*
- * One mapping: of the page map its last pages are used, of the table of regions its first. In what is mapped beside
- * them the same 2 MiB are used then, and a fork copies a page of page tables less, at 2 us each.
- */
-bool pw_regions_init(void)
-{
-    uint64_t table_bytes = PW_ALIGN_UP(PW_MAX_REGIONS * sizeof(struct pw_region), (uint64_t)PW_PAGE_BYTES);
-    char *mapping = pw_os_map(table_bytes + PW_SLOT_COUNT * sizeof(uint64_t));
-    if (mapping == NULL)
-        return false;
-    pw_root.regions = (uint64_t)mapping;
-    pw_page_map = (_Atomic uint64_t *)(mapping + table_bytes);
-    pw_root.page_map = (uint64_t)pw_page_map;
-    return true;
-}
+static _Atomic(char *) beside;  /* what is left for pw_regions_map_beside: from here … */
+static char *beside_end;        /* … to here */
+static char *first_slab_tables; /* reserved, not used yet; NULL: none */
 
 uint64_t pw_regions_acquire(void)
 {
@@ -59,10 +51,11 @@ static void add_table(struct table_plan *plan, uint64_t bytes)
     plan->total += PW_ALIGN_UP(bytes, PW_PAGE_BYTES) + PW_PAGE_BYTES;
 }
 
-/* Reserve a mapping for the tables of a plan and make them usable; NULL: no memory. */
-static char *map_plan(struct pw_region *region, const struct table_plan *plan)
+/* Make the tables of a plan usable in a mapping for them, which is reserved if it is not there; NULL: no memory. */
+static char *map_plan(struct pw_region *region, const struct table_plan *plan, char *mapping)
 {
-    char *mapping = pw_os_reserve(plan->total);
+    if (mapping == NULL)
+        mapping = pw_os_reserve(plan->total);
     bool is_whole = mapping != NULL;
     for (uint64_t i = 0; is_whole && i < plan->count; i++)
         is_whole = pw_os_commit(mapping + plan->offset[i], plan->bytes[i]);
@@ -83,7 +76,7 @@ static bool map_granule_tables(struct pw_region *region, uint64_t granules)
     add_table(&plan, granules * sizeof(struct pw_header));
     add_table(&plan, granules * sizeof(struct pw_evidence));
     add_table(&plan, words * 8 + PW_BITMAP_WORDS(words) * 8);
-    char *mapping = map_plan(region, &plan);
+    char *mapping = map_plan(region, &plan, NULL);
     if (mapping == NULL)
         return false;
     region->headers = (uint64_t)(mapping + plan.offset[0]);
@@ -95,7 +88,7 @@ static bool map_granule_tables(struct pw_region *region, uint64_t granules)
 }
 
 /* The bitmap of FREE blocks, spans, headers, and evidence: what is used of the first three lies close together. */
-static bool map_slab_tables(struct pw_region *region)
+static struct table_plan slab_tables_plan(void)
 {
     struct table_plan plan = {.count = 0};
     uint64_t places = (uint64_t)PW_SPANS * PW_SPAN_BLOCKS;
@@ -103,7 +96,14 @@ static bool map_slab_tables(struct pw_region *region)
     add_table(&plan, PW_SPANS * sizeof(struct pw_span));
     add_table(&plan, places * sizeof(uint64_t));
     add_table(&plan, places * sizeof(struct pw_evidence));
-    char *mapping = map_plan(region, &plan);
+    return plan;
+}
+
+static bool map_slab_tables(struct pw_region *region)
+{
+    struct table_plan plan = slab_tables_plan();
+    char *mapping = map_plan(region, &plan, first_slab_tables);
+    first_slab_tables = NULL;
     if (mapping == NULL)
         return false;
     region->free_bits = (uint64_t)(mapping + plan.offset[0]);
@@ -119,6 +119,60 @@ static bool map_slab_tables(struct pw_region *region)
 static bool map_tables(struct pw_region *region, enum pw_region_kind kind, uint64_t granules)
 {
     return kind == PW_REGION_SLABS ? map_slab_tables(region) : map_granule_tables(region, granules);
+}
+
+/*
+ * A fork copies each page of page tables that maps a page which was touched, at 2 us each. So what every process
+ * touches lies in one area that such a page maps, as far as it can:
+ *
+ *   page map │ table of regions │ what is mapped beside them │ guard │ tables of the first slab region
+ *
+ * Of the page map the last part is used, of the others the first.
+ */
+static bool map_shared(uint64_t slab_tables_bytes)
+{
+    uint64_t page_map_bytes = PW_SLOT_COUNT * sizeof(uint64_t);
+    uint64_t table_bytes = PW_ALIGN_UP(PW_MAX_REGIONS * sizeof(struct pw_region), (uint64_t)PW_PAGE_BYTES);
+    uint64_t used_bytes = page_map_bytes + table_bytes + BESIDE_BYTES;
+    uint64_t total = AREA_BYTES + used_bytes + slab_tables_bytes;
+    char *mapping = pw_os_reserve(total);
+    if (mapping == NULL)
+        return false;
+    uint64_t unused_bytes = page_map_bytes - PAGE_MAP_USED_BYTES;
+    char *start = (char *)PW_ALIGN_UP((uint64_t)mapping + unused_bytes, (uint64_t)AREA_BYTES) - unused_bytes;
+    if (!pw_os_commit(start, used_bytes)) {
+        pw_os_unmap(mapping, total);
+        return false;
+    }
+    pw_page_map = (_Atomic uint64_t *)start;
+    pw_root.page_map = (uint64_t)start;
+    pw_root.regions = (uint64_t)(start + page_map_bytes);
+    beside_end = start + used_bytes;
+    atomic_store_explicit(&beside, beside_end - BESIDE_BYTES, memory_order_relaxed);
+    first_slab_tables = slab_tables_bytes == 0 ? NULL : beside_end;
+    if (first_slab_tables != NULL) { /* a mapping of its own from now on: it can go with its region */
+        pw_os_disown(mapping);
+        pw_os_own(mapping, (size_t)(beside_end - mapping));
+        pw_os_own(beside_end, total - (uint64_t)(beside_end - mapping));
+    }
+    return true;
+}
+
+bool pw_regions_init(void)
+{
+    return map_shared(slab_tables_plan().total) || map_shared(0);
+}
+
+void *pw_regions_map_beside(size_t bytes)
+{
+    bytes = PW_ALIGN_UP(bytes, (size_t)PW_PAGE_BYTES);
+    char *start = atomic_load_explicit(&beside, memory_order_relaxed);
+    do {
+        if (bytes > (size_t)(beside_end - start))
+            return pw_os_map(bytes);
+    } while (!atomic_compare_exchange_weak_explicit(&beside, &start, start + bytes, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return start;
 }
 
 /* An unused entry of the table of regions, or NULL. Index 0 is never used: references to it mean none. */

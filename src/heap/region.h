@@ -14,6 +14,12 @@
 /* Map the tables that all regions share, the page map too. False: no memory. */
 bool pw_regions_init(void);
 
+/*
+ * Zeroed memory for what every process touches, kept for good: close to those tables while there is room, so that a fork
+ * has less to copy, else wherever pw_os_map finds some. NULL: no memory. Any thread, after pw_regions_init.
+ */
+void *pw_regions_map_beside(size_t bytes);
+
 /* A new region of `granules` granules of 1 << shift bytes (a whole number of slots) for a heap; NULL: no memory. */
 struct pw_region *pw_region_create(uint32_t heap, enum pw_region_kind kind, uint64_t granules,
                                    uint32_t shift);
