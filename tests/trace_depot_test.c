@@ -113,6 +113,53 @@ static void ids_hold_while_the_depot_grows(void **state)
     }
 }
 
+static uint64_t sum_of(const uint64_t *frames, size_t count)
+{
+    uint64_t sum = 0;
+    for (size_t i = count; i-- > 0;)
+        sum = pw_depot_hash_add(sum, frames[i]);
+    return sum;
+}
+
+static void the_hash_of_inner_frames_follows_from_two_sums_and_finds_the_trace(void **state)
+{
+    (void)state;
+    uint64_t frames[PW_MAX_FRAMES];
+    for (uint32_t n = 1; n < 4000; n++) {
+        size_t all = trace_make(frames, 30 * MANY + n);
+        for (size_t count = 1; count <= all; count += 1 + count / 4) {
+            uint64_t hash = pw_depot_hash_of(sum_of(frames, all), sum_of(frames + count, all - count), count);
+            if (hash != pw_depot_hash_of(sum_of(frames, count), 0, count))
+                fail_msg("%u of %u frames", (unsigned)count, (unsigned)all);
+            uint32_t id = pw_depot_put(frames, count);
+            assert_int_equal(pw_depot_find(hash, count), id);
+            assert_int_equal(pw_depot_find(hash + 1, count), 0);
+        }
+    }
+}
+
+static void the_trace_that_was_added_next_is_found_by_the_one_before(void **state)
+{
+    (void)state;
+    enum { TRACES = 60000 }; /* over the end of a chunk */
+    uint64_t frames[PW_MAX_FRAMES], hash;
+    uint32_t before = 0, found = 0;
+    for (uint32_t n = 0; n < TRACES; n++) {
+        size_t count = trace_make(frames, 50 * MANY + n);
+        hash = pw_depot_hash_of(sum_of(frames, count), 0, count);
+        if (before != 0)
+            assert_int_equal(pw_depot_find_next(before, hash, count), 0); /* nothing was added yet */
+        uint32_t id = pw_depot_put(frames, count);
+        uint32_t next = before == 0 ? 0 : pw_depot_find_next(before, hash, count);
+        assert_true(next == 0 || next == id);
+        found += next != 0;
+        if (before != 0)
+            assert_int_equal(pw_depot_find_next(before, hash + 1, count), 0);
+        before = id;
+    }
+    assert_in_range(found, TRACES - 20, TRACES - 1);
+}
+
 static void an_id_that_is_none_gives_no_frames(void **state)
 {
     (void)state;
@@ -197,6 +244,8 @@ int main(void)
         cmocka_unit_test(an_empty_trace_is_no_trace),
         cmocka_unit_test(a_trace_is_cut_at_the_most_frames_and_at_the_readers_room),
         cmocka_unit_test(ids_hold_while_the_depot_grows),
+        cmocka_unit_test(the_hash_of_inner_frames_follows_from_two_sums_and_finds_the_trace),
+        cmocka_unit_test(the_trace_that_was_added_next_is_found_by_the_one_before),
         cmocka_unit_test(an_id_that_is_none_gives_no_frames),
         cmocka_unit_test(threads_that_put_the_same_traces_at_once_get_the_same_ids),
         cmocka_unit_test(without_memory_new_traces_have_no_id_and_known_ones_keep_theirs),
