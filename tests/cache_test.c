@@ -216,7 +216,7 @@ static void at_fast_a_refill_brings_what_stays_in_on_top(void **state)
         assert_true(pw_cache_refill(cache, block_class));
         CHECK(pw_cache_pop(cache, block_class, true) != NULL, "class %u", block_class);
     }
-    pw_cache_flush(cache);
+    pw_cache_flush(cache, NULL);
     /* Popped, but not made LIVE and in no ring: a block of each class is still out. */
     struct shape shape = check_shape(heap);
     assert_true(shape.blocks >= PW_CACHE_CLASSES);

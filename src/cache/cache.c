@@ -161,10 +161,10 @@ static void empty_ring(struct pw_cache *cache, struct pw_ring *ring, uint32_t ke
         give_checked(out, take_oldest(cache, ring, ring->count - keep, out), check);
 }
 
-void pw_cache_flush(struct pw_cache *cache)
+void pw_cache_flush(struct pw_cache *cache, bool (*check)(void *block))
 {
     for (uint32_t i = 0; i < PW_CACHE_CLASSES; i++)
-        empty_ring(cache, &cache->rings[i], 0, NULL);
+        empty_ring(cache, &cache->rings[i], 0, check);
 }
 
 void pw_cache_clear_out(struct pw_cache *cache, bool (*check)(void *block))
@@ -188,7 +188,7 @@ void pw_cache_flush_transfer(bool (*check)(void *block))
 
 void pw_cache_close(struct pw_cache *cache)
 {
-    pw_cache_flush(cache);
+    pw_cache_flush(cache, NULL);
     for (uint32_t i = 0; i < PW_CACHE_CLASSES; i++)
         cache->rings[i].batch = plan[i].batch;
     pw_lock_acquire(&cache_lock);

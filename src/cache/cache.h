@@ -72,9 +72,9 @@ bool pw_cache_init(enum pw_level level, void *(*map)(size_t bytes));
 struct pw_cache *pw_cache_open(uint16_t thread, struct pw_thread_image *image, struct pw_heap *heap);
 /* Its thread is about to end: give all of its blocks back. The quarantine's batch is the caller's. */
 void pw_cache_close(struct pw_cache *cache);
-/* Give the blocks of all rings back to their heaps. */
-void pw_cache_flush(struct pw_cache *cache);
-/* The same, but those that have to stay in do; `check` as in pw_cache_drain. */
+/* Give the blocks of all rings back to their heaps; `check` as in pw_cache_drain. */
+void pw_cache_flush(struct pw_cache *cache, bool (*check)(void *block));
+/* The same, but those that have to stay in do. */
 void pw_cache_clear_out(struct pw_cache *cache, bool (*check)(void *block));
 /* The same for what is in the transfer cache; `check` as in pw_cache_drain. */
 void pw_cache_flush_transfer(bool (*check)(void *block));

@@ -40,10 +40,7 @@ static bool may_leave(void *block)
     return !pw_found_in_block(handle.address, &call);
 }
 
-typedef bool check_of_block(void *block);
-
-/* What is to be asked of blocks that go back to the heap, or NULL. */
-static check_of_block *check_of(const struct pw_cache *cache)
+pw_check_of_block *pw_leaving_check(const struct pw_cache *cache)
 {
     return cache->level == PW_LEVEL_FAST ? may_leave : NULL;
 }
@@ -51,8 +48,8 @@ static check_of_block *check_of(const struct pw_cache *cache)
 /* Blocks that nobody asks for any more must not hold memory while the heap grows. */
 static void clear_out(struct pw_cache *cache)
 {
-    pw_cache_clear_out(cache, check_of(cache));
-    pw_cache_flush_transfer(check_of(cache));
+    pw_cache_clear_out(cache, pw_leaving_check(cache));
+    pw_cache_flush_transfer(pw_leaving_check(cache));
 }
 
 void *pw_refill(struct pw_cache *cache, uint32_t block_class, const struct pw_call *call)
@@ -76,9 +73,9 @@ void pw_overflow(struct pw_cache *cache, uint32_t block_class, void *block)
 {
     /* Small granule blocks are only asked for with an alignment, and then of the heap. */
     if (pw_class_bytes[block_class] <= PW_SLAB_MAX_BYTES && !pw_class_is_slab(block_class))
-        pw_cache_drain_home(cache, block_class, check_of(cache));
+        pw_cache_drain_home(cache, block_class, pw_leaving_check(cache));
     else
-        pw_cache_drain(cache, block_class, check_of(cache));
+        pw_cache_drain(cache, block_class, pw_leaving_check(cache));
     (void)pw_cache_push(cache, block_class, block);
 }
 

@@ -134,6 +134,10 @@ PW_INLINE void pw_note(struct pw_cache *cache, uint64_t address, uint64_t size, 
 
 /* levels.c ------------------------------------------------------------------------------------- */
 
+/* What is to be asked of blocks that go from caches back to the heap, where nobody looks any more; or NULL. */
+typedef bool pw_check_of_block(void *block);
+pw_check_of_block *pw_leaving_check(const struct pw_cache *cache);
+
 /* Get and give back at the level of the cache; the cache is entered. NULL: no memory. */
 void *pw_acquire(struct pw_cache *cache, size_t size, size_t align, bool zero,
                  const struct pw_call *call);

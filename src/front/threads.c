@@ -55,6 +55,7 @@ static void thread_ends(void *value)
     cache->busy = true;
     pw_os_thread_name(cache->image->name);
     pw_quarantine_flush(cache, &call);
+    pw_cache_flush(cache, pw_leaving_check(cache));
     pw_unwind_thread_exit();
     pw_self = NULL;
     has_no_cache = true;

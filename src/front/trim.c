@@ -5,8 +5,8 @@
 
 static void empty_caches(struct pw_cache *cache)
 {
-    pw_cache_flush(cache);
-    pw_cache_flush_transfer(NULL);
+    pw_cache_flush(cache, pw_leaving_check(cache));
+    pw_cache_flush_transfer(pw_leaving_check(cache));
 }
 
 uint64_t pw_trim(struct pw_cache *cache)
