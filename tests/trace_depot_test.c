@@ -170,7 +170,7 @@ static void an_id_that_is_none_gives_no_frames(void **state)
     /* Within a stack: neither its middle nor its end is the start of another. */
     for (uint32_t i = 1; i < 2 + count; i++)
         assert_int_equal(pw_depot_get(id + i, stored, PW_MAX_FRAMES), 0);
-    uint32_t used = atomic_load(&pw_depot_image()->used);
+    uint32_t used = atomic_load(&pw_depot_image->used);
     for (uint32_t i = 0; i < 100000; i++)
         assert_int_equal(pw_depot_get(used + i * 40009, stored, PW_MAX_FRAMES), 0);
     assert_int_equal(pw_depot_get(UINT32_MAX, stored, PW_MAX_FRAMES), 0);

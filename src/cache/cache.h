@@ -55,8 +55,9 @@ struct pw_cache {
     _Atomic int64_t live_bytes;
     uint8_t quick;        /* enum pw_quick */
     uint8_t exit_rounds;  /* times that its thread's end has been put off */
-    /* The quarantine's batch that the thread is filling (front/quarantine.c); NULL: none yet. */
-    struct pw_quarantine_batch *leaving; /* out of the quarantine: those from `left` on are still to be seen to */
+    /* Batches of the quarantine (front/quarantine.c): one that leaves it, whose blocks from `left` on are still to be
+       seen to, and one that the thread is filling; NULL: none. The first has at least one of those. */
+    struct pw_quarantine_batch *leaving;
     uint32_t left;
     struct pw_quarantine_batch *batch;
     struct pw_history *history; /* diag/history.h: the ring that its threads use; NULL: none */

@@ -5,19 +5,31 @@
 #ifndef PW_FRONT_ENTRY_H
 #define PW_FRONT_ENTRY_H
 
-#include "front/state.h"
+#include "front/full.h"
 
 #define PW_ANY_SIZE SIZE_MAX
 #define PW_ANY_ALIGN 0
 
 /* A block or NULL and ENOMEM. align 1: whatever; else a power of two, and noted as asked for. */
 void *pw_allocate(size_t size, size_t align, bool zero, const struct pw_call *call);
+/* The same at whatever alignment, the usual case at full first. */
+PW_INLINE void *pw_allocate_any(size_t size, bool zero, struct pw_call *call)
+{
+    void *block = pw_full_malloc(size, zero, call);
+    return pw_likely(block != NULL) ? block : pw_allocate(size, 1, zero, call);
+}
 /* Give back what pw_check_release let pass. */
 void pw_give_back(void *pointer, const struct pw_call *call);
 /* Check family, size and alignment of a release; false: the pointer is not to be released. Reports. */
 bool pw_check_release(const void *pointer, const struct pw_call *call, size_t size, size_t align);
 /* Both, errno kept; NULL is nothing. The stack of the call is put into it. */
-void pw_release_as(void *pointer, struct pw_call *call, size_t size, size_t align);
+void pw_release_slowly(void *pointer, struct pw_call *call, size_t size, size_t align);
+/* The same, the usual case at full first. */
+PW_INLINE void pw_release_as(void *pointer, struct pw_call *call, size_t size, size_t align)
+{
+    if (pw_unlikely(align != PW_ANY_ALIGN) || pw_unlikely(!pw_full_free(pointer, size, call)))
+        pw_release_slowly(pointer, call, size, align);
+}
 void *pw_reallocate(void *pointer, size_t size, struct pw_call *call);
 
 /* Misuse that fails with errno, and is reported only when allocator_may_return_null=0; true: reported. */

@@ -18,6 +18,7 @@
 #include "trace/modules.h"
 #include "trace/unwind.h"
 
+#include <errno.h>
 #include <sched.h>
 
 enum { PLACE_BYTES = 256 };
@@ -166,11 +167,13 @@ bool pw_found_in_block(uint64_t address, const struct pw_call *call)
     struct pw_fault fault = {.kind = PW_KIND_NONE};
     if (!diagnose(block, &fault))
         return false;
+    int saved_errno = errno;
     pw_guarded_accuse(&fault.block);
     pw_found(&fault, call);
     if (block.region->shift != PW_PAGE_SHIFT)
         mend_zone(address);
     pw_retire(block);
+    errno = saved_errno;
     return true;
 }
 
@@ -187,6 +190,7 @@ void pw_found_bad_pointer(const void *pointer, const struct pw_call *call)
         pw_heap_release(heap);
     if (fault.kind == PW_KIND_NONE)
         return;
+    int saved_errno = errno;
     char words[PLACE_BYTES];
     struct pw_text place = pw_text_over(words, sizeof words);
     if (fault.kind == PW_KIND_BAD_FREE && fault.place == NULL && !fault.block.known) {
@@ -196,6 +200,7 @@ void pw_found_bad_pointer(const void *pointer, const struct pw_call *call)
         fault.place = place.length > 0 ? words : NULL;
     }
     pw_found(&fault, call);
+    errno = saved_errno;
 }
 
 struct look {

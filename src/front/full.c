@@ -1,7 +1,7 @@
 /*
  * full.c - malloc and free of a small block at full: when nothing is out of the ordinary, in one go, for
  * most of the time at full is spent here. Else it gives up before it has changed anything, and the long way
- * (pw_allocate, pw_release_as) does it all and says what is wrong. The stack is captured while what the rest will touch
+ * (pw_allocate, pw_release_slowly) does it all and says what is wrong. The stack is captured while what the rest will touch
  * is on its way from memory.
  */
 #include "front/full.h"
@@ -12,8 +12,6 @@
 #include "front/quick.h"
 #include "front/watch.h"
 #include "trace/unwind.h"
-
-#include <errno.h>
 
 /* pw_stack_of, of a call that has no stack yet. */
 PW_INLINE uint32_t stack_of(const struct pw_cache *cache, const struct pw_call *call)
@@ -85,33 +83,18 @@ PW_INLINE_RACES bool next_is_sealed(const struct pw_handle *handle, uint64_t ent
     return next.word == 0 || pw_word_is_sound(pw_root.seal_key, next.address, next.word, next.size);
 }
 
-/* True: it is damaged, and that was reported. */
-static PW_NOINLINE bool found_damage(const struct pw_handle *handle, const struct pw_call *call)
-{
-    int saved_errno = errno;
-    bool is_damaged = pw_found_in_block(handle->address, call);
-    errno = saved_errno;
-    return is_damaged;
-}
-
-static PW_NOINLINE void found_second_free(const struct pw_handle *handle, const struct pw_call *call)
-{
-    int saved_errno = errno;
-    pw_found_bad_pointer((void *)handle->address, call);
-    errno = saved_errno;
-}
-
 /* Check, claim, poison a LIVE block and put it into the quarantine; the cache is entered. */
 PW_INLINE void release(struct pw_cache *cache, const struct pw_handle *handle, uint64_t entry, uint32_t stack,
                        const struct pw_call *call)
 {
-    if (pw_unlikely(!zones_hold(handle, entry) || !next_is_sealed(handle, entry)) && found_damage(handle, call))
+    if (pw_unlikely(!zones_hold(handle, entry) || !next_is_sealed(handle, entry)) &&
+        pw_found_in_block(handle->address, call))
         return;
     uint64_t expected = handle->word;
     if (!atomic_compare_exchange_strong_explicit(handle->header, &expected,
                                                  pw_word_pending(expected, PW_STATE_LIVE),
                                                  memory_order_acq_rel, memory_order_acquire)) {
-        found_second_free(handle, call);
+        pw_found_bad_pointer((void *)handle->address, call);
         return;
     }
     struct pw_evidence *evidence = pw_handle_evidence(handle, entry);
@@ -146,7 +129,7 @@ PW_INLINE void *acquire(struct pw_cache *cache, size_t size, bool zero, struct p
         return NULL;
     void *const *places = &cache->places[ring->first];
     struct pw_handle handle = pw_quick_handle(ring, (uint64_t)places[ring->head]);
-    struct pw_evidence *evidence = pw_entry_evidence(pw_page_map[handle.address >> PW_SLOT_SHIFT], handle.header);
+    struct pw_evidence *evidence = pw_entry_evidence(pw_quick_entry(handle.address), handle.header);
     __builtin_prefetch(evidence, 1);
     pw_fetch_ends(handle.address, handle.bytes);
     pw_fetch_ends((uint64_t)places[(ring->head + 1) & ring->mask], ring->bytes); /* for the next one */

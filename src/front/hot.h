@@ -116,7 +116,7 @@ PW_INLINE void pw_handle_mark(const struct pw_handle *handle, uint32_t state)
 }
 
 /* A small block that nobody has becomes CACHED. */
-PW_INLINE void pw_recycle_at(struct pw_cache *cache, const struct pw_handle *handle)
+PW_INLINE void pw_recycle(struct pw_cache *cache, const struct pw_handle *handle)
 {
     pw_handle_set(handle, PW_STATE_CACHED, 0, pw_word_fields(handle->word).slack);
     if (pw_unlikely(!pw_cache_push(cache, handle->block_class, (void *)handle->address)))

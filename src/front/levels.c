@@ -79,12 +79,6 @@ void pw_overflow(struct pw_cache *cache, uint32_t block_class, void *block)
     (void)pw_cache_push(cache, block_class, block);
 }
 
-void pw_recycle(struct pw_cache *cache, uint64_t address)
-{
-    struct pw_handle handle = pw_handle_of((void *)address);
-    pw_recycle_at(cache, &handle);
-}
-
 static void fill_new(void *block, size_t size)
 {
     uint64_t most = pw_options()->max_malloc_fill_size;

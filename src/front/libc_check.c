@@ -15,7 +15,38 @@ static uint64_t room_in_dead(uint32_t state)
     return state == PW_STATE_PENDING || state == PW_STATE_RETIRED ? PW_ROOM_ANY : 0;
 }
 
-uint64_t pw_room_in_heap(uint64_t address)
+/* A place in a slab, where all is arithmetic. */
+struct seat {
+    uint64_t word;   /* of the block that holds it */
+    uint64_t inside; /* bytes from its start; no less than `data` also in the zone before a span's first block */
+    uint64_t data;   /* its requested bytes */
+    uint32_t size;   /* in granules */
+};
+
+PW_INLINE struct seat seat_of(uint64_t entry, uint64_t address)
+{
+    uint64_t shape = atomic_load_explicit(&pw_entry_span(entry, address)->shape, memory_order_relaxed);
+    uint32_t offset = (uint32_t)address & (PW_SPAN_BYTES - 1), bytes = pw_shape_bytes(shape);
+    struct seat seat = {.word = atomic_load_explicit(pw_entry_word(entry, address, shape), memory_order_acquire)};
+    seat.inside = (uint64_t)offset - PW_SPAN_FRONT_BYTES - pw_shape_index(shape, offset) * bytes;
+    seat.data = bytes - pw_word_fields(seat.word).slack;
+    seat.size = bytes >> PW_SLAB_SHIFT;
+    return seat;
+}
+
+/* Of a LIVE block; behind the last block of a span that was handed out the words are 0. */
+PW_INLINE bool is_seat(const struct seat *seat)
+{
+    return pw_word_fields(seat->word).state == PW_STATE_LIVE && seat->inside < seat->data;
+}
+
+bool pw_fits_in_slab(uint64_t entry, uint64_t address, uint64_t bytes)
+{
+    struct seat seat = seat_of(entry, address);
+    return is_seat(&seat) && bytes <= seat.data - seat.inside;
+}
+
+static uint64_t room_elsewhere(uint64_t address)
 {
     struct pw_block block = pw_heap_find(address);
     if (block.region == NULL)
@@ -33,16 +64,15 @@ uint64_t pw_room_in_heap(uint64_t address)
     return address >= start && address - start < requested ? requested - (address - start) : 0;
 }
 
-bool pw_fits_in_slab(uint64_t entry, uint64_t address, uint64_t bytes)
+uint64_t pw_room_in_heap(uint64_t address)
 {
-    uint64_t shape = atomic_load_explicit(&pw_entry_span(entry, address)->shape, memory_order_relaxed);
-    uint64_t word = atomic_load_explicit(pw_entry_word(entry, address, shape), memory_order_acquire);
-    uint32_t offset = (uint32_t)address & (PW_SPAN_BYTES - 1);
-    /* In the zone before the first block it is below 0; behind the last block that was handed out the words are 0. */
-    uint64_t inside = (uint64_t)offset - PW_SPAN_FRONT_BYTES - pw_shape_index(shape, offset) * pw_shape_bytes(shape);
-    struct pw_fields fields = pw_word_fields(word);
-    uint64_t data = pw_shape_bytes(shape) - fields.slack;
-    return fields.state == PW_STATE_LIVE && inside < data && bytes <= data - inside;
+    uint64_t entry = pw_page_map_entry(address);
+    if (pw_unlikely(!pw_entry_is_slab(entry)))
+        return room_elsewhere(address);
+    struct seat seat = seat_of(entry, address);
+    bool is_sound =
+        is_seat(&seat) && pw_word_is_sealed(pw_root.seal_key, address - seat.inside, seat.word, seat.size);
+    return pw_likely(is_sound) ? seat.data - seat.inside : room_elsewhere(address);
 }
 
 size_t pw_check_string(const struct pw_site *site, const char *text, size_t most)

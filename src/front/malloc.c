@@ -7,12 +7,11 @@
  *                      └ no cache, or inside the allocator: pw_reentry_acquire (reentry.c)
  * free   ┬ pw_quick_release (quick.h)
  *        ├ pw_full_free (full.c)
- *        └ pw_release_as ┬ pw_check_release (release.c): family, size
- *                        └ pw_give_back ┬ pw_release (levels.c, big.c) ─ at full: quarantine.c
- *                                       └ pw_reentry_release (reentry.c)
+ *        └ pw_release_slowly ┬ pw_check_release (release.c): family, size
+ *                            └ pw_give_back ┬ pw_release (levels.c, big.c) ─ at full: quarantine.c
+ *                                           └ pw_reentry_release (reentry.c)
  */
 #include "front/entry.h"
-#include "front/full.h"
 #include "front/quick.h"
 
 #include <errno.h>
@@ -51,18 +50,14 @@ void pw_give_back(void *pointer, const struct pw_call *call)
 /* The long ways are functions of their own, so that the short ones have no struct pw_call to make room for. */
 static PW_NOINLINE void *malloc_slowly(size_t size, uint64_t pc, uint64_t frame, uint64_t fp)
 {
-    struct pw_call call = {
-        .pc = pc, .frame = frame, .fp = fp, .operation = PW_OP_MALLOC, .family = PW_FAMILY_MALLOC};
-    void *block = pw_full_malloc(size, false, &call);
-    return pw_likely(block != NULL) ? block : pw_allocate(size, 1, false, &call);
+    struct pw_call call = PW_CALL_FROM(pc, frame, fp, PW_OP_MALLOC, PW_FAMILY_MALLOC);
+    return pw_allocate_any(size, false, &call);
 }
 
 static PW_NOINLINE void free_slowly(void *pointer, uint64_t pc, uint64_t frame, uint64_t fp)
 {
-    struct pw_call call = {
-        .pc = pc, .frame = frame, .fp = fp, .operation = PW_OP_FREE, .family = PW_FAMILY_MALLOC};
-    if (pw_unlikely(!pw_full_free(pointer, PW_ANY_SIZE, &call)))
-        pw_release_as(pointer, &call, PW_ANY_SIZE, PW_ANY_ALIGN);
+    struct pw_call call = PW_CALL_FROM(pc, frame, fp, PW_OP_FREE, PW_FAMILY_MALLOC);
+    pw_release_as(pointer, &call, PW_ANY_SIZE, PW_ANY_ALIGN);
 }
 
 PW_PUBLIC void *malloc(size_t size)
@@ -109,15 +104,13 @@ static PW_NOINLINE void *calloc_as(size_t count, size_t size, uint64_t pc, uint6
     void *block = overflows ? NULL : pw_quick_acquire(bytes, true, PW_FAMILY_MALLOC);
     if (pw_likely(block != NULL))
         return block;
-    struct pw_call call = {
-        .pc = pc, .frame = frame, .fp = fp, .operation = PW_OP_CALLOC, .family = PW_FAMILY_MALLOC};
+    struct pw_call call = PW_CALL_FROM(pc, frame, fp, PW_OP_CALLOC, PW_FAMILY_MALLOC);
     if (overflows) {
         pw_found_calloc_overflow(count, size, &call);
         errno = ENOMEM;
         return NULL;
     }
-    block = pw_full_malloc(bytes, true, &call);
-    return pw_likely(block != NULL) ? block : pw_allocate(bytes, 1, true, &call);
+    return pw_allocate_any(bytes, true, &call);
 }
 
 PW_PUBLIC void *calloc(size_t count, size_t size)

@@ -6,7 +6,6 @@
  * std::get_new_handler, and for bad_alloc its own operator new asked for more than there is.
  */
 #include "front/entry.h"
-#include "front/full.h"
 #include "front/quick.h"
 
 #include <dlfcn.h>
@@ -116,7 +115,7 @@ static void *new_block(size_t size, size_t align, bool is_nothrow, const struct 
             return block;                                                                          \
         struct pw_call call = PW_CALL(operation, family);                                          \
         block = align == 1 ? pw_full_malloc(size, false, &call) : NULL;                            \
-        return pw_likely(block != NULL) ? block : new_block(size, align, is_nothrow, &call);                                          \
+        return pw_likely(block != NULL) ? block : new_block(size, align, is_nothrow, &call);       \
     }
 
 #define DELETE(symbol, parameters, size, align, operation, family)                                 \

@@ -26,22 +26,27 @@ static uint64_t limit_bytes(void)
     return share > least ? share : least;
 }
 
-/* A block has waited long enough: verify it, and let it be used again. */
-static void evict(struct pw_cache *cache, void *address, const struct pw_call *call)
+/* A block has waited long enough: verify it, as a part of `operation`, and let it be used again. */
+static void evict(struct pw_cache *cache, void *address, const struct pw_call *call, enum pw_operation operation)
 {
     uint64_t entry = pw_page_map_entry((uint64_t)address);
-    if ((entry & PW_ENTRY_SHIFT_MASK) == PW_PAGE_SHIFT) {
-        pw_big_evict(pw_block_at(entry, (uint64_t)address), call);
-        return;
+    bool is_big = (entry & PW_ENTRY_SHIFT_MASK) == PW_PAGE_SHIFT;
+    if (pw_likely(!is_big)) {
+        struct pw_handle handle = pw_handle_of(address);
+        bool is_fine = pw_handle_is_sealed(&handle) &&
+                       pw_poison_holds(handle.address, pw_poison_bytes(handle.bytes)) &&
+                       pw_zone_tail_holds(handle.address + handle.bytes);
+        if (pw_likely(is_fine)) {
+            pw_recycle(cache, &handle);
+            return;
+        }
     }
-    struct pw_handle handle = pw_handle_of(address);
-    bool is_fine = pw_handle_is_sealed(&handle) &&
-                   pw_poison_holds(handle.address, pw_poison_bytes(handle.bytes)) &&
-                   pw_zone_tail_holds(handle.address + handle.bytes);
-    if (pw_likely(is_fine))
-        pw_recycle_at(cache, &handle);
+    struct pw_call evicting = *call;
+    evicting.operation = operation;
+    if (is_big)
+        pw_big_evict(pw_block_at(entry, (uint64_t)address), &evicting);
     else
-        pw_found_in_block(handle.address, call);
+        pw_found_in_block((uint64_t)address, &evicting);
 }
 
 /*
@@ -55,8 +60,7 @@ static void let_go(struct pw_cache *cache, const struct pw_call *call)
     uint32_t place = cache->left++;
     if (place + AHEAD < batch->count)
         pw_handle_fetch((uint64_t)batch->blocks[place + AHEAD]);
-    if (place < batch->count)
-        evict(cache, batch->blocks[place], call);
+    evict(cache, batch->blocks[place], call, PW_OP_QUARANTINE);
     if (place + 1 < batch->count)
         return;
     cache->leaving = NULL;
@@ -65,10 +69,8 @@ static void let_go(struct pw_cache *cache, const struct pw_call *call)
 
 static void let_all_go(struct pw_cache *cache, const struct pw_call *call)
 {
-    struct pw_call leaving = *call;
-    leaving.operation = PW_OP_QUARANTINE;
     while (cache->leaving != NULL)
-        let_go(cache, &leaving);
+        let_go(cache, call);
 }
 
 /* Queue the thread's own batch. */
@@ -127,7 +129,7 @@ void pw_quarantine_block(struct pw_cache *cache, void *block, uint64_t bytes,
     if (cache->batch == NULL)
         cache->batch = pw_quarantine_new_batch();
     if (cache->batch == NULL || pw_options()->quarantine_size_mb == 0) {
-        evict(cache, block, call);
+        evict(cache, block, call, call->operation);
         return;
     }
     cache->batch->blocks[cache->batch->count++] = block;
@@ -135,9 +137,6 @@ void pw_quarantine_block(struct pw_cache *cache, void *block, uint64_t bytes,
     if (pw_unlikely(cache->batch->count == PW_BATCH_BLOCKS ||
                     cache->batch->bytes >= (uint64_t)pw_options()->thread_local_quarantine_size_kb << 10))
         turn_over(cache, call);
-    if (cache->leaving == NULL)
-        return;
-    struct pw_call leaving = *call;
-    leaving.operation = PW_OP_QUARANTINE;
-    let_go(cache, &leaving);
+    if (cache->leaving != NULL)
+        let_go(cache, call);
 }

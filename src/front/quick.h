@@ -1,7 +1,7 @@
 /*
  * quick.h - the usual case of malloc and free at levels off and fast: a small block, the thread's own
  * cache, nothing wrong. No call is made, so no register is saved; anything else gives up before it
- * has changed anything, and the long way (pw_allocate, pw_release_as) does it all again and says
+ * has changed anything, and the long way (pw_allocate, pw_release_slowly) does it all again and says
  * what is wrong. The steps are those of hot.h, in the same order.
  */
 #ifndef PW_FRONT_QUICK_H
@@ -9,11 +9,17 @@
 
 #include "front/hot.h"
 
+/* pw_page_map_entry of a block that is ours. */
+PW_INLINE uint64_t pw_quick_entry(uint64_t address)
+{
+    return atomic_load_explicit(&pw_page_map[address >> PW_SLOT_SHIFT], memory_order_relaxed);
+}
+
 /* The header of the block at `address` of a ring of slabs' blocks. */
 PW_INLINE struct pw_handle pw_quick_handle(const struct pw_ring *ring, uint64_t address)
 {
     struct pw_handle handle = {.address = address, .bytes = ring->bytes};
-    uint64_t entry = atomic_load_explicit(&pw_page_map[address >> PW_SLOT_SHIFT], memory_order_relaxed);
+    uint64_t entry = pw_quick_entry(address);
     handle.size = ring->bytes >> PW_SLAB_SHIFT;
     handle.header = pw_entry_word(entry, address, ring->reciprocal);
     handle.word = atomic_load_explicit(handle.header, memory_order_relaxed);

@@ -80,16 +80,14 @@ bool pw_check_release(const void *pointer, const struct pw_call *call, size_t si
     return true;
 }
 
-void pw_release_as(void *pointer, struct pw_call *call, size_t size, size_t align)
+void pw_release_slowly(void *pointer, struct pw_call *call, size_t size, size_t align)
 {
     if (pointer == NULL)
         return;
     int saved_errno = errno;
-    if (pw_unlikely(align != PW_ANY_ALIGN) || !pw_full_free(pointer, size, call)) {
-        pw_stack_ahead(call, pointer);
-        if (pw_check_release(pointer, call, size, align))
-            pw_give_back(pointer, call);
-    }
+    pw_stack_ahead(call, pointer);
+    if (pw_check_release(pointer, call, size, align))
+        pw_give_back(pointer, call);
     errno = saved_errno;
 }
 
@@ -162,16 +160,10 @@ static void copy_content(struct pw_block from, const void *pointer, void *to, si
         __builtin_memcpy(to, pointer, bytes);
 }
 
-static void *allocate(size_t size, struct pw_call *call)
-{
-    void *block = pw_full_malloc(size, false, call);
-    return pw_likely(block != NULL) ? block : pw_allocate(size, 1, false, call);
-}
-
 void *pw_reallocate(void *pointer, size_t size, struct pw_call *call)
 {
     if (pointer == NULL)
-        return allocate(size, call);
+        return pw_allocate_any(size, false, call);
     if (size == 0) {
         pw_release_as(pointer, call, PW_ANY_SIZE, PW_ANY_ALIGN);
         return NULL;
@@ -195,7 +187,7 @@ void *pw_reallocate(void *pointer, size_t size, struct pw_call *call)
     bool is_big = block.region->shift == PW_PAGE_SHIFT;
     if (is_big)
         pw_big_seat_like(pointer, old_size < size ? old_size : size);
-    void *moved = allocate(size, call);
+    void *moved = pw_allocate_any(size, false, call);
     if (is_big)
         pw_big_seat_like(NULL, 0);
     if (moved == NULL)

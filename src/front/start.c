@@ -133,7 +133,7 @@ static bool make_tables(void)
         (void)pw_depot_init();
     (void)pw_modules_init();
     pw_root.modules = (uint64_t)pw_modules_table();
-    pw_root.depot = (uint64_t)pw_depot_image();
+    pw_root.depot = (uint64_t)pw_depot_image;
     tell_own_ranges();
     pw_root.ready = 1;
     return true;

@@ -26,9 +26,12 @@ struct pw_call {
 #define PW_CALLER_PC ((uint64_t)__builtin_return_address(0))
 #define PW_CALLER_FRAME ((uint64_t)__builtin_dwarf_cfa())
 #define PW_CALL(operation_, family_)                                                               \
-    ((struct pw_call){.pc = PW_CALLER_PC,                                                          \
-                      .frame = PW_CALLER_FRAME,                                                    \
-                      .fp = PW_ARCH_FP(),                                                          \
+    PW_CALL_FROM(PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP(), operation_, family_)
+/* With what the entry point handed on of these. */
+#define PW_CALL_FROM(pc_, frame_, fp_, operation_, family_)                                        \
+    ((struct pw_call){.pc = (pc_),                                                                 \
+                      .frame = (frame_),                                                           \
+                      .fp = (fp_),                                                                 \
                       .operation = (operation_),                                                   \
                       .family = (family_)})
 
@@ -100,10 +103,10 @@ void pw_reentry_settle(void);
 void pw_found(struct pw_fault *fault, const struct pw_call *call);
 /*
  * Diagnose the block that starts at `address`, whose patterns or header are wrong, report it and retire
- * the block. False: all is well by now; what looked wrong was another thread handing it over.
+ * the block. False: all is well by now; what looked wrong was another thread handing it over. errno is kept.
  */
 bool pw_found_in_block(uint64_t address, const struct pw_call *call);
-/* Something is wrong with a pointer given to free or its like: say what. */
+/* Something is wrong with a pointer given to free or its like: say what. errno is kept. */
 void pw_found_bad_pointer(const void *pointer, const struct pw_call *call);
 /* A whole look over the heap; number of faults reported. */
 uint64_t pw_look_at_everything(enum pw_operation operation, const struct pw_call *call);
@@ -153,8 +156,6 @@ uint32_t pw_stack_of(const struct pw_cache *cache, const struct pw_call *call);
  * memory that the block's checks need is fetched. Other levels, and inside the allocator: nothing.
  */
 void pw_stack_ahead(struct pw_call *call, const void *pointer);
-/* Mark a LIVE block of `bytes` that leaves the program CACHED, and put it into its ring. */
-void pw_recycle(struct pw_cache *cache, uint64_t address);
 
 /* chores.c: what is due every so many allocations --------------------------------------------- */
 

@@ -22,7 +22,7 @@
 enum {
     SLOTS = 8, /* a cache line */
     LEVELS = 4,
-    FIRST_LINES = 1 << 7, /* 8 KiB */
+    FIRST_BITS = 7, /* of the first level's lines */
     UNIT_BYTES = 8,
     HEAD_UNITS = sizeof(struct pw_stack) / UNIT_BYTES,
     FIRST_UNIT = 1, /* id 0 is none */
@@ -38,7 +38,7 @@ _Static_assert((uint64_t)LIMIT_CHUNKS << PW_DEPOT_CHUNK_UNITS_SHIFT <= UINT32_MA
                "ids are 32 bits");
 _Static_assert(HEAD_UNITS + PW_MAX_FRAMES <= CHUNK_UNITS, "every stack fits in a chunk");
 
-struct pw_depot_image *pw_depot_chunks;
+struct pw_depot_image *pw_depot_image;
 
 struct line {
     _Atomic uint64_t slots[SLOTS]; /* tag << 32 | id; 0: free, and so are those after it */
@@ -47,9 +47,9 @@ struct line {
 /* Bits of the hash that tell a level's line: each has bits of its own, so that those who meet in one part in the next. */
 static const struct {
     uint32_t shift, bits;
-} geometry[LEVELS] = {{57, 7}, {46, 11}, {30, 16}, {9, 21}}; /* 8 KiB, 128 KiB, 4 MiB, 128 MiB */
+} geometry[LEVELS] = {{57, FIRST_BITS}, {46, 11}, {30, 16}, {9, 21}}; /* 8 KiB, 128 KiB, 4 MiB, 128 MiB */
 
-static _Alignas(64) struct line first_lines[FIRST_LINES];
+static _Alignas(64) struct line first_lines[1 << FIRST_BITS];
 static _Atomic(struct line *) levels[LEVELS] = {first_lines};
 
 uint64_t pw_depot_hash_powers[PW_MAX_FRAMES + 1];
@@ -60,14 +60,6 @@ static uint64_t hash_frames(const uint64_t *frames, size_t count)
     for (size_t i = count; i-- > 0;)
         sum = pw_depot_hash_add(sum, frames[i]);
     return pw_depot_hash_of(sum, 0, count);
-}
-
-/* Where id `id` lies. Only for ids that this file handed out. */
-PW_INLINE struct pw_stack *stack_at(uint32_t id)
-{
-    uint64_t chunk = atomic_load_explicit(&pw_depot_chunks->chunks[id >> PW_DEPOT_CHUNK_UNITS_SHIFT],
-                                          memory_order_relaxed);
-    return (struct pw_stack *)(chunk + (uint64_t)(id % CHUNK_UNITS) * UNIT_BYTES);
 }
 
 PW_INLINE bool has_hash(const struct pw_stack *stack, uint64_t hash, size_t count)
@@ -84,7 +76,7 @@ PW_INLINE uint32_t tag_of(uint64_t hash)
 PW_INLINE uint32_t id_if_right(uint64_t slot, uint64_t hash, size_t count)
 {
     uint32_t id = (uint32_t)slot;
-    return (uint32_t)(slot >> 32) == tag_of(hash) && id != 0 && has_hash(stack_at(id), hash, count) ? id : 0;
+    return (uint32_t)(slot >> 32) == tag_of(hash) && id != 0 && has_hash(pw_depot_stack(id), hash, count) ? id : 0;
 }
 
 static size_t level_bytes(size_t level)
@@ -101,13 +93,13 @@ PW_INLINE struct line *line_of(struct line *lines, size_t level, uint64_t hash)
 /* Two threads may map the same; one mapping stays. */
 static bool chunk_ensure(uint32_t index)
 {
-    if (atomic_load_explicit(&pw_depot_chunks->chunks[index], memory_order_acquire) != 0)
+    if (atomic_load_explicit(&pw_depot_image->chunks[index], memory_order_acquire) != 0)
         return true;
     void *mapping = pw_os_map(CHUNK_BYTES);
     if (mapping == NULL)
         return false;
     uint64_t expected = 0;
-    if (!atomic_compare_exchange_strong_explicit(&pw_depot_chunks->chunks[index], &expected,
+    if (!atomic_compare_exchange_strong_explicit(&pw_depot_image->chunks[index], &expected,
                                                  (uint64_t)mapping, memory_order_release,
                                                  memory_order_acquire))
         pw_os_unmap(mapping, CHUNK_BYTES);
@@ -136,7 +128,7 @@ static struct line *level_ensure(size_t level)
  */
 static uint32_t units_take(uint32_t units)
 {
-    uint32_t used = atomic_load_explicit(&pw_depot_chunks->used, memory_order_relaxed);
+    uint32_t used = atomic_load_explicit(&pw_depot_image->used, memory_order_relaxed);
     uint32_t start;
     do {
         start = used;
@@ -147,7 +139,7 @@ static uint32_t units_take(uint32_t units)
         /* First the memory, then the number: where there is no memory nothing is used up. */
         if (!chunk_ensure(start >> PW_DEPOT_CHUNK_UNITS_SHIFT))
             return 0;
-    } while (!atomic_compare_exchange_weak_explicit(&pw_depot_chunks->used, &used, start + units,
+    } while (!atomic_compare_exchange_weak_explicit(&pw_depot_image->used, &used, start + units,
                                                     memory_order_acquire, memory_order_relaxed));
     return start;
 }
@@ -156,7 +148,7 @@ static uint32_t units_take(uint32_t units)
 static void units_return(uint32_t start, uint32_t units)
 {
     uint32_t expected = start + units;
-    atomic_compare_exchange_strong_explicit(&pw_depot_chunks->used, &expected, start, memory_order_release,
+    atomic_compare_exchange_strong_explicit(&pw_depot_image->used, &expected, start, memory_order_release,
                                             memory_order_relaxed);
 }
 
@@ -166,7 +158,7 @@ static uint32_t stack_write(uint64_t hash, const uint64_t *frames, size_t count)
     uint32_t id = units_take(HEAD_UNITS + (uint32_t)count);
     if (id == 0)
         return 0;
-    struct pw_stack *stack = stack_at(id);
+    struct pw_stack *stack = pw_depot_stack(id);
     stack->hash = hash;
     stack->count = (uint16_t)count;
     for (size_t i = 0; i < count; i++)
@@ -178,51 +170,52 @@ static void stack_forget(uint32_t id, size_t count)
 {
     if (id == 0)
         return;
-    stack_at(id)->count = 0;
+    pw_depot_stack(id)->count = 0;
     units_return(id, HEAD_UNITS + (uint32_t)count);
 }
 
-/* Put a stack into the first free slot of a line; *id is it once it is written. 1: done, or known, 0: the line is full, -1: no room. */
-static int line_put(struct line *line, uint64_t hash, const uint64_t *frames, size_t count, uint32_t *id)
+enum put { IS_FULL, IS_IN, NO_ROOM };
+
+/* Put a stack into the first free slot of a line. *id is it once it is written; IS_IN: *id is found by its hash from now on. */
+static enum put line_put(struct line *line, uint64_t hash, const uint64_t *frames, size_t count, uint32_t *id)
 {
     for (size_t i = 0; i < SLOTS; i++) {
         uint64_t slot = atomic_load_explicit(&line->slots[i], memory_order_acquire);
         if (slot == 0 && *id == 0 && (*id = stack_write(hash, frames, count)) == 0)
-            return -1;
+            return NO_ROOM;
         if (slot == 0 && atomic_compare_exchange_strong_explicit(
                              &line->slots[i], &slot, (uint64_t)tag_of(hash) << 32 | *id, memory_order_acq_rel,
                              memory_order_acquire))
-            return 1;
+            return IS_IN;
         uint32_t known = id_if_right(slot, hash, count);
         if (known == 0)
             continue;
         stack_forget(*id, count);
         *id = known;
-        return 1;
+        return IS_IN;
     }
-    return 0;
+    return IS_FULL;
 }
 
 static PW_NOINLINE uint32_t stack_add(uint64_t hash, const uint64_t *frames, size_t count)
 {
     uint32_t id = 0;
-    for (size_t level = 0; level < LEVELS; level++) {
+    enum put put = IS_FULL;
+    for (size_t level = 0; level < LEVELS && put == IS_FULL; level++) {
         struct line *lines = level_ensure(level);
-        int done = lines == NULL ? -1 : line_put(line_of(lines, level, hash), hash, frames, count, &id);
-        if (done > 0) {
-            atomic_store_explicit(&stack_at(id)->is_known, 1, memory_order_release);
-            return id;
-        }
-        if (done < 0)
-            break;
+        put = lines == NULL ? NO_ROOM : line_put(line_of(lines, level, hash), hash, frames, count, &id);
     }
-    stack_forget(id, count);
-    return 0;
+    if (put != IS_IN) {
+        stack_forget(id, count);
+        return 0;
+    }
+    atomic_store_explicit(&pw_depot_stack(id)->is_known, 1, memory_order_release);
+    return id;
 }
 
 bool pw_depot_init(void)
 {
-    if (pw_depot_chunks != NULL)
+    if (pw_depot_image != NULL)
         return true;
     size_t image_bytes = PW_ALIGN_UP(sizeof(struct pw_depot_image), PW_PAGE_BYTES);
     struct pw_depot_image *mapped = pw_os_map(image_bytes);
@@ -232,13 +225,8 @@ bool pw_depot_init(void)
     for (size_t i = 1; i <= PW_MAX_FRAMES; i++)
         pw_depot_hash_powers[i] = pw_depot_hash_powers[i - 1] * PW_DEPOT_HASH_BASE;
     atomic_store_explicit(&mapped->used, FIRST_UNIT, memory_order_relaxed);
-    pw_depot_chunks = mapped;
+    pw_depot_image = mapped;
     return true;
-}
-
-struct pw_depot_image *pw_depot_image(void)
-{
-    return pw_depot_chunks;
 }
 
 uint32_t pw_depot_find(uint64_t hash, size_t count)
@@ -261,7 +249,7 @@ uint32_t pw_depot_find(uint64_t hash, size_t count)
 /* Behind the last one lie zeros, or what a thread is writing, which another may have written before and is forgotten then. */
 uint32_t pw_depot_find_next(uint32_t id, uint64_t hash, size_t count)
 {
-    const struct pw_stack *stack = stack_at(id);
+    const struct pw_stack *stack = pw_depot_stack(id);
     uint32_t units = HEAD_UNITS + stack->count;
     if (id % CHUNK_UNITS + units > CHUNK_UNITS - HEAD_UNITS)
         return 0;
@@ -274,7 +262,7 @@ uint32_t pw_depot_find_next(uint32_t id, uint64_t hash, size_t count)
 
 uint32_t pw_depot_put(const uint64_t *frames, size_t count)
 {
-    if (pw_unlikely(count == 0 || pw_depot_chunks == NULL))
+    if (pw_unlikely(count == 0 || pw_depot_image == NULL))
         return 0;
     if (pw_unlikely(count > PW_MAX_FRAMES))
         count = PW_MAX_FRAMES;
@@ -289,15 +277,15 @@ uint32_t pw_depot_put(const uint64_t *frames, size_t count)
  */
 size_t pw_depot_get(uint32_t id, uint64_t *frames, size_t max)
 {
-    if (pw_depot_chunks == NULL || id < FIRST_UNIT ||
-        id >= atomic_load_explicit(&pw_depot_chunks->used, memory_order_acquire))
+    if (pw_depot_image == NULL || id < FIRST_UNIT ||
+        id >= atomic_load_explicit(&pw_depot_image->used, memory_order_acquire))
         return 0;
-    if (atomic_load_explicit(&pw_depot_chunks->chunks[id >> PW_DEPOT_CHUNK_UNITS_SHIFT],
+    if (atomic_load_explicit(&pw_depot_image->chunks[id >> PW_DEPOT_CHUNK_UNITS_SHIFT],
                              memory_order_acquire) == 0)
         return 0;
     if (id % CHUNK_UNITS + HEAD_UNITS > CHUNK_UNITS)
         return 0;
-    const struct pw_stack *stack = stack_at(id);
+    const struct pw_stack *stack = pw_depot_stack(id);
     uint32_t count = stack->count;
     if (count == 0 || count > PW_MAX_FRAMES || id % CHUNK_UNITS + HEAD_UNITS + count > CHUNK_UNITS)
         return 0;
@@ -310,14 +298,14 @@ size_t pw_depot_get(uint32_t id, uint64_t *frames, size_t max)
 
 size_t pw_depot_bytes(void)
 {
-    if (pw_depot_chunks == NULL)
+    if (pw_depot_image == NULL)
         return 0;
-    size_t bytes = PW_ALIGN_UP(sizeof *pw_depot_chunks, PW_PAGE_BYTES);
+    size_t bytes = PW_ALIGN_UP(sizeof *pw_depot_image, PW_PAGE_BYTES);
     for (size_t level = 1; level < LEVELS; level++)
         if (atomic_load_explicit(&levels[level], memory_order_relaxed) != NULL)
             bytes += level_bytes(level);
     for (size_t i = 0; i < LIMIT_CHUNKS; i++)
-        if (atomic_load_explicit(&pw_depot_chunks->chunks[i], memory_order_relaxed) != 0)
+        if (atomic_load_explicit(&pw_depot_image->chunks[i], memory_order_relaxed) != 0)
             bytes += CHUNK_BYTES;
     return bytes;
 }

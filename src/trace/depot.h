@@ -11,8 +11,16 @@
 
 /* Map the table of chunks. False: no memory; ids are then all 0. */
 bool pw_depot_init(void);
-/* The depot's frozen half, for the root. NULL before pw_depot_init. */
-struct pw_depot_image *pw_depot_image(void);
+/* The depot's frozen half. NULL before pw_depot_init. */
+extern struct pw_depot_image *pw_depot_image __attribute__((visibility("hidden")));
+/* Where the stack of an id lies. Only for ids that pw_depot_put gave. */
+PW_INLINE struct pw_stack *pw_depot_stack(uint32_t id)
+{
+    uint64_t chunk = atomic_load_explicit(&pw_depot_image->chunks[id >> PW_DEPOT_CHUNK_UNITS_SHIFT],
+                                          memory_order_relaxed);
+    uint64_t offset = id & ((1u << PW_DEPOT_CHUNK_UNITS_SHIFT) - 1);
+    return (struct pw_stack *)(chunk + offset * sizeof(uint64_t));
+}
 /*
  * The hash of a trace, from its outermost frame on: a polynomial over mixed frames (R. M. Karp, M. O. Rabin, "Efficient
  * randomized pattern-matching algorithms", 1987), modulo 2^64. Each step adds one frame; and from the sums of a trace
@@ -55,20 +63,13 @@ uint32_t pw_depot_find_next(uint32_t id, uint64_t hash, size_t count);
 uint32_t pw_depot_put(const uint64_t *frames, size_t count);
 /* The trace of an id, at most `max` frames; the count, 0 for 0 and for any id that is none. */
 size_t pw_depot_get(uint32_t id, uint64_t *frames, size_t max);
-/* The chunks, NULL before pw_depot_init: for pw_depot_site. */
-extern struct pw_depot_image *pw_depot_chunks __attribute__((visibility("hidden")));
 /*
  * The word that the guard pool keeps of a stack as a place that allocates (struct pw_stack.site); NULL for
  * id 0. Only for ids that pw_depot_put gave.
  */
 PW_INLINE _Atomic uint32_t *pw_depot_site(uint32_t id)
 {
-    if (id == 0 || pw_depot_chunks == NULL)
-        return NULL;
-    uint64_t chunk = atomic_load_explicit(&pw_depot_chunks->chunks[id >> PW_DEPOT_CHUNK_UNITS_SHIFT],
-                                          memory_order_relaxed);
-    uint64_t offset = id & ((1u << PW_DEPOT_CHUNK_UNITS_SHIFT) - 1);
-    return &((struct pw_stack *)(chunk + offset * sizeof(uint64_t)))->site;
+    return id == 0 || pw_depot_image == NULL ? NULL : &pw_depot_stack(id)->site;
 }
 /* Bytes of address space taken so far. */
 size_t pw_depot_bytes(void);

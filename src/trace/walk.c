@@ -8,7 +8,7 @@
 /* Whether a record with flags leads on; `lowest` is the sp of the met one. */
 PW_INLINE bool flags_allow(struct walk *walk, const struct pw_walk_record *record, uint64_t lowest)
 {
-    uint64_t slot = slot_of(record);
+    uint64_t slot = pw_walk_slot(record);
     uint64_t fp;
     if (record->tag & (PW_WALK_BARRIER | PW_WALK_END))
         return false;
@@ -66,7 +66,7 @@ PW_INLINE enum outcome follow(struct walk *walk)
     }
     for (size_t i = 0; i < followed; i++) {
         record_copy(&memory->fresh[walk->fresh], &met[i]);
-        if (slot_of(&met[i]) < met->sp)
+        if (pw_walk_slot(&met[i]) < met->sp)
             memory->fresh[walk->fresh].tag = walk->fp_slot | (met[i].tag & PW_WALK_FLAGS);
         walk->fresh++;
     }
@@ -74,8 +74,8 @@ PW_INLINE enum outcome follow(struct walk *walk)
     walk->kept = followed > 0 ? walk->count : walk->kept;
     walk->ip = record->ip;
     walk->sp = record->sp;
-    if (slot_of(record) >= met->sp)
-        walk->fp_slot = slot_of(record);
+    if (pw_walk_slot(record) >= met->sp)
+        walk->fp_slot = pw_walk_slot(record);
     walk->met += followed + 1;
     return GO_ON;
 }
@@ -92,7 +92,7 @@ static PW_NOINLINE void inherit(struct walk *walk)
 {
     struct pw_walk_record *records = walk->memory->records;
     uint64_t lowest = records[walk->met].sp;
-    for (size_t i = walk->met; i < PW_WALK_RECORDS && slot_of(&records[i]) < lowest; i++)
+    for (size_t i = walk->met; i < PW_WALK_RECORDS && pw_walk_slot(&records[i]) < lowest; i++)
         records[i].tag = walk->fp_slot | (records[i].tag & PW_WALK_FLAGS);
 }
 
@@ -161,7 +161,7 @@ PW_INLINE bool walk_run(struct walk *walk)
             records[walk->met].ip == walk->ip && can_follow(walk->memory, walk->entry)) {
             outcome = follow(walk);
             if (outcome == DONE) {
-                uint64_t inherited = slot_of(&records[walk->met]);
+                uint64_t inherited = pw_walk_slot(&records[walk->met]);
                 if (pw_unlikely(inherited != walk->fp_slot && inherited < walk->sp))
                     inherit(walk);
                 return true;
@@ -234,10 +234,10 @@ PW_INLINE void branch_keep(const struct walk *walk, uint32_t id)
             words[count++] = (struct pw_walk_word){.at = fresh[i].sp - 8, .value = fresh[i].ip};
         if ((fresh[i].tag & PW_WALK_USES_FP) == 0)
             continue;
-        if (slot_of(&fresh[i]) == 0)
+        if (pw_walk_slot(&fresh[i]) == 0)
             fp = fresh[i].fp;
         else
-            words[count++] = (struct pw_walk_word){.at = slot_of(&fresh[i]), .value = fresh[i].fp};
+            words[count++] = (struct pw_walk_word){.at = pw_walk_slot(&fresh[i]), .value = fresh[i].fp};
     }
     struct pw_walk_branch *branch =
         pw_walk_branches(memory, walk->entry->caller_pc, walk->entry->caller_frame) + memory->next_way;

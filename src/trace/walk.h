@@ -44,6 +44,12 @@ enum {
     PW_WALK_FLAGS = 7,
 };
 
+/* The address in a tag. */
+PW_INLINE uint64_t pw_walk_slot(const struct pw_walk_record *record)
+{
+    return record->tag & ~(uint64_t)PW_WALK_FLAGS;
+}
+
 enum {
     PW_WALK_RECORDS = 2 * PW_MAX_FRAMES,
     PW_WALK_ID_BITS = 10,

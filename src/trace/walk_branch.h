@@ -55,7 +55,7 @@ PW_INLINE bool pw_walk_fps_hold(const struct pw_walk_memory *memory, const struc
     uint32_t last = branch->met + branch->run;
     for (uint32_t i = branch->met + memory->plain[branch->met]; i < last; i += 1u + memory->plain[i + 1]) {
         const struct pw_walk_record *record = &memory->records[i];
-        uint64_t slot = record->tag & ~(uint64_t)PW_WALK_FLAGS;
+        uint64_t slot = pw_walk_slot(record);
         if ((record->tag & (PW_WALK_BARRIER | PW_WALK_END)) != 0)
             return false;
         if (slot < branch->met_sp)

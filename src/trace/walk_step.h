@@ -31,11 +31,6 @@ enum outcome {
     HOPELESS, /* not for us */
 };
 
-PW_INLINE uint64_t slot_of(const struct pw_walk_record *record)
-{
-    return record->tag & ~(uint64_t)PW_WALK_FLAGS;
-}
-
 PW_INLINE bool fp_at_entry(struct walk *walk, uint64_t *fp)
 {
     if (!walk->fp_is_known && !pw_entry_fp(&walk->memory->entry, walk->entry, &walk->fp_at_entry))

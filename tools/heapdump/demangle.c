@@ -9,9 +9,9 @@
  * One message each way on a socket pair: the name; what it means, empty if it means nothing.
  */
 #include "demangle.h"
-#include "line.h"
 
 #include "bytes.h"
+#include "line.h"
 #include "numbers.h"
 
 #include <dlfcn.h>

@@ -50,25 +50,26 @@ pid_t proc_living_thread(pid_t pid)
     return found != 0 ? found : pid;
 }
 
-/* The number behind `name` in the file status, or 0. */
-static uint64_t status_number(pid_t pid, const char *name, int base)
+/* The numbers behind one or two names (the other: NULL) in the file status, or-ed; 0: they are not there. */
+static uint64_t status_numbers(pid_t pid, const char *one, const char *other, int base)
 {
     char line[256];
-    uint64_t number = 0;
+    uint64_t numbers = 0;
     FILE *stream = open_file(pid, "status");
     while (stream != NULL && fgets(line, sizeof line, stream) != NULL) {
         const char *at = line;
-        if (line_take(&at, name) && line_number(&at, base, &number))
-            break;
+        uint64_t number;
+        if ((line_take(&at, one) || (other != NULL && line_take(&at, other))) && line_number(&at, base, &number))
+            numbers |= number;
     }
     if (stream != NULL)
         fclose(stream);
-    return number;
+    return numbers;
 }
 
 pid_t proc_tracer(pid_t pid)
 {
-    return (pid_t)status_number(pid, "TracerPid:", 10);
+    return (pid_t)status_numbers(pid, "TracerPid:", NULL, 10);
 }
 
 long proc_system_call(pid_t pid, pid_t tid)
@@ -86,7 +87,7 @@ long proc_system_call(pid_t pid, pid_t tid)
 
 bool proc_handles_signal(pid_t pid, int number)
 {
-    uint64_t handled = status_number(pid, "SigIgn:", 16) | status_number(pid, "SigCgt:", 16);
+    uint64_t handled = status_numbers(pid, "SigIgn:", "SigCgt:", 16);
     return (handled >> (number - 1) & 1) != 0;
 }
 
