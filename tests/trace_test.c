@@ -43,6 +43,18 @@ static void recursion_of_any_depth_is_traced_as_libunwind_does(void **state)
     assert_no_failures(&compare);
 }
 
+static void recursion_that_branches_is_traced_as_libunwind_does(void **state)
+{
+    (void)state;
+    for (size_t max = 3; max <= PW_MAX_FRAMES; max += 13) {
+        struct compare compare = {.max = max};
+        without_fp_tree(7, compare_here, &compare);
+        with_fp_tree(7, compare_here, &compare);
+        assert_true(compare.takes == 2 * (3 * 127 + 128));
+        assert_no_failures(&compare);
+    }
+}
+
 static void a_trace_is_cut_at_max_frames(void **state)
 {
     (void)state;
@@ -132,6 +144,18 @@ static PW_NOINLINE void call_from_two_places(struct compare *compare)
     __asm__ volatile("" ::: "memory");
 }
 
+static PW_NOINLINE void call_deeply_from_two_places(struct compare *compare, int depth)
+{
+    without_fp_recurse(depth, compare_here, compare);
+    __asm__ volatile("");
+    without_fp_recurse(depth, compare_here, compare);
+    __asm__ volatile("" ::: "memory");
+    with_fp_recurse(depth, compare_here, compare);
+    __asm__ volatile("");
+    with_fp_recurse(depth, compare_here, compare);
+    __asm__ volatile("" ::: "memory");
+}
+
 /* Two places in one function call the same: only the word that says which tells the stacks apart. */
 static void callers_that_differ_in_one_return_address_only_are_told_apart(void **state)
 {
@@ -141,6 +165,8 @@ static void callers_that_differ_in_one_return_address_only_are_told_apart(void *
         call_from_two_places(&compare);
         __asm__ volatile("");
         call_from_two_places(&compare);
+        call_deeply_from_two_places(&compare, i);
+        call_deeply_from_two_places(&compare, i);
     }
     assert_no_failures(&compare);
 }
@@ -246,6 +272,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recursion_of_any_depth_is_traced_as_libunwind_does),
+        cmocka_unit_test(recursion_that_branches_is_traced_as_libunwind_does),
         cmocka_unit_test(a_trace_is_cut_at_max_frames),
         cmocka_unit_test(very_deep_recursion_is_cut_at_max_and_followed_out_again),
         cmocka_unit_test(frames_of_unknown_size_are_undone),

@@ -18,6 +18,7 @@
 #include "trace/rules.h"
 #include "trace/thread.h"
 #include "trace/walk_branch.h"
+#include "trace/walk_short.h"
 
 enum { OWN_FRAMES = 32 };
 
@@ -131,6 +132,8 @@ uint32_t pw_unwind_capture_id(uint32_t max, uint64_t caller_pc, uint64_t caller_
     struct pw_trace_thread *thread = thread_begin();
     if (pw_likely(thread != NULL)) {
         uint32_t id = pw_walk_usual_id(&thread->walk, caller_pc, caller_frame, caller_fp, max);
+        if (pw_unlikely(id == 0))
+            id = pw_walk_short_id(&thread->walk, caller_pc, caller_frame, caller_fp, max);
         if (pw_likely(id != 0)) {
             thread_end(thread);
             return id;

@@ -47,19 +47,20 @@ PW_INLINE bool pw_walk_branch_meets(const struct pw_walk_memory *memory, const s
 }
 
 /*
- * Do the records between the met one and the last lead on, as those without flags do anyway? `fp` is that at the
- * beginning. See flags_allow in walk.c.
+ * Do the `run` records from the met one on lead on, as those without flags do anyway? The way there left fp in the word
+ * `fp_slot`, or 0: as it was at the beginning, `fp`. See flags_allow in walk.c.
  */
-PW_INLINE bool pw_walk_fps_hold(const struct pw_walk_memory *memory, const struct pw_walk_branch *branch, uint64_t fp)
+PW_INLINE bool pw_walk_fps_hold(const struct pw_walk_memory *memory, size_t met, size_t run, uint64_t fp_slot,
+                                uint64_t fp)
 {
-    uint32_t last = branch->met + branch->run;
-    for (uint32_t i = branch->met + memory->plain[branch->met]; i < last; i += 1u + memory->plain[i + 1]) {
+    size_t last = met + run;
+    for (size_t i = met + memory->plain[met]; i < last; i += 1u + memory->plain[i + 1]) {
         const struct pw_walk_record *record = &memory->records[i];
         uint64_t slot = pw_walk_slot(record);
         if ((record->tag & (PW_WALK_BARRIER | PW_WALK_END)) != 0)
             return false;
-        if (slot < branch->met_sp)
-            slot = branch->fp_slot;
+        if (slot < memory->records[met].sp)
+            slot = fp_slot;
         if ((slot != 0 ? pw_view_word(slot) : fp) != record->fp)
             return false;
     }
@@ -84,7 +85,7 @@ PW_INLINE uint32_t pw_walk_usual_id(struct pw_walk_memory *memory, uint64_t ip, 
             !pw_walk_is_in_view(memory, sp) || !pw_walk_branch_meets(memory, branch))
             continue;
         if (pw_likely(pw_walk_run_holds(&memory->records[branch->met], branch->run)) &&
-            pw_likely(pw_walk_fps_hold(memory, branch, fp)))
+            pw_likely(pw_walk_fps_hold(memory, branch->met, branch->run, branch->fp_slot, fp)))
             return branch->id;
     }
     return 0;

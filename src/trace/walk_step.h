@@ -7,7 +7,7 @@
 
 #include "trace/general.h"
 #include "trace/rules.h"
-#include "trace/walk.h"
+#include "trace/walk_keep.h"
 
 /* One walk; held in registers. */
 struct walk {
@@ -46,24 +46,9 @@ PW_INLINE bool fp_find(struct walk *walk, uint64_t *fp)
                               : fp_at_entry(walk, fp);
 }
 
-/*
- * Eight bytes at a time, as they will be read again and are at hand; the compiler's wider moves go by way of the stack, and
- * wait there for the stores before them.
- */
-PW_INLINE void record_set(struct pw_walk_record *record, uint64_t ip, uint64_t sp, uint64_t fp, uint64_t tag)
-{
-    __asm__("" : "+r"(ip), "+r"(sp), "+r"(fp), "+r"(tag));
-    *record = (struct pw_walk_record){.ip = ip, .sp = sp, .fp = fp, .tag = tag};
-}
-
-PW_INLINE void record_copy(struct pw_walk_record *to, const struct pw_walk_record *from)
-{
-    record_set(to, from->ip, from->sp, from->fp, from->tag);
-}
-
 PW_INLINE enum outcome store(struct walk *walk, uint64_t fp, uint64_t flags)
 {
-    record_set(&walk->memory->fresh[walk->fresh++], walk->ip, walk->sp, fp, walk->fp_slot | flags);
+    pw_walk_record_set(&walk->memory->fresh[walk->fresh++], walk->ip, walk->sp, fp, walk->fp_slot | flags);
     walk->count++;
     return walk->count == walk->max || (flags & PW_WALK_END) ? DONE : GO_ON;
 }

@@ -17,6 +17,17 @@ void FRAMES(recurse)(int depth, action *act, void *argument)
     KEEP(argument);
 }
 
+void FRAMES(tree)(int depth, action *act, void *argument)
+{
+    act(argument);
+    if (depth <= 0)
+        return;
+    FRAMES(tree)(depth - 1, act, argument);
+    act(argument);
+    FRAMES(tree)(depth - 1, act, argument);
+    act(argument);
+}
+
 void FRAMES(alloca)(size_t bytes, action *act, void *argument)
 {
     char *room = alloca(bytes);

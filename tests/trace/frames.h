@@ -11,6 +11,8 @@ typedef void action(void *argument);
 #define FRAMES_DECLARE(prefix)                                                                     \
     /* `depth` calls of itself, then the action. */                                                \
     void prefix##_recurse(int depth, action *act, void *argument);                                 \
+    /* The action in each node of a tree of calls of that depth, before, between and after its branches. */ \
+    void prefix##_tree(int depth, action *act, void *argument);                                    \
     /* The action below a frame of a size that is not known to the compiler. */                    \
     void prefix##_alloca(size_t bytes, action *act, void *argument);                               \
     /* The action below a frame that is aligned to 64 bytes, and grows as well. */                 \

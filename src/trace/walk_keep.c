@@ -1,0 +1,101 @@
+/* walk_keep.c - see walk_keep.h */
+#include "trace/walk_keep.h"
+
+#include "trace/walk_branch.h"
+
+void pw_walk_inherit_slowly(struct pw_walk_memory *memory, size_t met, uint64_t fp_slot)
+{
+    struct pw_walk_record *records = memory->records;
+    uint64_t lowest = records[met].sp;
+    for (size_t i = met; i < PW_WALK_RECORDS && pw_walk_slot(&records[i]) < lowest; i++)
+        records[i].tag = fp_slot | (records[i].tag & PW_WALK_FLAGS);
+}
+
+size_t pw_walk_make_room(struct pw_walk_memory *memory, size_t met)
+{
+    size_t count = PW_WALK_RECORDS - met;
+    if (count > PW_MAX_FRAMES)
+        count = PW_MAX_FRAMES;
+    size_t to = PW_WALK_RECORDS - count;
+    for (size_t i = count; i-- > 0;) {
+        memory->records[to + i] = memory->records[met + i];
+        memory->plain[to + i] = memory->plain[met + i];
+        memory->sums[to + i] = memory->sums[met + i];
+    }
+    return to;
+}
+
+static PW_NOINLINE uint32_t id_make(const struct pw_walk_memory *memory, size_t count)
+{
+    uint64_t frames[PW_MAX_FRAMES];
+    pw_walk_ips(memory, frames, count);
+    return pw_depot_put(frames, count);
+}
+
+enum { FEW_MISSES = 4, TRIES_APART = 64 };
+
+uint32_t pw_walk_id_in_depot(struct pw_walk_memory *memory, uint64_t hash, size_t count)
+{
+    uint32_t id = 0;
+    bool is_in_order = memory->misses < FEW_MISSES || memory->misses % TRIES_APART == 0;
+    if (is_in_order && memory->last_id != 0)
+        id = pw_depot_find_next(memory->last_id, hash, count);
+    memory->misses = id != 0 ? 0 : memory->misses + 1;
+    if (id == 0)
+        id = pw_depot_find(hash, count);
+    if (pw_unlikely(id == 0))
+        id = id_make(memory, count);
+    memory->last_id = id;
+    return id;
+}
+
+/* What the way from the innermost record to a met one hangs on. */
+struct way {
+    uint64_t fp; /* fp at the beginning; 0: not on it */
+    size_t count;
+    struct pw_walk_word words[PW_WALK_BRANCH_WORDS];
+};
+
+/* False: on too many words, or on more than words. */
+static bool way_find(const struct pw_walk_memory *memory, size_t met, struct way *way)
+{
+    way->fp = way->count = 0;
+    for (size_t i = memory->first; i < met; i++) {
+        const struct pw_walk_record *record = &memory->records[i];
+        uint64_t slot = pw_walk_slot(record);
+        if ((record->tag & (PW_WALK_BARRIER | PW_WALK_END)) != 0 || way->count + 2 > PW_WALK_BRANCH_WORDS)
+            return false;
+        if (i > memory->first)
+            way->words[way->count++] = (struct pw_walk_word){.at = record->sp - 8, .value = record->ip};
+        if ((record->tag & PW_WALK_USES_FP) != 0 && slot == 0)
+            way->fp = record->fp;
+        else if ((record->tag & PW_WALK_USES_FP) != 0)
+            way->words[way->count++] = (struct pw_walk_word){.at = slot, .value = record->fp};
+    }
+    return true;
+}
+
+void pw_walk_keep_branch(struct pw_walk_memory *memory, size_t met, uint64_t fp_slot, size_t max, uint32_t id)
+{
+    struct way way;
+    if (!way_find(memory, met, &way))
+        return;
+    const struct pw_walk_record *innermost = &memory->records[memory->first];
+    size_t left = PW_WALK_RECORDS - met, wanted = max - (met - memory->first);
+    struct pw_walk_branch *branch =
+        pw_walk_branches(memory, innermost->ip, innermost->sp) + memory->next_way;
+    memory->next_way = (memory->next_way + 1) % PW_WALK_BRANCH_WAYS;
+    branch->ip = innermost->ip;
+    branch->sp = innermost->sp;
+    branch->sum = memory->sums[met];
+    branch->met_sp = memory->records[met].sp;
+    branch->fp_slot = fp_slot;
+    branch->fp = way.fp;
+    branch->met = (uint32_t)met;
+    branch->id = id;
+    branch->max = pw_walk_limit(memory, max);
+    branch->run = (uint16_t)((left < wanted ? left : wanted) - 1);
+    branch->words_used = (uint16_t)way.count;
+    for (size_t i = 0; i < way.count; i++)
+        branch->words[i] = way.words[i];
+}

@@ -1,0 +1,87 @@
+/*
+ * walk_keep.h - what a walk leaves: its records, with their sums, and the id of its trace. For the walks alone
+ * (walk.c, walk_short.c).
+ */
+#ifndef PW_TRACE_WALK_KEEP_H
+#define PW_TRACE_WALK_KEEP_H
+
+#include "trace/depot.h"
+#include "trace/walk.h"
+
+/*
+ * Eight bytes at a time, as they will be read again and are at hand; the compiler's wider moves go by way of the stack, and
+ * wait there for the stores before them.
+ */
+PW_INLINE void pw_walk_record_set(struct pw_walk_record *record, uint64_t ip, uint64_t sp, uint64_t fp, uint64_t tag)
+{
+    __asm__("" : "+r"(ip), "+r"(sp), "+r"(fp), "+r"(tag));
+    *record = (struct pw_walk_record){.ip = ip, .sp = sp, .fp = fp, .tag = tag};
+}
+
+PW_INLINE void pw_walk_record_copy(struct pw_walk_record *to, const struct pw_walk_record *from)
+{
+    pw_walk_record_set(to, from->ip, from->sp, from->fp, from->tag);
+}
+
+/* Move the records from `met` on to the end, and drop those too far out; where the met one is now. */
+size_t pw_walk_make_room(struct pw_walk_memory *memory, size_t met);
+void pw_walk_inherit_slowly(struct pw_walk_memory *memory, size_t met, uint64_t fp_slot);
+
+/*
+ * The way to the record `met` left fp in the word `fp_slot` (0: in its register): so do the records from that on, up to
+ * the first that has its own, whatever they inherited the last time.
+ */
+PW_INLINE void pw_walk_inherit(struct pw_walk_memory *memory, size_t met, uint64_t fp_slot)
+{
+    uint64_t inherited = pw_walk_slot(&memory->records[met]);
+    if (pw_unlikely(inherited != fp_slot && inherited < memory->records[met].sp))
+        pw_walk_inherit_slowly(memory, met, fp_slot);
+}
+
+/*
+ * The records from `first` to `met` are new, those from there on as they were: sum them up.
+ *
+ * The sums of what was dropped stay in the others'. A trace that ends where something was dropped has then another
+ * hash than its frames alone; the depot finds nothing by that, but here it stands for them as well as any.
+ */
+PW_INLINE void pw_walk_keep(struct pw_walk_memory *memory, size_t first, size_t met)
+{
+    bool is_outermost = met == PW_WALK_RECORDS;
+    uint64_t sum = is_outermost ? 0 : memory->sums[met];
+    uint8_t plain = is_outermost ? 0 : memory->plain[met];
+    for (size_t i = met; i-- > first;) {
+        sum = pw_depot_hash_add(sum, memory->records[i].ip);
+        plain = (memory->records[i].tag & PW_WALK_FLAGS) == 0 ? (uint8_t)(plain + 1) : 0;
+        memory->sums[i] = sum;
+        memory->plain[i] = plain;
+    }
+    memory->first = (uint32_t)first;
+}
+
+/* The id of a trace that is not among the thread's last ones; 0: there is no room. */
+uint32_t pw_walk_id_in_depot(struct pw_walk_memory *memory, uint64_t hash, size_t count);
+/* Remember how the trace of at most `max` frames that is kept came to the record `met`, if that hangs on few words. */
+void pw_walk_keep_branch(struct pw_walk_memory *memory, size_t met, uint64_t fp_slot, size_t max, uint32_t id);
+
+/*
+ * The id of the trace that is kept: the `count` innermost records. The last walk met the record `met`, where fp was in
+ * the word `fp_slot`, and was to be of at most `max` frames.
+ */
+PW_INLINE uint32_t pw_walk_kept_id(struct pw_walk_memory *memory, size_t met, size_t count, uint64_t fp_slot,
+                                   size_t max)
+{
+    size_t end = memory->first + count;
+    uint64_t beyond = end < PW_WALK_RECORDS ? memory->sums[end] : 0;
+    uint64_t hash = pw_depot_hash_of(memory->sums[memory->first], beyond, count);
+    struct pw_walk_id *place = &memory->ids[hash >> (64 - PW_WALK_ID_BITS)];
+    if (place->hash == hash && place->id != 0) {
+        if (met != PW_WALK_RECORDS && met != memory->first)
+            pw_walk_keep_branch(memory, met, fp_slot, max, place->id);
+        return place->id;
+    }
+    place->hash = hash;
+    place->id = pw_walk_id_in_depot(memory, hash, count); /* 0: there may be room later */
+    return place->id;
+}
+
+#endif
