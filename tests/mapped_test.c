@@ -393,18 +393,22 @@ static void merge_all(void)
     pw_heap_release(heap);
 }
 
+/* A block of level fast is freed: poisoned, and in its bin. */
+static void free_at_fast(char *block)
+{
+    pw_poison_line((uint64_t)block, PW_PAGE_BYTES);
+    set_state(block, PW_STATE_CACHED, (fields_of(block).flags & ~PW_HEAP_ZEROED) | PW_HEAP_POISONED, 0);
+    pw_heap_unmap_memory(block);
+}
+
 static void a_freed_block_that_was_written_to_does_not_merge_away(void **state)
 {
     (void)state;
     start_heaps(PW_LEVEL_FAST);
     char *first = map(50 * KIB), *second = map(50 * KIB);
     void *stop = map(20 * KIB);
-    for (int i = 0; i < 2; i++) {
-        char *block = i == 0 ? first : second;
-        pw_poison_line((uint64_t)block, PW_PAGE_BYTES);
-        set_state(block, PW_STATE_CACHED, (fields_of(block).flags & ~PW_HEAP_ZEROED) | PW_HEAP_POISONED, 0);
-        pw_heap_unmap_memory(block);
-    }
+    free_at_fast(first);
+    free_at_fast(second);
     uint32_t pages = pages_of(first);
     second[3] ^= 1;
     merge_all();
@@ -415,6 +419,41 @@ static void a_freed_block_that_was_written_to_does_not_merge_away(void **state)
     assert_int_equal(pages_of(first), 2 * pages);
     assert_int_equal(fields_of(first).flags & PW_HEAP_POISONED, PW_HEAP_POISONED);
     unmap(stop);
+}
+
+static void a_freed_block_that_was_written_to_keeps_its_pages(void **state)
+{
+    (void)state;
+    start_heaps(PW_LEVEL_FAST);
+    char *block = map(50 * KIB), *other = map(50 * KIB);
+    void *stop = map(20 * KIB);
+    free_at_fast(block);
+    free_at_fast(other);
+    block[3] ^= 1;
+    char written = block[3];
+    assert_int_equal(pw_heap_trim(), (pages_of(other) - 1) * PW_PAGE_BYTES);
+    assert_int_equal(block[3], written);
+    assert_int_equal(fields_of(block).flags & (PW_HEAP_POISONED | PW_HEAP_ZEROED), PW_HEAP_POISONED);
+    check_shape(heap);
+    block[3] ^= 1;
+    assert_true(pw_heap_trim() > 0);
+    assert_int_equal(fields_of(block).flags & (PW_HEAP_POISONED | PW_HEAP_ZEROED), PW_HEAP_ZEROED);
+    unmap(stop);
+}
+
+static void a_region_with_a_freed_block_that_was_written_to_is_not_given_back(void **state)
+{
+    (void)state;
+    start_heaps(PW_LEVEL_FAST);
+    char *block = map(50 * KIB);
+    free_at_fast(block);
+    block[3] ^= 1;
+    assert_int_equal(pw_heap_give_regions_back(), 0);
+    check_shape(heap);
+    block[3] ^= 1;
+    assert_true(pw_heap_give_regions_back() != 0);
+    assert_int_equal(heap->regions, 0);
+    check_shape(heap);
 }
 
 enum { CHURNED = 300 };
@@ -502,6 +541,27 @@ static void a_region_of_more_than_a_gib_is_given_back_when_it_is_empty(void **st
         assert_null(pw_heap_find((uint64_t)huge).region);
     }
     drop_block(usual);
+    check_shape(heap);
+}
+
+static void a_region_of_more_than_a_gib_stays_with_a_freed_block_that_was_written_to(void **state)
+{
+    (void)state;
+    start_heaps(PW_LEVEL_FAST);
+    char *usual = map(50 * MIB), *huge = map((uint64_t)3 << 29), *last = map(20 * MIB);
+    free_at_fast(huge);
+    char *block = map(40 * MIB);
+    assert_ptr_equal(block, huge);
+    assert_ptr_equal(block_at(last).region, block_at(block).region);
+    free_at_fast(block);
+    block[3] ^= 1;
+    free_at_fast(last);
+    assert_true(pw_os_is_readable(block, 1));
+    block[3] ^= 1;
+    last = map((uint64_t)3 << 29);
+    free_at_fast(last);
+    assert_false(pw_os_is_readable(block, 1));
+    unmap(usual);
     check_shape(heap);
 }
 
@@ -868,9 +928,12 @@ int main(void)
         cmocka_unit_test(what_loses_its_pages_when_freed_takes_fresh_ones_first),
         cmocka_unit_test(a_freed_block_stays_what_it_is_until_so_many_others_were_freed),
         cmocka_unit_test(a_freed_block_that_was_written_to_does_not_merge_away),
+        cmocka_unit_test(a_freed_block_that_was_written_to_keeps_its_pages),
+        cmocka_unit_test(a_region_with_a_freed_block_that_was_written_to_is_not_given_back),
         cmocka_unit_test(beyond_the_limit_dirty_pages_are_given_back_to_half_of_it),
         cmocka_unit_test(soon_after_it_takes_twice_the_limit_to_give_back_again),
         cmocka_unit_test(a_region_of_more_than_a_gib_is_given_back_when_it_is_empty),
+        cmocka_unit_test(a_region_of_more_than_a_gib_stays_with_a_freed_block_that_was_written_to),
         cmocka_unit_test(a_block_grows_over_the_free_pages_behind_it_and_keeps_its_contents),
         cmocka_unit_test(growing_by_a_page_takes_a_page_or_two_and_not_all_that_is_free),
         cmocka_unit_test(growing_to_what_it_has_already_changes_nothing),

@@ -70,7 +70,7 @@ struct pw_heap_hooks {
     void (*taken)(uint64_t start, uint64_t bytes, bool is_zeroed);
     /* A block of `bytes` is made of memory that held others: make its content as if it had been freed. */
     void (*renewed)(uint64_t start, uint64_t bytes);
-    /* Is a POISONED page run, which is to merge with the one before it, as it was filled? */
+    /* Is a POISONED page run, which is to merge with the one before it or to lose its pages, as it was filled? */
     bool (*is_intact)(uint64_t start);
 };
 

@@ -241,16 +241,17 @@ static void purge_if_due(struct pw_heap *heap)
     (void)purge_some(heap, limit / 2);
 }
 
-/* A region of more than the usual size goes back to the system as soon as it is empty. */
+/* A region of more than the usual size goes back to the system as soon as it is empty, and nobody wrote to what is free. */
 static bool gave_region_back(struct pw_heap *heap, struct pw_block run)
 {
     struct pw_region *region = run.region;
     uint64_t usual = (uint64_t)LARGEST_REGION_SLOTS << (PW_SLOT_SHIFT - PW_PAGE_SHIFT);
     if (region->granules <= usual)
         return false;
-    if (!pw_runs_merge_empty(heap, region))
+    struct pw_block whole = {region, region->first};
+    if (!pw_runs_merge_empty(heap, region) || !pw_runs_is_intact(whole))
         return false;
-    pw_runs_remove(heap, (struct pw_block){region, region->first});
+    pw_runs_remove(heap, whole);
     pw_region_destroy(region);
     heap->regions--;
     return true;

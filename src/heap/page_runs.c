@@ -185,11 +185,16 @@ static bool is_free(struct pw_block run)
            pw_header_fields(pw_block_header(run)).state == PW_STATE_FREE;
 }
 
+bool pw_runs_is_intact(struct pw_block run)
+{
+    return (flags_of(run) & PW_HEAP_POISONED) == 0 || pw_heap_hooks.is_intact == NULL ||
+           pw_heap_hooks.is_intact(pw_block_address(run));
+}
+
 /* Merge two FREE runs, the second behind the first. False: they stay two, for one can't be said to be intact. */
 static bool merge_pair(struct pw_heap *heap, struct pw_block left, struct pw_block right)
 {
-    if ((flags_of(right) & PW_HEAP_POISONED) != 0 && pw_heap_hooks.is_intact != NULL &&
-        !pw_heap_hooks.is_intact(pw_block_address(right)))
+    if (!pw_runs_is_intact(right))
         return false; /* found when it is used again */
     pw_runs_remove(heap, left);
     pw_runs_remove(heap, right);
@@ -306,7 +311,7 @@ uint64_t pw_runs_purge(struct pw_heap *heap, struct pw_block run)
 {
     uint8_t flags = flags_of(run);
     uint64_t bytes = (uint64_t)pw_runs_data_pages(run) << PW_PAGE_SHIFT;
-    if ((flags & PW_HEAP_ZEROED) != 0)
+    if ((flags & PW_HEAP_ZEROED) != 0 || !pw_runs_is_intact(run))
         return 0;
     pw_runs_remove(heap, run);
     /* In no bin and not FREE it is nobody else's. The system call may take milliseconds. */

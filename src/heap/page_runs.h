@@ -42,7 +42,12 @@ void pw_runs_dig_moat(struct pw_block run);
 bool pw_runs_fill_moat(struct pw_block run);
 /* Merge a run in no bin with the run that follows it (in no bin either). False: not possible. */
 bool pw_runs_join(struct pw_block left, struct pw_block right);
-/* Give the pages of a FREE run back, without the heap's lock meanwhile; it is ZEROED then. Returns bytes. */
+/*
+ * Is a FREE run, where it is POISONED, as it was filled? One that is not keeps its bytes, for whoever uses it again,
+ * or looks at everything, to tell: here the lock is held.
+ */
+bool pw_runs_is_intact(struct pw_block run);
+/* Give the pages of a FREE run back, if it is intact, without the heap's lock meanwhile; it is ZEROED then. Returns bytes. */
 uint64_t pw_runs_purge(struct pw_heap *heap, struct pw_block run);
 
 /* Pages of a run that may hold data: all, less a guard. */

@@ -132,13 +132,20 @@ uint64_t pw_heap_trim(void)
     return given;
 }
 
-/* Take the blocks of a region of granules or pages out of their bins if all are FREE; false: they are not. */
+/* FREE, and of pages none that somebody wrote to: that is still to be told. */
+static bool is_idle(struct pw_block block)
+{
+    return pw_header_is_sealed(block.region, block.granule) &&
+           pw_header_fields(pw_block_header(block)).state == PW_STATE_FREE &&
+           (block.region->shift != PW_PAGE_SHIFT || pw_runs_is_intact(block));
+}
+
+/* Take the blocks of a region of granules or pages out of their bins if all are idle; false: they are not. */
 static bool abandon_blocks(struct pw_heap *heap, struct pw_region *region)
 {
     struct pw_block first = {region, region->first};
     for (struct pw_block block = first; block.region != NULL; block = pw_block_next(block))
-        if (!pw_header_is_sealed(region, block.granule) ||
-            pw_header_fields(pw_block_header(block)).state != PW_STATE_FREE)
+        if (!is_idle(block))
             return false;
     for (struct pw_block block = first; block.region != NULL; block = pw_block_next(block)) {
         if (region->shift == PW_PAGE_SHIFT)
