@@ -105,9 +105,6 @@ static void plant_when_due(struct program *program)
     choose_victim();
     if (!is_found_at(plant.what))
         return;
-    /* Where the system won't hide the pages of a freed block, it is out of service and unguarded. */
-    if (program->maps_fail && (plant.what == PLANT_AFTER_FREE || plant.what == PLANT_POISON))
-        return;
     /* What goes with its instance is not looked at. */
     if (model.slots[plant.slot].family == PWHEAP_FAMILY_INSTANCE)
         plant.is_delayed = false;

@@ -19,6 +19,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -399,6 +400,44 @@ static void check_job(unsigned (*job)(void), bool needs_memory)
         check_job(job, needs_memory);                                                              \
     }
 
+/* -- A freed block with guards whose pages can't be hidden */
+
+enum { UNHIDDEN_BYTES = 100, NOWHERE = -1 };
+static int written_at;
+
+static unsigned write_after_free(void)
+{
+    unsigned char *block = malloc(UNHIDDEN_BYTES);
+    uintptr_t address = (uintptr_t)block;
+    pw_os_fail_next(1, 1);
+    free(block);
+    pw_os_fail_next(0, 0);
+    if (written_at != NOWHERE)
+        ((volatile unsigned char *)address)[written_at] ^= 1;
+    return 0;
+}
+
+static void a_freed_block_whose_pages_can_not_be_hidden_is_looked_at_to_its_end(void **state)
+{
+    (void)state;
+    struct result result;
+    char level[16];
+    assert_true(pwheap_option_get("level", level, sizeof level) > 0);
+    written_at = NOWHERE;
+    check_run(write_after_free, 0, 0, &result);
+    if (strcmp(level, "full") != 0 && strcmp(level, "guard") != 0)
+        return;
+    static const int places[] = {0, UNHIDDEN_BYTES - 1, UNHIDDEN_BYTES}; /* the last is slack */
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        written_at = places[i];
+        int ended = run_job(write_after_free, 0, 0, &result);
+        if (ended == -SIGABRT && strstr(result.said, "heap-use-after-free") != NULL)
+            continue;
+        print_error("it said:\n%s", result.said);
+        fail_msg("a write to byte %d of a freed block: ended with %d", written_at, ended);
+    }
+}
+
 extern unsigned keys_refused __attribute__((weak));
 
 static void where_no_key_is_to_be_had_the_library_asked_for_one(void **state)
@@ -424,6 +463,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(where_no_key_is_to_be_had_the_library_asked_for_one),
+        cmocka_unit_test(a_freed_block_whose_pages_can_not_be_hidden_is_looked_at_to_its_end),
         cmocka_unit_test(small_blocks_are_refused_and_none_is_lost),
         cmocka_unit_test(so_are_medium_ones),
         cmocka_unit_test(so_are_mapped_ones_and_what_can_not_grow_stays),

@@ -117,10 +117,11 @@ void pw_guarded_keep_run(struct pw_block block, uint64_t size)
     if (size == 0 || pw_os_hide((void *)pw_block_address(block), bytes, true)) {
         keep_locked(heap, block);
     } else {
-        /* Can't be hidden: filled as at full, and never used again. */
+        /* Can't be hidden: filled to where its pages end, as far as any level looks at it, and never used again. */
         struct pw_fields fields = pw_header_fields(pw_block_header(block));
-        pw_poison_write(pw_block_start(block), size);
-        pw_guarded_set_header(block, PW_STATE_QUARANTINED, fields.flags, fields.slack);
+        uint64_t start = pw_block_start(block);
+        pw_poison_write(start, pw_block_address(block) + bytes - start);
+        pw_guarded_set_header(block, PW_STATE_QUARANTINED, (fields.flags & ~PW_HEAP_ZEROED) | PW_HEAP_POISONED, fields.slack);
     }
     pw_heap_release(heap);
 }
