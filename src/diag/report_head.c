@@ -6,8 +6,7 @@
  */
 #include "diag/report_render.h"
 
-/* The one of the first frame shown, where there is one. */
-static uint64_t fault_pc(const struct pw_fault *fault)
+uint64_t pw_fault_pc(const struct pw_fault *fault)
 {
     struct pw_trace trace = pw_trace_of_fault(fault);
     if (trace.count == 0 || fault->operation == PW_OP_ACCESS)
@@ -32,8 +31,8 @@ static void plain_head(struct pw_render *render)
     if (!fault->is_certain && !pw_is_asan(render))
         pw_say(render, " (probably)");
     pw_say_address(render, " on address ", fault->address);
-    if (fault_pc(fault) != 0)
-        pw_say_address(render, " at pc ", fault_pc(fault));
+    if (pw_fault_pc(fault) != 0)
+        pw_say_address(render, " at pc ", pw_fault_pc(fault));
     finder_write(render);
     pw_say(render, "\n");
 }
@@ -143,7 +142,7 @@ static void poison_head(struct pw_render *render)
         return;
     }
     pw_say_address(render, "SEGV on unknown address ", fault->address);
-    pw_say_address(render, " (pc ", fault_pc(fault));
+    pw_say_address(render, " (pc ", pw_fault_pc(fault));
     pw_say(render, " T");
     pw_text_dec(&render->text, fault->thread);
     pw_say(render, ")\n");

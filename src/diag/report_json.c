@@ -202,7 +202,7 @@ static void fault_members(struct pw_render *render)
     pw_json_address(text, "address", fault->address);
     pw_json_string(text, "access", access_name(fault->access));
     pw_json_number(text, "access_size", is_request ? 0 : fault->access_size);
-    pw_json_address(text, "pc", fault->pc);
+    pw_json_address(text, "pc", pw_fault_pc(fault));
     pw_json_number(text, "offset", fault->offset);
     pw_json_string(text, "relation", relation_name(fault->relation));
     pw_json_string(text, "released_as", is_mismatch ? pw_family_release_name(fault->released_as) : NULL);

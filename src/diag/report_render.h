@@ -64,7 +64,7 @@ struct pw_report_parts pw_report_parts_locked(void);
 bool pw_report_ask_callback_locked(const struct pw_fault *fault, const char *text, size_t length);
 
 /* -- report_frames.c */
-/* Where it was found, without the library's own frames. */
+/* Both without the library's own frames. Where it was found, until the next call: */
 struct pw_trace pw_trace_of_fault(const struct pw_fault *fault);
 /* The stack with this id in the depot, into `frames` (PW_MAX_FRAMES of them). */
 struct pw_trace pw_trace_of_stack(uint64_t *frames, uint32_t id);
@@ -101,6 +101,8 @@ bool pw_damage_has(const struct pw_damage *damage, uint32_t index);
 void pw_damage_write(struct pw_text *text, const struct pw_fault *fault);
 
 /* -- report_head.c: parts 1 and 2; report_text.c: the rest; report_json.c */
+/* That of the first frame shown, where there is one: of the call, not of what it returns to. */
+uint64_t pw_fault_pc(const struct pw_fault *fault);
 void pw_head_write(struct pw_render *render);
 void pw_text_report_write(struct pw_render *render);
 void pw_json_report_write(struct pw_render *render);
