@@ -221,6 +221,35 @@ static void test_late_damage_is_known_by_its_allocation_not_by_who_found_it(void
     assert_true(fingerprint_of(fault) != first);
 }
 
+/* At exit all programs stand in libc, at the same place. */
+static void test_late_damage_of_an_unknown_block_is_known_by_the_programs_frames(void **state)
+{
+    (void)state;
+    struct pw_fault fault = overflow();
+    fault.block.has_evidence = false;
+    enum { OF_LIBC = 3 };
+    for (uint32_t i = 0; i < OF_LIBC; i++)
+        fault.frames[i] = LIBC + 0x270ca;
+    fault.frames[OF_LIBC] = DEMO + 0x1234;
+    fault.frame_count = OF_LIBC + 1;
+    uint64_t first = fingerprint_of(fault);
+    fault.frames[0]++;
+    assert_true(fingerprint_of(fault) == first);
+    fault.frames[OF_LIBC]++;
+    assert_true(fingerprint_of(fault) != first);
+}
+
+static void test_the_pc_is_that_of_the_first_frame_as_in_the_text(void **state)
+{
+    (void)state;
+    struct pw_fault fault = overflow();
+    fault.pc = fault.frames[0] = DEMO + 0x1234;
+    expect_in(json_report(fault), "\"pc\":\"0x555500001233\",\"offset\"");
+    fault = overflow_access();
+    fault.pc = fault.frames[0] = DEMO + 0x1234;
+    expect_in(json_report(fault), "\"pc\":\"0x555500001234\",\"offset\"");
+}
+
 static void test_dates_are_right(void **state)
 {
     (void)state;
@@ -247,6 +276,8 @@ int main(void)
         cmocka_unit_test(test_fingerprints_tell_kinds_and_stacks_apart_and_nothing_else),
         cmocka_unit_test(test_fingerprints_survive_another_place_in_memory),
         cmocka_unit_test(test_late_damage_is_known_by_its_allocation_not_by_who_found_it),
+        cmocka_unit_test(test_late_damage_of_an_unknown_block_is_known_by_the_programs_frames),
+        cmocka_unit_test(test_the_pc_is_that_of_the_first_frame_as_in_the_text),
         cmocka_unit_test(test_dates_are_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,9 +16,9 @@ static uint64_t mix_string(uint64_t hash, const char *str)
     return mix_bytes(hash, "", 1);
 }
 
-static uint64_t mix_trace(uint64_t hash, const struct pw_trace *trace)
+static uint64_t mix_trace(uint64_t hash, const struct pw_trace *trace, uint32_t first)
 {
-    for (uint32_t i = 0; i < trace->count && i < PW_FINGERPRINT_FRAMES; i++) {
+    for (uint32_t i = first; i < trace->count && i < first + PW_FINGERPRINT_FRAMES; i++) {
         struct pw_frame frame = pw_frame_locate(trace, i);
         if (frame.module == NULL)
             hash = mix_string(hash, "?");
@@ -38,9 +38,11 @@ uint64_t pw_fault_fingerprint(const struct pw_fault *fault)
     if (fault->block.has_evidence)
         allocated = pw_trace_of_stack(frames, fault->block.alloc_stack);
     uint64_t hash = mix_string(0xCBF29CE484222325u, pw_kind_name(fault->kind));
-    hash = mix_trace(hash, &allocated);
-    if (pw_fault_is_late(fault) && allocated.count != 0)
+    hash = mix_trace(hash, &allocated, 0);
+    bool is_late = pw_fault_is_late(fault);
+    if (is_late && allocated.count != 0)
         return hash;
     struct pw_trace found = pw_trace_of_fault(fault);
-    return mix_trace(hash, &found);
+    /* At exit the innermost frames are libc's, and the same in every program. */
+    return mix_trace(hash, &found, is_late ? pw_trace_culprit(&found) : 0);
 }
