@@ -17,27 +17,46 @@ const struct pw_module *pw_module_own(void)
     return module != NULL && has_prefix(pw_path_basename(module->path), "libpwheap.so") ? module : NULL;
 }
 
+/*
+ * The library's own are the innermost, and, where a checked function of libc allocates (strdup), one in the middle.
+ * Where no other frame is, all stay.
+ */
+static uint32_t leave_out_own(uint64_t *frames, uint32_t count, bool first_is_pc)
+{
+    const struct pw_module *own = pw_module_own();
+    uint32_t kept = 0;
+    bool is_other[PW_MAX_FRAMES];
+    for (uint32_t i = 0; own != NULL && i < count; i++) {
+        uint64_t pc = frames[i] - !(first_is_pc && i == 0);
+        is_other[i] = pw_modules_find(pc) != own;
+        kept += is_other[i];
+    }
+    if (kept == 0)
+        return count;
+    kept = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (is_other[i])
+            frames[kept++] = frames[i];
+    return kept;
+}
+
 struct pw_trace pw_trace_of_fault(const struct pw_fault *fault)
 {
+    static uint64_t frames[PW_MAX_FRAMES]; /* under the report lock, as the render is */
     uint32_t count = fault->frame_count < PW_MAX_FRAMES ? fault->frame_count : PW_MAX_FRAMES;
-    uint32_t skipped = 0;
-    const struct pw_module *own = pw_module_own();
-    if (own != NULL)
-        while (skipped < count && pw_modules_find(fault->frames[skipped]) == own)
-            skipped++;
-    if (skipped == count)
-        skipped = 0;
     bool is_signal = fault->operation == PW_OP_ACCESS || fault->operation == PW_OP_ABORT;
-    return (struct pw_trace){.frames = fault->frames + skipped,
-                             .count = count - skipped,
-                             .first_is_pc = is_signal && skipped == 0};
+    memcpy(frames, fault->frames, count * sizeof *frames);
+    uint32_t kept = leave_out_own(frames, count, is_signal);
+    return (struct pw_trace){.frames = frames,
+                             .count = kept,
+                             .first_is_pc = is_signal && kept != 0 && frames[0] == fault->frames[0]};
 }
 
 struct pw_trace pw_trace_of_stack(uint64_t *frames, uint32_t id)
 {
     size_t count = pw_depot_get(id, frames, PW_MAX_FRAMES);
-    return (struct pw_trace){.frames = frames,
-                             .count = (uint32_t)(count < PW_MAX_FRAMES ? count : PW_MAX_FRAMES)};
+    count = count < PW_MAX_FRAMES ? count : PW_MAX_FRAMES;
+    return (struct pw_trace){.frames = frames, .count = leave_out_own(frames, (uint32_t)count, false)};
 }
 
 struct pw_frame pw_frame_locate(const struct pw_trace *trace, uint32_t index)

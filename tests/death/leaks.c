@@ -79,3 +79,16 @@ BUG(overwritten_pointer)
     overwrite(wrong);
     scrub();
 }
+
+static __attribute__((noinline)) void lose_copy(bool wrong)
+{
+    char *copy = strdup("what strdup allocates"); // ALLOC
+    if (!wrong)
+        free(copy);
+}
+
+BUG(forgotten_copy)
+{
+    lose_copy(wrong);
+    scrub();
+}

@@ -1,6 +1,8 @@
 /* overflow.c - writes past the end of a block. */
 #include "bugs.h"
 
+#include <stdio.h>
+
 #include <signal.h>
 #include <wchar.h>
 
@@ -115,6 +117,19 @@ BUG(found_by_realloc_in_place)
     char *block = between(200);
     block[200 - !wrong] = 'X';
     free(realloc(block, 201)); // HERE
+}
+
+/* The realloc is libc's, within a call that is checked. */
+BUG(found_in_getline)
+{
+    char text[300], *block = between(200);
+    memset(text, 'T', sizeof text);
+    FILE *file = fmemopen(text, sizeof text, "r");
+    size_t room = 200;
+    block[200 - !wrong] = 'X';
+    getline(&block, &room, file); // HERE
+    fclose(file);
+    free(block);
 }
 
 BUG(found_by_next)

@@ -271,6 +271,12 @@ else
     skip "the kernel's core: it goes elsewhere"
 fi
 
+# ---- a real program, run
+
+gives "jq is looked at where it ends" 0 "$heapdump" walk --stacks -- jq -n '"text"'
+says "its stacks have the frame of libc's strdup" ' in .*strdup'
+holds "and none of the library's, that checks it" sh -c '! grep -E "in pw_|libpwheap" got'
+
 # ---- what can't be looked into
 
 gives "a process without pwheap is told" 3 "$heapdump" summary $$

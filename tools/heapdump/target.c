@@ -4,6 +4,8 @@
 #include "heapdump.h"
 #include "message.h"
 
+#include "base/text.h"
+
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -323,6 +325,19 @@ const char *target_thread_name(struct target *target, uint32_t ordinal)
     return target->thread_name;
 }
 
+/* As in reports: where a checked function of libc allocates (strdup), one of the library's own is in the middle. */
+static size_t leave_out_own(struct target *target, uint64_t *frames, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct pw_module *module = target_find_module(target, frames[i] - 1);
+        const char *name = module != NULL ? pw_path_basename(module->path) : "";
+        if (strncmp(name, "libpwheap.so", strlen("libpwheap.so")) != 0)
+            frames[kept++] = frames[i];
+    }
+    return kept;
+}
+
 size_t target_stack(struct target *target, uint32_t id, uint64_t frames[PW_MAX_FRAMES])
 {
     struct pw_stack stack;
@@ -334,5 +349,5 @@ size_t target_stack(struct target *target, uint32_t id, uint64_t frames[PW_MAX_F
         stack.count > PW_MAX_FRAMES ||
         !target_read(target, chunk + offset + sizeof stack, frames, stack.count * sizeof *frames))
         return 0;
-    return stack.count;
+    return leave_out_own(target, frames, stack.count);
 }
