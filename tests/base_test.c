@@ -286,6 +286,22 @@ static void the_sequence_is_the_published_one_of_splitmix64(void **state)
     assert_true(pw_random_next(&seed) == 16408922859458223821u);
 }
 
+static void test_a_mangled_name_tells_what_is_of_the_cxx_library(void **state)
+{
+    (void)state;
+    assert_true(pw_is_name_of_cxx_library("_ZNSt6vectorI4ItemSaIS0_EE17_M_realloc_insertIJS0_EEEvv"));
+    assert_true(pw_is_name_of_cxx_library("_ZNKSt8functionIFvvEEclEv"));
+    assert_true(pw_is_name_of_cxx_library("_ZStplIcSt11char_traitsIcESaIcEEvv"));
+    assert_true(pw_is_name_of_cxx_library("_ZNSaIiE8allocateEm"));
+    assert_true(pw_is_name_of_cxx_library("_ZN9__gnu_cxx13new_allocatorIiE8allocateEmPKv"));
+    assert_false(pw_is_name_of_cxx_library("_ZL3addRSt6vectorIiSaIiEEi"));
+    assert_false(pw_is_name_of_cxx_library("_ZN4shop5ShelfISt4pairIiiEE3putEv"));
+    assert_false(pw_is_name_of_cxx_library("_ZN9__gnu_cx3putEv"));
+    assert_false(pw_is_name_of_cxx_library("_Z"));
+    assert_false(pw_is_name_of_cxx_library("main"));
+    assert_false(pw_is_name_of_cxx_library(NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +317,7 @@ int main(void)
         cmocka_unit_test(threads_that_take_a_lock_by_turns_lose_no_count),
         cmocka_unit_test(a_held_lock_can_neither_be_tried_nor_stays_held_after_reset),
         cmocka_unit_test(the_sequence_is_the_published_one_of_splitmix64),
+        cmocka_unit_test(test_a_mangled_name_tells_what_is_of_the_cxx_library),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

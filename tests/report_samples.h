@@ -37,13 +37,15 @@ static const struct {
 } sample_functions[] = {{DEMO + 0x1000, "main"},       {DEMO + 0x1200, "parse_line"},
                         {DEMO + 0x1400, "make_table"}, {DEMO + 0x1600, "drop_table"},
                         {DEMO + 0x1800, "worker_run"}, {LIBC + 0x98000, "strdup"},
-                        {LIBC + 0x27000, "__libc_start_call_main"}};
+                        {LIBC + 0x27000, "__libc_start_call_main"},
+                        {DEMO + 0x1a00, "_ZNSt6vectorIiSaIiEE17_M_realloc_insertEv"}};
 
 /* Stacks of the depot: id i is the i-th. */
 static const uint64_t sample_stacks[][4] = {
     {DEMO + 0x1434, DEMO + 0x1056, LIBC + 0x270ca},               /* 1: make_table */
     {DEMO + 0x1678, DEMO + 0x1899, 0x7fffdead0000},               /* 2: drop_table in a worker, from a JIT */
     {LIBC + 0x9801a, DEMO + 0x1234, DEMO + 0x1056, LIBC + 0x270ca}, /* 3: strdup */
+    {LIBC + 0x9801a, DEMO + 0x1a10, DEMO + 0x1a20, DEMO + 0x1234},  /* 4: std::vector's in parse_line */
 };
 
 const struct pw_module *pw_modules_find(uint64_t address)

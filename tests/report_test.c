@@ -263,6 +263,8 @@ static void test_summary_of_late_damage_is_the_allocation_s_first_frame_of_the_p
     expect_in(text_report(fault), "SUMMARY: PWHeap: heap-buffer-overflow (/home/ada/demo/build/demo+0x1433) in make_table\n");
     fault.block.alloc_stack = 3; /* strdup, called by parse_line */
     expect_in(text_report(fault), "SUMMARY: PWHeap: heap-buffer-overflow (/home/ada/demo/build/demo+0x1233) in parse_line\n");
+    fault.block.alloc_stack = 4; /* the same by way of std::vector */
+    expect_in(text_report(fault), "SUMMARY: PWHeap: heap-buffer-overflow (/home/ada/demo/build/demo+0x1233) in parse_line\n");
     expect_in(text_report(overflow_access()), "in parse_line\n");
     fault.frame_count = 0;
     fault.block.has_evidence = false;

@@ -156,11 +156,34 @@ int main()
 }
 END
 
+mkdir -p include/c++/12
+cat >include/c++/12/box.h <<'END'
+static inline __attribute__((always_inline)) void fill_box(void)
+{
+    capture();
+}
+END
+cat >box.cpp <<'END'
+#include "capture.h"
+#include "include/c++/12/box.h"
+volatile int sink;
+static __attribute__((noinline)) void pack(void)
+{
+    fill_box();
+    sink = 1;
+}
+int main()
+{
+    pack();
+}
+END
+
 quit() { echo "symbolize.sh: $*" >&2; exit 2; }
 compile() { gcc -O2 -g "$@" || quit "can't build $*"; }
 compile chain.c -o chain
 g++ -Og -g shelf.cpp -o shelf || quit "can't build shelf.cpp"
-chain=$dir/chain shelf=$dir/shelf
+g++ -O2 -g box.cpp -o box || quit "can't build box.cpp"
+chain=$dir/chain shelf=$dir/shelf box=$dir/box
 in_outer=$(place "$chain") in_plain=$(place "$chain" 2)
 in_shelf=$(place "$shelf") in_sell=$(place "$shelf" 2) in_lambda=$(place "$shelf" 3)
 chain_id=$(build_id "$chain")
@@ -260,6 +283,14 @@ SUMMARY: AddressSanitizer: double-free DIR/chain.c:24:5 in plain
 SUMMARY: AddressSanitizer: double-free DIR/chain.c:24:5 in plain
 SUMMARY: PWHeap: double-free DIR/shelf.cpp:28:12 in sell(int)
 SUMMARY: PWHeap: double-free DIR/chain.c:24:5 in plain
+END
+
+in_box=$(place "$box")
+{ frame 0 _ZL4packv "$box" "$in_box"; echo "SUMMARY: PWHeap: double-free ($box+$in_box) in _ZL4packv"; } | filter
+same "an inline function of the C++ library's headers is a frame, and not in the summary" <<'END'
+    #0 0x5500 in fill_box DIR/include/c++/12/box.h:3:12
+    #1 0x5500 in pack() DIR/box.cpp:6:13
+SUMMARY: PWHeap: double-free DIR/box.cpp:6:13 in pack()
 END
 
 cat >in <<END

@@ -192,6 +192,18 @@ static void advice_write(struct pw_render *render)
     pw_say(render, "\n\n");
 }
 
+/* The culprit's; a template of the C++ library, that lies in the program, is none. */
+static struct pw_frame summary_frame(struct pw_render *render, const struct pw_trace *trace)
+{
+    uint32_t culprit = pw_trace_culprit(trace);
+    for (uint32_t i = culprit; i < trace->count; i++) {
+        struct pw_frame frame = pw_frame_resolve(render, trace, i);
+        if (!pw_module_is_runtime(frame.module) && !pw_is_name_of_cxx_library(frame.function))
+            return frame;
+    }
+    return pw_frame_resolve(render, trace, culprit);
+}
+
 /*
  * Stable from run to run, for tools compare it: late damage is named by its allocation, where it is known,
  * for it is found wherever the program happened to be.
@@ -207,7 +219,7 @@ static void summary_write(struct pw_render *render)
     pw_say(render, pw_is_asan(render) ? "SUMMARY: AddressSanitizer: " : "SUMMARY: PWHeap: ");
     pw_say(render, pw_report_kind_name(render));
     if (trace.count != 0) {
-        struct pw_frame frame = pw_frame_resolve(render, &trace, pw_trace_culprit(&trace));
+        struct pw_frame frame = summary_frame(render, &trace);
         pw_say(render, " (");
         pw_say(render, frame.module != NULL ? frame.module->path : "<unknown module>");
         if (frame.module != NULL) {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # heapdump.sh HEAPDUMP SCENE LIBRARY LINKED-SCENE… - proves that heapdump tells of a process and of
 # its core what the program itself tells of its heap, at every level and however it is linked; that
-# the process lives on unharmed; and that others read what it writes. Needs gcc, gdb, jq and protoc.
+# the process lives on unharmed; and that others read what it writes. Needs g++, gdb, jq and protoc.
 set -u
 heapdump=$(realpath "$1") && scene=$(realpath "$2") && library=$(realpath "$3") || exit 2
 shift 3
@@ -276,6 +276,31 @@ fi
 gives "jq is looked at where it ends" 0 "$heapdump" walk --stacks -- jq -n '"text"'
 says "its stacks have the frame of libc's strdup" ' in .*strdup'
 holds "and none of the library's, that checks it" sh -c '! grep -E "in pw_|libpwheap" got'
+
+# ---- a program in C++
+
+cat >shop.cpp <<'END'
+#include <string>
+#include <vector>
+static std::vector<std::string> *names;
+static __attribute__((noinline)) void add(int n)
+{
+    names->push_back(std::string(100, 'x')); // ADD
+    names->back()[0] = (char)n;
+}
+int main()
+{
+    names = new std::vector<std::string>; // NEW
+    for (int i = 0; i < 50; i++)
+        add(i);
+}
+END
+for optimization in -O0 -O2; do
+    g++ -g $optimization shop.cpp -o shop 2>messages
+    gives "a program in C++ is looked at where it ends, built with $optimization" 0 "$heapdump" sites -- ./shop
+    says "its site is in its own source, not in the headers of std::string" "5050 B +50  add(\(int\))? shop.cpp:$(sed -n '/ADD/=' shop.cpp) < main"
+    says "nor in those of std::vector" "2048 B +1  add(\(int\))? shop.cpp:$(sed -n '/ADD/=' shop.cpp) < main"
+done
 
 # ---- what can't be looked into
 

@@ -108,10 +108,15 @@ static struct spot *make_spot(struct places *places, uint64_t pc)
     struct spot *spot = take(places, sizeof *spot);
     struct place *made = take(places, (count > 0 ? count : 1) * sizeof *made);
     *made = (struct place){0};
+    size_t own = 0;
     for (size_t i = 0; i < count; i++)
         set_place(places, &made[i], &frames[i]);
+    while (own < count && source_is_of_headers(&frames[own]))
+        own++;
+    bool is_of_headers = count > 0 && own == count;
     const struct pw_module *module = target_find_module(places->target, pc);
     *spot = (struct spot){.pc = pc, .module = module, .is_runtime = is_runtime(module),
+                          .is_of_headers = is_of_headers, .own = is_of_headers ? 0 : own,
                           .place_count = count > 0 ? count : 1, .places = made};
     return spot;
 }
@@ -135,10 +140,16 @@ const struct spot *places_call(struct places *places, uint64_t return_address)
 
 size_t places_site(struct places *places, const uint64_t *frames, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        if (!places_call(places, frames[i])->is_runtime)
+    size_t of_headers = count;
+    for (size_t i = 0; i < count; i++) {
+        const struct spot *spot = places_call(places, frames[i]);
+        if (spot->is_runtime)
+            continue;
+        if (!spot->is_of_headers)
             return i;
-    return 0;
+        of_headers = of_headers < i ? of_headers : i;
+    }
+    return of_headers < count ? of_headers : 0;
 }
 
 /* ---- writing ---- */
@@ -152,7 +163,7 @@ static void append_hex(struct bytes *text, uint64_t value)
 
 static void append_place(struct bytes *text, const struct spot *spot, bool with_line)
 {
-    const struct place *place = &spot->places[0];
+    const struct place *place = &spot->places[spot->own];
     if (place->function != NULL)
         bytes_str(text, place->function);
     if (place->file != NULL && with_line) {
@@ -179,10 +190,13 @@ const char *places_site_text(struct places *places, uint32_t stack)
     if (count == 0)
         return "?";
     size_t site = places_site(places, frames, count);
-    for (size_t i = site; i < count && i < site + SITE_FRAMES; i++) {
+    for (size_t i = site, shown = 0; i < count && shown < SITE_FRAMES; i++) {
         const struct spot *spot = places_call(places, frames[i]);
         if (i > site && spot->is_runtime)
             break;
+        if (i > site && spot->is_of_headers)
+            continue;
+        shown++;
         bytes_str(text, i > site ? " < " : "");
         append_place(text, spot, i == site);
     }

@@ -22,6 +22,8 @@ struct spot {
     uint64_t pc;
     const struct pw_module *module; /* NULL: not known */
     bool is_runtime;                /* of libc, the C++ library, the loader, pwheap: no site of anybody's */
+    bool is_of_headers;             /* all its functions are the C++ library's, in the program: no site either */
+    size_t own;                     /* the first place that is not, 0 where there is none */
     size_t place_count;             /* at least 1 */
     const struct place *places;
 };
@@ -36,7 +38,7 @@ const struct spot *places_spot(struct places *places, uint64_t pc);
 /* The spot of a call, by its return address. */
 const struct spot *places_call(struct places *places, uint64_t return_address);
 
-/* The index of the innermost frame that is not the runtime's, 0 where there is none. */
+/* The index of the innermost frame that is the program's own, 0 where there is none. */
 size_t places_site(struct places *places, const uint64_t *frames, size_t count);
 /*
  * The stack in a few words: "function file.c:12 < caller < its caller", from its site on. "?" where nothing

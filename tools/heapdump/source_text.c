@@ -3,6 +3,8 @@
 
 #include "demangle.h"
 
+#include "base/text.h"
+
 #include <string.h>
 
 const char *source_function(const struct source_style *style, const struct source_frame *frame)
@@ -10,6 +12,20 @@ const char *source_function(const struct source_style *style, const struct sourc
     if (frame->function == NULL || !style->demangle)
         return frame->function;
     return demangle(frame->function);
+}
+
+/* libc's are those of _FORTIFY_SOURCE. */
+static bool is_header(const char *path)
+{
+    return path != NULL && (strstr(path, "include/c++/") != NULL ||
+                            (strncmp(path, "/usr/include/", 13) == 0 && strstr(path, "/bits/") != NULL));
+}
+
+bool source_is_of_headers(const struct source_frame *frame)
+{
+    if (frame->file == NULL)
+        return pw_is_name_of_cxx_library(frame->function);
+    return is_header(frame->file) || is_header(frame->directory);
 }
 
 /* The prefix goes wherever it is first found, with all before it; then a "./". */

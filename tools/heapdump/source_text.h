@@ -12,6 +12,8 @@ struct source_style {
 
 /* The function as it is to be shown, NULL: not known. Until the next call. */
 const char *source_function(const struct source_style *style, const struct source_frame *frame);
+/* True: an inline function or a template of the C++ library's or libc's headers, which the compiler put into the program. */
+bool source_is_of_headers(const struct source_frame *frame);
 /* The path of its file as it is to be shown, into `path`; only where frame->file is known. */
 void source_path(const struct source_style *style, const struct source_frame *frame,
                  struct bytes *path);
