@@ -27,7 +27,8 @@ static void note(struct pw_history *history, uint64_t address, uint64_t size, ui
                                                .size = size,
                                                .stack = stack,
                                                .thread = 3,
-                                               .operation = PW_OP_FREE});
+                                               .operation = PW_OP_REALLOC,
+                                               .is_release = stack % 2 == 0});
 }
 
 static void test_what_was_noted_last_comes_first(void **state)
@@ -45,7 +46,9 @@ static void test_what_was_noted_last_comes_first(void **state)
     assert_int_equal(list[0].address, 0x4000);
     assert_int_equal(list[0].size, 16);
     assert_int_equal(list[0].thread, 3);
-    assert_int_equal(list[0].operation, PW_OP_FREE);
+    assert_int_equal(list[0].operation, PW_OP_REALLOC);
+    assert_true(list[0].is_release);
+    assert_false(list[1].is_release);
     free(history);
 }
 

@@ -20,7 +20,8 @@ static bool read_entry(const struct pw_history_entry *entry, struct pw_past *pas
                              .size = entry->size,
                              .stack = entry->stack,
                              .thread = entry->thread,
-                             .operation = entry->operation};
+                             .operation = entry->operation & (PW_HISTORY_RELEASE - 1),
+                             .is_release = (entry->operation & PW_HISTORY_RELEASE) != 0};
     atomic_thread_fence(memory_order_acquire);
     return time != 0 && atomic_load_explicit(&entry->time, memory_order_relaxed) == time;
 }

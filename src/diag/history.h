@@ -22,9 +22,12 @@ struct pw_history_entry {
     uint64_t size;
     uint32_t stack;
     uint16_t thread;
-    uint8_t operation;
+    uint8_t operation; /* and PW_HISTORY_RELEASE */
 };
 _Static_assert(sizeof(struct pw_history_entry) == 32, "two a cache line");
+
+#define PW_HISTORY_RELEASE 0x80u
+_Static_assert((unsigned)PW_OP_COUNT <= PW_HISTORY_RELEASE, "a bit beside the operation");
 
 struct pw_history {
     uint32_t length; /* entries in the ring; at least 1 */
@@ -66,7 +69,7 @@ PW_INLINE void pw_history_note(struct pw_history *history, const struct pw_past 
     entry->size = past->size;
     entry->stack = past->stack;
     entry->thread = past->thread;
-    entry->operation = past->operation;
+    entry->operation = (uint8_t)(past->operation | (past->is_release ? PW_HISTORY_RELEASE : 0));
     atomic_store_explicit(&entry->time, pw_history_time(history), memory_order_release);
     history->next = history->next + 1 == history->length ? 0 : history->next + 1;
 }

@@ -231,6 +231,7 @@ static void past_list_member(struct pw_render *render, const char *name, const s
         pw_json_name(text, NULL);
         pw_text_char(text, '{');
         pw_json_string(text, "operation", pw_operation_name((enum pw_operation)list[i].operation));
+        pw_json_bool(text, "released", list[i].is_release);
         pw_json_address(text, "addr", list[i].address);
         pw_json_number(text, "size", list[i].size);
         thread_member(render, "thread", list[i].thread);

@@ -3,12 +3,13 @@
 
 enum { PAST_FRAMES = 1 };
 
-/* "  free(), 24 bytes at 0x…, by thread T0 (name)", and where. */
+/* "  free(), 24 bytes at 0x…, by thread T0 (name)", and where. realloc does both: "  realloc() freed 24 bytes at 0x…". */
 static void past_write(struct pw_render *render, const struct pw_past *past, bool names_thread)
 {
     pw_say(render, "  ");
     pw_say(render, pw_operation_name((enum pw_operation)past->operation));
-    pw_say_number(render, ", ", past->size, " bytes");
+    const char *did = past->operation != PW_OP_REALLOC ? ", " : past->is_release ? " freed " : " gave ";
+    pw_say_number(render, did, past->size, " bytes");
     pw_say_address(render, " at ", past->address);
     if (names_thread) {
         pw_say(render, ", by thread ");

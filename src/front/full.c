@@ -102,7 +102,7 @@ PW_INLINE void release(struct pw_cache *cache, const struct pw_handle *handle, u
     evidence->free_thread = cache->thread;
     if (evidence->alloc_thread != cache->thread)
         pw_note_others(cache);
-    pw_note(cache, handle->address, handle->bytes - pw_word_fields(handle->word).slack, stack, call);
+    pw_note(cache, handle->address, handle->bytes - pw_word_fields(handle->word).slack, stack, call, true);
     pw_poison_write(handle->address, pw_poison_bytes(handle->bytes));
     pw_cache_count_live(cache, -(int64_t)handle->bytes);
     cache->frees++;
@@ -144,7 +144,7 @@ PW_INLINE void *acquire(struct pw_cache *cache, size_t size, bool zero, struct p
         .alloc_stack = stack, .alloc_thread = cache->thread, .number = cache->allocations};
     pw_cache_count_live(cache, (int64_t)handle.bytes);
     pw_dress(&handle, size, zero, (uint32_t)call->family << PW_HEAP_FAMILY_SHIFT, PW_LEVEL_FULL);
-    pw_note(cache, handle.address, size, stack, call);
+    pw_note(cache, handle.address, size, stack, call, false);
     return (void *)handle.address;
 }
 

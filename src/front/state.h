@@ -124,7 +124,7 @@ PW_INLINE void pw_note_others(struct pw_cache *cache)
 
 /* Put an operation on a block into the history of the thread, where one is kept. */
 PW_INLINE void pw_note(struct pw_cache *cache, uint64_t address, uint64_t size, uint32_t stack,
-                       const struct pw_call *call)
+                       const struct pw_call *call, bool is_release)
 {
     if (pw_likely(cache->history == NULL))
         return;
@@ -132,7 +132,8 @@ PW_INLINE void pw_note(struct pw_cache *cache, uint64_t address, uint64_t size, 
                                                       .size = size,
                                                       .stack = stack,
                                                       .thread = cache->thread,
-                                                      .operation = (uint8_t)call->operation});
+                                                      .operation = (uint8_t)call->operation,
+                                                      .is_release = is_release});
 }
 
 /* levels.c ------------------------------------------------------------------------------------- */

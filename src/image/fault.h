@@ -114,6 +114,7 @@ struct pw_past {
     uint32_t stack; /* depot id */
     uint16_t thread;
     uint8_t operation; /* enum pw_operation */
+    bool is_release;   /* the block was given back; else it was got, or got its size */
 };
 
 struct pw_fault {

@@ -140,3 +140,11 @@ BUG(freed_by_another_thread)
         block[8] = 'X';
     exit(0);
 }
+
+BUG(copied_out_of_moved)
+{
+    char to[4], *block = fill(malloc(100), 100); // ALLOC
+    char *moved = realloc(block, 1 << 20); // MOVE
+    memcpy(to, wrong ? block : moved, sizeof to); // HERE
+    free(moved);
+}
