@@ -658,6 +658,23 @@ static void every_damaged_byte_of_a_live_blocks_zone_is_found_and_told_from_the_
     }
 }
 
+static void damage_poison(const uint8_t *block, uint64_t filled);
+
+/* Of a large alignment; those of the guard pool have no page, and are not looked at. */
+static void every_damaged_byte_of_an_empty_block_on_pages_of_its_own_is_found(void **state)
+{
+    (void)state;
+    for (enum pw_level level = PW_LEVEL_FAST; level <= PW_LEVEL_FULL; level++) {
+        start_heaps(level);
+        uint8_t *block = pw_heap_map_memory(&pw_heaps[0], 32, 32768);
+        make_live(block, 0);
+        damage_zone(block, 0);
+        make_dead(block, PW_STATE_QUARANTINED);
+        damage_poison(block, level == PW_LEVEL_FAST ? 64 : UINT64_MAX);
+        assert_nothing_found("in the end");
+    }
+}
+
 static void data_of_live_blocks_is_nobodys_business(void **state)
 {
     (void)state;
@@ -1576,6 +1593,7 @@ int main(void)
         cmocka_unit_test(an_empty_bin_that_claims_blocks_is_found),
         cmocka_unit_test(every_flipped_bit_of_the_links_of_free_runs_is_found),
         cmocka_unit_test(every_damaged_byte_of_a_live_blocks_zone_is_found_and_told_from_the_next_ones),
+        cmocka_unit_test(every_damaged_byte_of_an_empty_block_on_pages_of_its_own_is_found),
         cmocka_unit_test(data_of_live_blocks_is_nobodys_business),
         cmocka_unit_test(every_damaged_byte_of_a_tail_is_the_next_blocks_underflow_or_a_use_after_free),
         cmocka_unit_test(every_damaged_byte_of_freed_memory_is_found_as_far_as_the_level_poisons_it),

@@ -105,8 +105,8 @@ static unsigned plan_ranges(const struct pw_image *image, const struct pw_block_
         ranges[count++] = (struct range){body_end, PW_TAIL_BYTES, true, 0};
         return count;
     }
-    if (is_mapped && info->size == 0)
-        return 0; /* of the guard pool, and has no page to look at */
+    if (info->kind == PW_REGION_GUARD && info->size == 0)
+        return 0; /* has no page to look at */
     if (info->state == PW_STATE_LIVE) {
         uint64_t zone = info->address + info->size;
         uint64_t bytes = end - zone;
