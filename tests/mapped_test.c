@@ -645,6 +645,26 @@ static void a_block_does_not_grow_into_one_that_is_taken_nor_past_its_region(voi
     unmap(third);
 }
 
+static void a_block_does_not_grow_over_a_freed_one_that_was_written_to(void **state)
+{
+    (void)state;
+    start_heaps(PW_LEVEL_FAST);
+    char *block = map(100 * KIB), *next = map(100 * KIB), *stop = map(100 * KIB);
+    make_live(block, 99 * KIB);
+    free_at_fast(next);
+    uint32_t pages = pages_of(block);
+    next[3] ^= 1;
+    assert_false(pw_mapped_grow(block_at(block), 120 * KIB));
+    assert_int_equal(pages_of(block), pages);
+    assert_int_equal(fields_of(next).flags & PW_HEAP_POISONED, PW_HEAP_POISONED);
+    check_shape(heap);
+    next[3] ^= 1;
+    assert_true(pw_mapped_grow(block_at(block), 120 * KIB));
+    check_shape(heap);
+    unmap(block);
+    unmap(stop);
+}
+
 static void growing_to_every_number_of_pages_keeps_the_heap_sound(void **state)
 {
     (void)state;
@@ -938,6 +958,7 @@ int main(void)
         cmocka_unit_test(growing_by_a_page_takes_a_page_or_two_and_not_all_that_is_free),
         cmocka_unit_test(growing_to_what_it_has_already_changes_nothing),
         cmocka_unit_test(a_block_does_not_grow_into_one_that_is_taken_nor_past_its_region),
+        cmocka_unit_test(a_block_does_not_grow_over_a_freed_one_that_was_written_to),
         cmocka_unit_test(growing_to_every_number_of_pages_keeps_the_heap_sound),
         cmocka_unit_test(a_block_shrinks_to_what_it_needs_and_the_rest_is_used_again),
         cmocka_unit_test(the_requested_size_is_noted_sealed_and_bound_to_its_block),

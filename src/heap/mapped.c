@@ -289,7 +289,7 @@ bool pw_mapped_grow(struct pw_block block, uint64_t bytes)
         return true;
     }
     if (next.region != NULL && pw_header_is_sealed(next.region, next.granule) &&
-        pw_header_fields(pw_block_header(next)).state == PW_STATE_FREE &&
+        pw_header_fields(pw_block_header(next)).state == PW_STATE_FREE && pw_runs_is_intact(next) &&
         (uint64_t)old_pages + pw_block_header(next)->size >= pages) {
         uint32_t missing = (uint32_t)(pages - old_pages);
         if (missing < PW_RUN_MIN_PAGES)
