@@ -70,18 +70,20 @@ PW_INLINE void pw_fetch_ends(uint64_t address, uint64_t bytes)
 
 /*
  * Fetch what the work on the block at `address` will touch: its first and last bytes, its header and
- * evidence. Of any address; nothing is read at the address, and of others than slabs nothing is done.
+ * evidence; the block's bytes. Of any address; nothing is read at the address, and of others than slabs nothing is done (0).
  */
-PW_INLINE void pw_handle_fetch(uint64_t address)
+PW_INLINE uint64_t pw_handle_fetch(uint64_t address)
 {
     uint64_t entry = pw_page_map_entry(address);
     if (pw_unlikely(!pw_entry_is_slab(entry)))
-        return;
+        return 0;
     uint64_t shape = atomic_load_explicit(&pw_entry_span(entry, address)->shape, memory_order_relaxed);
     _Atomic uint64_t *word = pw_entry_word(entry, address, shape);
     __builtin_prefetch((uint64_t *)word, 1);
-    pw_fetch_ends(address, pw_shape_bytes(shape));
+    uint64_t bytes = pw_shape_bytes(shape);
+    pw_fetch_ends(address, bytes);
     __builtin_prefetch(pw_entry_evidence(entry, word), 1);
+    return bytes;
 }
 
 PW_INLINE bool pw_handle_is_sealed(const struct pw_handle *handle)

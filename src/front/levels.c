@@ -25,7 +25,7 @@ void pw_stack_ahead(struct pw_call *call, const void *pointer)
     struct pw_cache *cache = pw_self;
     if (call->stack != 0 || cache == NULL || cache->level < PW_LEVEL_FULL || !pw_enter(cache))
         return;
-    pw_handle_fetch((uint64_t)pointer);
+    (void)pw_handle_fetch((uint64_t)pointer);
     call->stack = pw_stack_of(cache, call);
     pw_leave(cache);
 }
