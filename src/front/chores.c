@@ -18,11 +18,11 @@ void pw_chores_plan(struct pw_cache *cache)
     cache->chores_at = next;
 }
 
-static void patrol(const struct pw_call *call)
+static void patrol(const struct pw_cache *cache, const struct pw_call *call)
 {
     struct pw_image image = pw_image_locked();
     struct pw_fault fault = {.kind = PW_KIND_NONE};
-    if (!pw_patrol_step(&image, pw_options()->patrol_pages, &fault))
+    if (!pw_patrol_step(&image, cache->heap->index, pw_options()->patrol_pages, &fault))
         return;
     struct pw_call found = *call;
     found.operation = PW_OP_PATROL;
@@ -39,5 +39,5 @@ void pw_chores(struct pw_cache *cache, const struct pw_call *call)
     if (every != 0 && now % every == 0)
         (void)pw_look_at_everything(PW_OP_VALIDATE, call);
     else if (cache->level >= PW_LEVEL_FULL && pw_options()->patrol)
-        patrol(call);
+        patrol(cache, call);
 }

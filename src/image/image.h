@@ -121,8 +121,9 @@ void pw_diagnose_address(const struct pw_image *image, uint64_t address, struct 
  * "address order" holds within a region.
  */
 struct pw_validate_cursor {
-    uint32_t region;  /* 0: the heads of the bins come first … */
-    uint32_t granule; /* … and are counted here, over all heaps */
+    uint32_t region;    /* 0: the heads of the bins come first … */
+    uint32_t granule;   /* … and are counted here, over all heaps */
+    uint32_t only_heap; /* a heap's index + 1: nothing else is looked at; 0: all heaps */
     bool is_done;
 };
 

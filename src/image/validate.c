@@ -111,7 +111,8 @@ static bool check_region(const struct pw_image *image, struct pw_validate_cursor
 {
     struct pw_region region;
     bool found = false;
-    bool is_there = pw_image_region(image, cursor->region, &region);
+    bool is_there = pw_image_region(image, cursor->region, &region) &&
+                    (cursor->only_heap == 0 || cursor->only_heap == region.heap + 1);
     uint32_t heap = region.heap;
     if (is_there && image->lock != NULL)
         image->lock(image->context, heap);
@@ -132,6 +133,12 @@ static bool check_heads(const struct pw_image *image, struct pw_validate_cursor 
                         struct pw_fault *fault)
 {
     uint32_t heap = cursor->granule / PW_HEADS_A_HEAP, bin = cursor->granule % PW_HEADS_A_HEAP;
+    if (cursor->only_heap != 0 && heap + 1 < cursor->only_heap) {
+        cursor->granule = (cursor->only_heap - 1) * PW_HEADS_A_HEAP;
+        return false;
+    }
+    if (cursor->only_heap != 0 && heap + 1 > cursor->only_heap)
+        heap = PW_MAX_HEAPS;
     if (heap >= image->root->heap_count || heap >= PW_MAX_HEAPS) {
         cursor->region = 1;
         cursor->granule = 0;

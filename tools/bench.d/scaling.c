@@ -1,11 +1,11 @@
 /*
  * scaling - throughput of two threads over that of one: each does the same work on blocks of its
  * own, alone and then beside the other. Prints "scaling RATIO SECONDS_OF_ONE"; 2 is perfect. Wall
- * time, the best of some rounds each, so that a busy machine spoils it only if it is always busy.
+ * time, the best of many short rounds each, so that a busy machine spoils it only if it is always busy.
  */
 #include "load.h"
 
-enum { SLOTS = 2000, WARM_UP = 20000, STEPS = 500000, ROUNDS = 7 };
+enum { SLOTS = 2000, WARM_UP = 20000, STEPS = 200000, ROUNDS = 40 };
 
 /* The threads start together, and the clock runs from there to the last one's end. */
 static pthread_barrier_t start_line;
