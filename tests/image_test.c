@@ -809,6 +809,33 @@ static void the_picture_of_a_damage_shows_it_with_what_was_expected(void **state
     }
 }
 
+static void assert_followed(uint64_t value, const uint8_t *block, uint32_t state, uint64_t size)
+{
+    uint64_t *word = (uint64_t *)scene.small[QUARANTINED_100] + 1, saved = *word;
+    *word = value;
+    struct pw_pointee pointee = validate()->faults[0].damage.pointee;
+    *word = saved;
+    assert_int_equal(pointee.known, block != NULL);
+    assert_int_equal(pointee.address, (uint64_t)block);
+    assert_int_equal(pointee.state, block != NULL ? state : 0);
+    assert_int_equal(pointee.size, size);
+}
+
+static void an_address_that_was_written_is_followed_to_its_block(void **state)
+{
+    (void)state;
+    for (enum pw_level level = PW_LEVEL_FAST; level <= PW_LEVEL_FULL; level++) {
+        set_the_scene(level);
+        const uint8_t *live = scene.small[LIVE_4000], *quarantined = scene.small[QUARANTINED_5000];
+        assert_followed((uint64_t)live, live, PW_STATE_LIVE, 4000);
+        assert_followed((uint64_t)live + 3999, live, PW_STATE_LIVE, 4000);
+        assert_followed((uint64_t)quarantined + 8, quarantined, PW_STATE_QUARANTINED, 5000);
+        assert_followed((uint64_t)scene.mapped[MAPPED_20000], scene.mapped[MAPPED_20000], PW_STATE_LIVE, 20000);
+        assert_followed((uint64_t)&scene, NULL, 0, 0);
+        assert_followed(7, NULL, 0, 0);
+    }
+}
+
 /* ---- many at once ---- */
 
 struct plant {
@@ -1599,6 +1626,7 @@ int main(void)
         cmocka_unit_test(every_damaged_byte_of_freed_memory_is_found_as_far_as_the_level_poisons_it),
         cmocka_unit_test(every_damaged_byte_of_a_front_zone_is_the_first_blocks_underflow),
         cmocka_unit_test(the_picture_of_a_damage_shows_it_with_what_was_expected),
+        cmocka_unit_test(an_address_that_was_written_is_followed_to_its_block),
         cmocka_unit_test(corruptions_of_any_sorts_at_once_are_all_found_and_no_other),
         cmocka_unit_test(fifty_random_corruptions_of_the_headers_neither_stop_nor_hide_anything),
         cmocka_unit_test(random_corruption_of_every_table_ends_in_words_and_nothing_else),

@@ -309,6 +309,14 @@ static void test_what_the_damage_looks_like_is_said(void **state)
     sample_damage(&fault, BLOCK, 0, BLOCK + 8, "\xff\xff\0\0", 4);
     expect_in(text_report(fault), "found the number 65535 (0x0000ffff)\n");
     expect_in(text_report(use_after_free()), "(0x0000555500001200), an address in /home/ada/demo/build/demo\n");
+    fault = use_after_free();
+    fault.damage.pointee = (struct pw_pointee){true, PW_STATE_LIVE, 0x555500001200, 56};
+    expect_in(text_report(fault), "found the address 0x555500001200, the start of a live 56-byte block\n");
+    fault.damage.pointee = (struct pw_pointee){true, PW_STATE_QUARANTINED, 0x5555000011f0, 56};
+    expect_in(text_report(fault), "0x555500001200, 16 bytes inside of a quarantined 56-byte block\n");
+    fault.damage.pointee = (struct pw_pointee){true, PW_STATE_FREE, 0x5555000011f0, 56};
+    expect_in(text_report(fault), "found the address 0x555500001200, of the heap\n");
+    fault = use_after_free();
     sample_damage(&fault, BLOCK, 0, BLOCK + 7, "\xff\1\2", 3);
     assert_null(strstr(text_report(fault), "  found "));
 }

@@ -124,6 +124,30 @@ static void quoted_write(struct pw_text *text, const uint8_t *bytes, uint32_t le
     pw_text_char(text, '"');
 }
 
+/* "the address 0x…, 8 bytes inside of a live 24-byte block"; false: it leads to no block. */
+static bool address_write(struct pw_text *text, const struct pw_pointee *block, uint64_t value)
+{
+    bool is_somebodys = block->state == PW_STATE_LIVE || block->state == PW_STATE_QUARANTINED;
+    if (!block->known || value < block->address)
+        return false;
+    uint64_t offset = value - block->address;
+    pw_text_str(text, "the address ");
+    pw_text_hex(text, value, 0);
+    if (!is_somebodys || offset > block->size) {
+        pw_text_str(text, ", of the heap");
+        return true;
+    }
+    pw_text_str(text, ", ");
+    if (offset != 0)
+        pw_text_dec(text, offset);
+    pw_text_str(text, offset != 0 ? " bytes inside of a " : "the start of a ");
+    pw_text_str(text, pw_state_name(block->state));
+    pw_text_char(text, ' ');
+    pw_text_dec(text, block->size);
+    pw_text_str(text, "-byte block");
+    return true;
+}
+
 /* The aligned number of 2, 4 or 8 bytes that starts where the run starts and holds it all. */
 static bool number_write(struct pw_text *text, const struct pw_damage *damage, uint32_t first,
                          uint32_t length)
@@ -135,6 +159,8 @@ static bool number_write(struct pw_text *text, const struct pw_damage *damage, u
     if (width > 8 || (damage->window + first) % width != 0 || first + width > damage->window_bytes)
         return false;
     memcpy(&value, damage->found + first, width); /* both machines that we run on are little-endian */
+    if (width == 8 && address_write(text, &damage->pointee, value))
+        return true;
     pw_text_str(text, "the number ");
     pw_text_dec(text, value);
     pw_text_str(text, " (");

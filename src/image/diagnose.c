@@ -11,6 +11,8 @@
 #include "image/seal.h"
 #include "image/spans.h"
 
+#include <string.h>
+
 /* Bytes that should hold a pattern. */
 struct range {
     uint64_t start;
@@ -65,6 +67,20 @@ static PW_RACES bool measure_damage(const struct pw_image *image, const struct r
     return damage->damaged > 0;
 }
 
+/* What is written to a freed node of a list is mostly the address of another. */
+static void follow_pointer(const struct pw_image *image, struct pw_damage *damage)
+{
+    struct pw_block_info info;
+    uint64_t value, at = damage->start - damage->window;
+    if (damage->start % sizeof value != 0 || at + sizeof value > damage->window_bytes)
+        return;
+    memcpy(&value, damage->found + at, sizeof value);
+    if (!pw_inspect_address(image, value, &info) || !info.sealed)
+        return;
+    pw_inspect_freed_size(image, &info);
+    damage->pointee = (struct pw_pointee){true, info.state, info.address, info.size};
+}
+
 /* Take the picture: whole rows of 16 bytes around the first damage, within the block and its zone. */
 static PW_RACES void picture(const struct pw_image *image, const struct range *range,
                              struct pw_damage *damage)
@@ -87,6 +103,7 @@ static PW_RACES void picture(const struct pw_image *image, const struct range *r
         damage->is_known[i] = is_known;
         damage->expected[i] = is_known ? expected_byte(image, range, address) : 0;
     }
+    follow_pointer(image, damage);
 }
 
 /* Which bytes of a block should hold which pattern, in its state and at its level. */

@@ -66,6 +66,13 @@ struct pw_block_info {
     uint64_t alignment; /* that it was asked for with, bytes; 0: with none, or not known (not LIVE) */
 };
 
+/* The block that an address leads to; known false: to none. */
+struct pw_pointee {
+    bool known;
+    uint8_t state; /* enum pw_state */
+    uint64_t address, size;
+};
+
 /* Bytes shown of a damaged place, and the place. */
 #define PW_DAMAGE_WINDOW 64u
 struct pw_damage {
@@ -77,6 +84,7 @@ struct pw_damage {
     uint8_t found[PW_DAMAGE_WINDOW];
     uint8_t expected[PW_DAMAGE_WINDOW];
     uint8_t is_known[PW_DAMAGE_WINDOW]; /* 1 where `expected` says what the byte should be */
+    struct pw_pointee pointee; /* of the aligned word that the damage begins with */
 };
 
 /* What was being done when the fault was found, for "damage found by …". */
