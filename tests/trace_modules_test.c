@@ -266,7 +266,7 @@ static void threads_may_refresh_and_look_up_at_once(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    if (!pw_modules_init())
+    if (!pw_modules_init(NULL))
         return -1;
     pw_modules_refresh();
     return 0;

@@ -408,7 +408,7 @@ static int set_up(void **state)
 {
     (void)state;
     pw_unwind_init();
-    return pw_depot_init() && pw_modules_init() && pw_libunwind_open() ? 0 : -1;
+    return pw_depot_init() && pw_modules_init(NULL) && pw_libunwind_open() ? 0 : -1;
 }
 
 int main(void)

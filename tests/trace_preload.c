@@ -147,7 +147,7 @@ static __attribute__((constructor)) void start(void)
     const char *wanted = getenv("TRACE");
     busy = true;
     pw_depot_init();
-    pw_modules_init();
+    pw_modules_init(NULL);
     pw_modules_refresh();
     pw_unwind_init();
     bool has_libunwind = pw_libunwind_open();

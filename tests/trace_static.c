@@ -41,7 +41,7 @@ static bool is_traced(const char *function)
 int main(void)
 {
     int numbers[] = {2, 1};
-    if (!pw_depot_init() || !pw_modules_init())
+    if (!pw_depot_init() || !pw_modules_init(NULL))
         return 1;
     pw_modules_refresh();
     pw_unwind_init();

@@ -131,7 +131,7 @@ static bool make_tables(void)
     pw_cap_start();
     if (pw_root.level >= PW_LEVEL_FULL || pw_guards_are_on)
         (void)pw_depot_init();
-    (void)pw_modules_init();
+    (void)pw_modules_init(&pw_root.module_count);
     pw_root.modules = (uint64_t)pw_modules_table();
     pw_root.depot = (uint64_t)pw_depot_image;
     tell_own_ranges();

@@ -26,6 +26,7 @@ enum { REFRESH_TRIES = 1000 };
 static struct pw_module *modules;
 static uint64_t *unwind_tables; /* of each module: address of its .eh_frame_hdr, or 0 */
 static _Atomic uint32_t module_count;
+static _Atomic uint32_t *told_count; /* the image's copy; NULL: nobody is told */
 PW_WRITTEN_IN_FORK static struct pw_lock refreshing;
 static _Atomic uint64_t loader_adds; /* dlpi_adds and dlpi_subs at the last refresh */
 static _Atomic uint64_t loader_subs;
@@ -153,10 +154,12 @@ static int object_note(struct dl_phdr_info *info, size_t size, void *unused)
     unwind_tables[count] = object_unwind_table(info);
     pw_bit_set(met, count);
     atomic_store_explicit(&module_count, count + 1, memory_order_release);
+    if (told_count != NULL)
+        atomic_store_explicit(told_count, count + 1, memory_order_release);
     return 0;
 }
 
-bool pw_modules_init(void)
+bool pw_modules_init(_Atomic uint32_t *count)
 {
     size_t table_bytes = PW_ALIGN_UP(sizeof(struct pw_module) * PW_MAX_MODULES, PW_PAGE_BYTES);
     if (modules != NULL)
@@ -166,6 +169,7 @@ bool pw_modules_init(void)
         return false;
     unwind_tables = (uint64_t *)((char *)mapping + table_bytes);
     modules = mapping;
+    told_count = count;
     return true;
 }
 

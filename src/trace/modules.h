@@ -13,8 +13,8 @@
 /* More than any program has of thread-local memory that comes with a thread. */
 #define PW_STATIC_TLS_BYTES ((uint64_t)1 << 20)
 
-/* Map the table. False: no memory; no address is then known. */
-bool pw_modules_init(void);
+/* Map the table. *count, where there is one, follows its length. False: no memory; no address is then known. */
+bool pw_modules_init(_Atomic uint32_t *count);
 /* The table for the root, and how many entries it has. */
 struct pw_module *pw_modules_table(void);
 uint32_t pw_modules_count(void);

@@ -302,6 +302,30 @@ for optimization in -O0 -O2; do
     says "nor in those of std::vector" "2048 B +1  add(\(int\))? shop.cpp:$(sed -n '/ADD/=' shop.cpp) < main"
 done
 
+# ---- a library that was unloaded
+
+cat >plugin.cpp <<'END'
+#include <stdlib.h>
+extern "C" void *plugin_make(void)
+{
+    return malloc(3000); // MAKE
+}
+END
+cat >host.cpp <<'END'
+#include <dlfcn.h>
+static void *kept;
+int main()
+{
+    void *plugin = dlopen("./plugin.so", RTLD_NOW);
+    kept = ((void *(*)(void))dlsym(plugin, "plugin_make"))();
+    dlclose(plugin);
+}
+END
+g++ -g -shared -fPIC plugin.cpp -o plugin.so 2>messages
+g++ -g host.cpp -o host 2>messages
+gives "a program whose plugin is gone is looked at where it ends" 0 "$heapdump" sites -- ./host
+says "what the plugin allocated is told by its line" "3000 B +1  plugin_make plugin.cpp:$(sed -n '/MAKE/=' plugin.cpp) < main"
+
 # ---- what can't be looked into
 
 gives "a process without pwheap is told" 3 "$heapdump" summary $$

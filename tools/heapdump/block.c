@@ -123,7 +123,8 @@ static void write_damage(const struct look *look)
     if (damage->broken_rule != NULL)
         printf(": %s", damage->broken_rule);
     else
-        printf(", %" PRIu64 " bytes at 0x%" PRIx64, damage->damage.damaged, damage->damage.start);
+        printf(", %" PRIu64 " byte%s at 0x%" PRIx64, damage->damage.damaged, damage->damage.damaged == 1 ? "" : "s",
+               damage->damage.start);
     puts("; `heapdump check' has the report\n");
 }
 
