@@ -375,9 +375,12 @@ static void test_garbage_in_a_fault_stays_within_bounds(void **state)
         fault.is_passed_on = round & 4;
         bool *flags[] = {&fault.block.known,        &fault.before.known,        &fault.after.known,
                          &fault.block.sealed,       &fault.before.sealed,       &fault.after.sealed,
-                         &fault.block.has_evidence, &fault.before.has_evidence, &fault.after.has_evidence};
+                         &fault.block.has_evidence, &fault.before.has_evidence, &fault.after.has_evidence,
+                         &fault.damage.pointee.known};
         for (size_t i = 0; i < PW_ARRAY_SIZE(flags); i++)
             *flags[i] = true;
+        for (size_t i = 0; i < PW_PAST_SHOWN; i++)
+            fault.past_here[i].is_release = fault.past_thread[i].is_release = i % 2 == 0;
         fault.kind = (enum pw_kind)(round % (PW_KIND_COUNT + 3));
         if (round % 4 != 0)
             fault.damage.window_bytes %= PW_DAMAGE_WINDOW + 1;
