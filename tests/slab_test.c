@@ -12,6 +12,7 @@
 #include "heap_fixture.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
 
 enum { KIB = 1024, MOST = PW_SPAN_BLOCKS, FIRST_CLASS = PW_GRANULE_SIZES + 1 };
 
@@ -325,6 +326,30 @@ static uint32_t run_everything(void)
     return missing;
 }
 
+/* What the kernel has to do for the first touch of a huge page takes longer than a lock may be held. */
+static void the_next_2_mib_are_at_hand_before_a_span_begins_there(void **state)
+{
+    (void)state;
+    enum { LAST_SPAN = 63 }; /* of the second 2 MiB of the region */
+    start_heaps(PW_LEVEL_OFF);
+    char *block = take_one(FIRST_CLASS);
+    if (!pw_os_populate((void *)PW_ALIGN_DOWN((uint64_t)block, PW_PAGE_BYTES), PW_PAGE_BYTES))
+        skip();
+    unsigned char is_there = 1;
+    char *next = (char *)block_at(block).region->base + (uint64_t)(LAST_SPAN + 1) * PW_SPAN_BYTES;
+    while (pw_span_of(block_at(block).granule) < LAST_SPAN) {
+        assert_int_equal(mincore(next, PW_PAGE_BYTES, &is_there), 0);
+        CHECK((is_there & 1) == 0, "with span %u", pw_span_of(block_at(block).granule));
+        void *blocks[MOST];
+        uint32_t filled = pw_slab_take(heap, FIRST_CLASS, count_of(FIRST_CLASS), blocks);
+        assert_true(filled > 0);
+        block = blocks[filled - 1];
+    }
+    assert_int_equal(mincore(next, PW_PAGE_BYTES, &is_there), 0);
+    assert_int_equal(is_there & 1, 1);
+    assert_true(bytes_are(next, PW_PAGE_BYTES, 0));
+}
+
 static void whichever_system_call_fails_no_block_is_lost(void **state)
 {
     (void)state;
@@ -511,6 +536,7 @@ int main(void)
         cmocka_unit_test(trim_gives_the_memory_of_empty_spans_back_and_they_are_zero_then),
         cmocka_unit_test(beyond_the_limit_empty_spans_are_purged_to_half_of_it),
         cmocka_unit_test(a_region_has_510_spans_and_then_there_is_another),
+        cmocka_unit_test(the_next_2_mib_are_at_hand_before_a_span_begins_there),
         cmocka_unit_test(whichever_system_call_fails_no_block_is_lost),
         cmocka_unit_test(every_flipped_bit_of_a_header_is_found_in_its_block),
         cmocka_unit_test(every_flipped_bit_of_a_spans_entry_is_found),

@@ -33,6 +33,7 @@ struct pw_heap {
     uint32_t spans_in_use;      /* of a size */
     uint32_t dirty_spans;       /* of no size, whose memory was used */
     uint64_t spans_purged_at_ns;
+    uint64_t populate;          /* memory that the next span begins with: to be had without the lock; 0: none */
     uint64_t fresh_bytes;       /* handed out of memory that was the system's until then */
     uint64_t cleared_at;        /* the value of it when the caches were last cleared out */
     _Atomic bool has_grown;     /* since then, by so much that they should be again */

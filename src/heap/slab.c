@@ -6,52 +6,13 @@
 #include "os/process.h"
 
 enum {
-    FINE_BYTES = 512,      /* sizes in steps of 16 bytes, above … */
-    MIDDLE_BYTES = 1024,   /* … of 32, above what divides a span */
     DIRTY_SPANS = 128,     /* of no size and not given back: 8 MiB a heap, or … */
     DIRTY_SHARE_SHIFT = 3, /* … an eighth of those in use, if that is more */
     PURGED_AT_ONCE = 2,    /* of those, with the lock held */
     OVERDUE_FACTOR = 2,    /* so much over the limit, memory is given back at once, else seldom */
+    HUGE_PAGE_SPANS = 32,  /* are 2 MiB */
 };
 static const uint64_t purge_interval_ns = 250 * 1000 * 1000;
-
-uint16_t pw_class_table[PW_CLASS_UNITS + 1];
-uint16_t pw_class_bytes[PW_CLASSES + 1];
-_Static_assert(PW_SLAB_SIZES <= PW_SLAB_CLASSES, "a list each");
-
-static uint32_t next_size(uint32_t bytes)
-{
-    if (bytes < FINE_BYTES)
-        return bytes + 16;
-    if (bytes < MIDDLE_BYTES)
-        return bytes + 32;
-    uint32_t count = (PW_SPAN_BYTES - PW_SPAN_FRONT_BYTES) / (bytes + 64);
-    return PW_ALIGN_DOWN((PW_SPAN_BYTES - PW_SPAN_FRONT_BYTES) / count, 64u);
-}
-
-void pw_slab_init(void)
-{
-    uint32_t block_class = PW_GRANULE_SIZES, unit = 0;
-    for (uint32_t bytes = PW_SLAB_MIN_BYTES; bytes <= PW_SLAB_MAX_BYTES; bytes = next_size(bytes)) {
-        ENSURE(block_class < PW_CLASSES);
-        pw_class_bytes[++block_class] = (uint16_t)bytes;
-        for (; unit <= bytes / 16; unit++)
-            pw_class_table[unit] = (uint16_t)block_class;
-    }
-    ENSURE(block_class == PW_CLASSES);
-    for (uint32_t granules = 1; granules <= PW_GRANULE_SIZES; granules++)
-        pw_class_bytes[granules] = (uint16_t)(granules << PW_GRANULE_SHIFT);
-    for (; unit <= PW_CLASS_UNITS; unit++)
-        pw_class_table[unit] = (uint16_t)pw_granules_of(unit * 16);
-}
-
-uint32_t pw_class_aligned(uint64_t bytes, uint64_t align)
-{
-    uint32_t block_class = pw_class_for(bytes);
-    while (pw_class_bytes[block_class] % align != 0)
-        block_class++; /* the last of the slabs' sizes is a multiple of 64 */
-    return block_class;
-}
 
 /* A span, as the functions here pass it. */
 struct place {
@@ -145,6 +106,8 @@ static struct place new_place(struct pw_heap *heap)
         return place_at(region, 1);
     }
     region->limit += PW_SPAN_GRANULES;
+    if ((number + 1) % HUGE_PAGE_SPANS == 0 && number + 1 < PW_SPANS - 1)
+        heap->populate = region->base + ((uint64_t)(number + 1) << PW_SPAN_SHIFT);
     return place_at(region, number);
 }
 
@@ -348,7 +311,11 @@ uint32_t pw_slab_take(struct pw_heap *heap, uint32_t block_class, uint32_t want,
         if (!has_room(place) || count == before)
             leave(head, place);
     }
+    uint64_t ahead = heap->populate;
+    heap->populate = 0;
     pw_heap_release(heap);
+    if (pw_unlikely(ahead != 0))
+        (void)pw_os_populate((void *)ahead, PW_PAGE_BYTES);
     return count;
 }
 
@@ -415,47 +382,4 @@ bool pw_slab_abandon(struct pw_heap *heap, struct pw_region *region)
     if (heap->image.slab_region == pw_region_index(region))
         heap->image.slab_region = 0;
     return true;
-}
-
-struct pw_block pw_slab_next(struct pw_block block)
-{
-    uint64_t shape = pw_region_shape(block.region, block.granule);
-    uint32_t index = pw_granule_index(shape, block.granule) + 1;
-    struct pw_block next = {block.region, pw_span_granule(pw_span_of(block.granule), shape, index)};
-    if (index >= pw_shape_count(shape) ||
-        atomic_load_explicit(pw_region_word(next.region, next.granule), memory_order_acquire) == 0)
-        return (struct pw_block){NULL, 0};
-    return next;
-}
-
-struct pw_block pw_slab_previous(struct pw_block block)
-{
-    uint64_t shape = pw_region_shape(block.region, block.granule);
-    uint32_t index = pw_granule_index(shape, block.granule);
-    if (index == 0)
-        return (struct pw_block){NULL, 0};
-    return (struct pw_block){block.region, pw_span_granule(pw_span_of(block.granule), shape, index - 1)};
-}
-
-/* The first block of the first span from `number` on that has one. */
-static struct pw_block first_block_from(struct pw_region *region, uint32_t number)
-{
-    for (; number < pw_span_of(region->limit); number++)
-        if (pw_region_span(region, number)->fresh > 0 && pw_region_shape(region, pw_span_first(number)) != 0)
-            return (struct pw_block){region, pw_span_first(number)};
-    return (struct pw_block){NULL, 0};
-}
-
-struct pw_block pw_block_first(struct pw_region *region)
-{
-    return region->shift == PW_SLAB_SHIFT ? first_block_from(region, 1)
-                                          : (struct pw_block){region, region->first};
-}
-
-struct pw_block pw_block_after(struct pw_block block)
-{
-    struct pw_block next = pw_block_next(block);
-    if (next.region == NULL && block.region->shift == PW_SLAB_SHIFT)
-        return first_block_from(block.region, pw_span_of(block.granule) + 1);
-    return next;
 }

@@ -23,10 +23,6 @@
 #define MADV_GUARD_REMOVE 103
 #endif
 
-#ifndef MADV_POPULATE_WRITE /* Linux 5.14 */
-#define MADV_POPULATE_WRITE 23
-#endif
-
 enum { MAX_MAP_COUNT_DEFAULT = 65530, MAPPINGS_PER_GUARD = 2 };
 
 static _Atomic int guard_mode = PW_OS_GUARD_AUTO;
@@ -183,7 +179,7 @@ bool pw_os_show(void *address, size_t bytes, bool is_filled)
         }
     }
     if (done && is_filled && marked)
-        (void)madvise(address, bytes, MADV_POPULATE_WRITE); /* where there is no such, by faults */
+        (void)pw_os_populate(address, bytes); /* where there is no such, by faults */
     errno = saved_errno;
     return done;
 }

@@ -16,6 +16,9 @@
 #ifndef MAP_FIXED_NOREPLACE /* Linux 4.17; older kernels take it as a mere hint */
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
+#ifndef MADV_POPULATE_WRITE /* Linux 5.14 */
+#define MADV_POPULATE_WRITE 23
+#endif
 #ifndef PR_SET_VMA /* Linux 5.17 */
 #define PR_SET_VMA 0x53564d41
 #define PR_SET_VMA_ANON_NAME 0
@@ -226,6 +229,11 @@ bool pw_os_purge(void *address, size_t bytes)
 bool pw_os_prefer_huge_pages(void *address, size_t bytes)
 {
     return advise(address, bytes, MADV_HUGEPAGE);
+}
+
+bool pw_os_populate(void *address, size_t bytes)
+{
+    return advise(address, bytes, MADV_POPULATE_WRITE);
 }
 
 bool pw_os_seal(void *address, size_t bytes)

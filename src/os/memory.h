@@ -77,6 +77,11 @@ void pw_os_guard_mode(enum pw_os_guard_mode mode);
  * fewer misses of the TLB. False: it doesn't know how, which is no harm.
  */
 bool pw_os_prefer_huge_pages(void *address, size_t bytes);
+/*
+ * Have the pages at hand that a write would have to wait for (MADV_POPULATE_WRITE, Linux 5.14). False: that can't be, or
+ * nothing writable is there: no harm, and no signal.
+ */
+bool pw_os_populate(void *address, size_t bytes);
 /* Give the memory back, keep the address space: the pages read as zero again (guards stay). */
 bool pw_os_purge(void *address, size_t bytes);
 /*
