@@ -6,6 +6,12 @@
  *     capture_slowly          else: a frame of another kind, or a signal came in the middle of a walk
  *       pw_general_trace
  *       pw_libunwind_trace    where that can't go on
+ *
+ *   pw_unwind_capture_id
+ *     pw_walk_usual_id        by a way that the thread's last traces took
+ *     pw_walk_short_id        else by a few plain frames to where the last one has been
+ *     pw_walk_id              else as above, from here on
+ *     capture_slowly
  */
 #include "trace/unwind.h"
 
