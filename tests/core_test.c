@@ -312,11 +312,13 @@ static void notes_tell_threads_process_files_and_how_it_came_to_be(void **state)
     assert_true(pw_core_write(work));
     Elf *elf = open_core();
     for (uint32_t i = 0; i < 3; i++) {
-        const struct elf_prstatus *status = note(elf, NT_PRSTATUS, i, &size);
-        assert_non_null(status);
-        assert_int_equal(size, sizeof *status);
-        assert_int_equal(status->pr_pid, 100 + i);
-        assert_int_equal(((const uint64_t *)&status->pr_reg)[16], 0x4000 + i);
+        const void *found = note(elf, NT_PRSTATUS, i, &size);
+        struct elf_prstatus status; /* notes are aligned to 4 bytes only */
+        assert_non_null(found);
+        assert_int_equal(size, sizeof status);
+        memcpy(&status, found, sizeof status);
+        assert_int_equal(status.pr_pid, 100 + i);
+        assert_int_equal(((const uint64_t *)&status.pr_reg)[16], 0x4000 + i);
     }
     const struct elf_prpsinfo *info = note(elf, NT_PRPSINFO, 0, &size);
     assert_string_equal(info->pr_fname, "a program");
@@ -326,7 +328,9 @@ static void notes_tell_threads_process_files_and_how_it_came_to_be(void **state)
     const uint64_t expected[] = {1, PAGE, 0x10000, 0x11000, 3};
     assert_memory_equal(files, expected, sizeof expected);
     assert_string_equal((const char *)(files + 5), "/bin/a program");
-    assert_int_equal(((const struct pw_core_remark *)note(elf, PW_CORE_NOTE_REMARK, 0, &size))->version, 1);
+    struct pw_core_remark remark;
+    memcpy(&remark, note(elf, PW_CORE_NOTE_REMARK, 0, &size), sizeof remark);
+    assert_int_equal(remark.version, 1);
 }
 
 static void more_segments_than_the_header_counts_are_counted_beside_it(void **state)
