@@ -75,7 +75,7 @@ PW_INLINE bool pw_arch_is_control_block(const uint64_t words[PW_ARCH_CONTROL_WOR
 /* A clock that every processor has and that is cheap to read; its unit is the machine's own. Never 0. */
 PW_INLINE uint64_t pw_arch_ticks(void)
 {
-    return __builtin_ia32_rdtsc() | 1;
+    return __builtin_ia32_rdtsc() + 1; /* not | 1: some processors count on by one between two real ticks */
 }
 
 /* All registers at a signal. */
@@ -164,7 +164,7 @@ PW_INLINE uint64_t pw_arch_ticks(void)
 {
     uint64_t ticks;
     __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
-    return ticks | 1;
+    return ticks + 1;
 }
 #else
 /* Not in the order of time, then: each thread's own are, by the order of the ring. */
