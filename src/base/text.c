@@ -74,19 +74,24 @@ void pw_text_hex(struct pw_text *text, uint64_t value, unsigned digits)
     pw_text_hex_digits(text, value, digits);
 }
 
+bool pw_has_prefix(const char *str, const char *prefix)
+{
+    while (*prefix != '\0' && *str == *prefix) {
+        str++;
+        prefix++;
+    }
+    return *prefix == '\0';
+}
+
 /* "_Z" and, of a member, "N" and "K". "St" is std::, "Sa", "Ss" and so on are classes in it; "S_" and "S0_" come later. */
 bool pw_is_name_of_cxx_library(const char *function)
 {
-    static const char gnu[] = "9__gnu_cxx";
-    if (function == NULL || function[0] != '_' || function[1] != 'Z')
+    if (function == NULL || !pw_has_prefix(function, "_Z"))
         return false;
     function += 2;
     function += *function == 'N';
     function += *function == 'K';
-    size_t same = 0;
-    while (gnu[same] != '\0' && function[same] == gnu[same])
-        same++;
-    return gnu[same] == '\0' || (function[0] == 'S' && function[1] >= 'a' && function[1] <= 'z');
+    return pw_has_prefix(function, "9__gnu_cxx") || (function[0] == 'S' && function[1] >= 'a' && function[1] <= 'z');
 }
 
 const char *pw_path_basename(const char *path)

@@ -36,6 +36,7 @@ void pw_text_flush(struct pw_text *text);
 
 /* The last part of a path. */
 const char *pw_path_basename(const char *path);
+bool pw_has_prefix(const char *str, const char *prefix);
 /* True: a function of the C++ library, by its mangled name; the templates of its headers lie in the program. */
 bool pw_is_name_of_cxx_library(const char *function);
 

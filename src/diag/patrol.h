@@ -3,7 +3,7 @@
  * whether or not the damaged block is ever freed.
  *
  * The share is bounded by work: a step looks at no more than PW_PATROL_BLOCKS blocks and
- * PW_PATROL_BYTES of content. One thread at a time; another that comes meanwhile goes on.
+ * PW_PATROL_BYTES of content. One thread at a time on each way; another that comes meanwhile goes on.
  *
  * Where threads of several heaps come, three steps of four are on the way through the heap of who comes, and the fourth
  * on the one through all: a block that another processor works on is a cache line taken from it, and had back.

@@ -6,15 +6,10 @@
 
 #include <string.h>
 
-static bool has_prefix(const char *str, const char *prefix)
-{
-    return strncmp(str, prefix, strlen(prefix)) == 0;
-}
-
 const struct pw_module *pw_module_own(void)
 {
     const struct pw_module *module = pw_modules_find((uintptr_t)&pw_module_own);
-    return module != NULL && has_prefix(pw_path_basename(module->path), "libpwheap.so") ? module : NULL;
+    return module != NULL && pw_has_prefix(pw_path_basename(module->path), "libpwheap.so") ? module : NULL;
 }
 
 /*
@@ -25,19 +20,12 @@ static uint32_t leave_out_own(uint64_t *frames, uint32_t count, bool first_is_pc
 {
     const struct pw_module *own = pw_module_own();
     uint32_t kept = 0;
-    bool is_other[PW_MAX_FRAMES];
     for (uint32_t i = 0; own != NULL && i < count; i++) {
         uint64_t pc = frames[i] - !(first_is_pc && i == 0);
-        is_other[i] = pw_modules_find(pc) != own;
-        kept += is_other[i];
-    }
-    if (kept == 0)
-        return count;
-    kept = 0;
-    for (uint32_t i = 0; i < count; i++)
-        if (is_other[i])
+        if (pw_modules_find(pc) != own)
             frames[kept++] = frames[i];
-    return kept;
+    }
+    return kept > 0 ? kept : count;
 }
 
 struct pw_trace pw_trace_of_fault(const struct pw_fault *fault)
@@ -88,7 +76,7 @@ bool pw_module_is_runtime(const struct pw_module *module)
     if (module == NULL)
         return false;
     for (size_t i = 0; i < PW_ARRAY_SIZE(names); i++)
-        if (has_prefix(pw_path_basename(module->path), names[i]))
+        if (pw_has_prefix(pw_path_basename(module->path), names[i]))
             return true;
     return false;
 }

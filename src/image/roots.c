@@ -169,25 +169,16 @@ static uint64_t first_of(const struct pw_roots *roots, uint32_t index)
 
 /* ---- which mappings ---- */
 
-static bool has_prefix(const char *str, const char *prefix)
-{
-    while (*prefix != '\0' && *str == *prefix) {
-        str++;
-        prefix++;
-    }
-    return *prefix == '\0';
-}
-
 bool pw_root_is_memory(const char *path)
 {
-    return has_prefix(path, "/memfd:") || has_prefix(path, "/dev/shm/") || has_prefix(path, "/SYSV") ||
-           has_prefix(path, "/dev/zero") || has_prefix(path, "[anon_shmem");
+    return pw_has_prefix(path, "/memfd:") || pw_has_prefix(path, "/dev/shm/") || pw_has_prefix(path, "/SYSV") ||
+           pw_has_prefix(path, "/dev/zero") || pw_has_prefix(path, "[anon_shmem");
 }
 
 bool pw_root_is_loader(const char *path)
 {
     const char *name = pw_path_basename(path);
-    return has_prefix(name, "ld-linux") || has_prefix(name, "ld-musl-") || has_prefix(name, "ld64.so");
+    return pw_has_prefix(name, "ld-linux") || pw_has_prefix(name, "ld-musl-") || pw_has_prefix(name, "ld64.so");
 }
 
 static bool is_writable_part(const struct pw_root_mapping *mapping, uint64_t file)

@@ -108,11 +108,9 @@ static struct spot *make_spot(struct places *places, uint64_t pc)
     struct spot *spot = take(places, sizeof *spot);
     struct place *made = take(places, (count > 0 ? count : 1) * sizeof *made);
     *made = (struct place){0};
-    size_t own = 0;
     for (size_t i = 0; i < count; i++)
         set_place(places, &made[i], &frames[i]);
-    while (own < count && source_is_of_headers(&frames[own]))
-        own++;
+    size_t own = source_first_own(frames, count);
     bool is_of_headers = count > 0 && own == count;
     const struct pw_module *module = target_find_module(places->target, pc);
     *spot = (struct spot){.pc = pc, .module = module, .is_runtime = is_runtime(module),

@@ -21,11 +21,20 @@ static bool is_header(const char *path)
                             (strncmp(path, "/usr/include/", 13) == 0 && strstr(path, "/bits/") != NULL));
 }
 
-bool source_is_of_headers(const struct source_frame *frame)
+/* An inline function or a template of the C++ library's or libc's headers, which the compiler put into the program. */
+static bool is_of_headers(const struct source_frame *frame)
 {
     if (frame->file == NULL)
         return pw_is_name_of_cxx_library(frame->function);
     return is_header(frame->file) || is_header(frame->directory);
+}
+
+size_t source_first_own(const struct source_frame *frames, size_t count)
+{
+    size_t own = 0;
+    while (own < count && is_of_headers(&frames[own]))
+        own++;
+    return own;
 }
 
 /* The prefix goes wherever it is first found, with all before it; then a "./". */

@@ -12,8 +12,11 @@ struct source_style {
 
 /* The function as it is to be shown, NULL: not known. Until the next call. */
 const char *source_function(const struct source_style *style, const struct source_frame *frame);
-/* True: an inline function or a template of the C++ library's or libc's headers, which the compiler put into the program. */
-bool source_is_of_headers(const struct source_frame *frame);
+/*
+ * The innermost of `count` frames that is the program's own: no inline function or template of the C++ library's or libc's
+ * headers. `count`: there is none.
+ */
+size_t source_first_own(const struct source_frame *frames, size_t count);
 /* The path of its file as it is to be shown, into `path`; only where frame->file is known. */
 void source_path(const struct source_style *style, const struct source_frame *frame,
                  struct bytes *path);

@@ -96,11 +96,10 @@ static struct span symbolize_summary(struct symbolizer *symbolizer, struct span 
                                      const struct summary_line *summary)
 {
     struct bytes *output = &symbolizer->output;
-    size_t count = locate(symbolizer, &summary->place, summary->function), own = 0;
+    size_t count = locate(symbolizer, &summary->place, summary->function);
     if (count == 0)
         return line;
-    while (own < count && source_is_of_headers(&symbolizer->frames[own]))
-        own++;
+    size_t own = source_first_own(symbolizer->frames, count);
     const struct source_frame *innermost = &symbolizer->frames[own < count ? own : 0];
     bytes_clear(output);
     bytes_span(output, summary->head);

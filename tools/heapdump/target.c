@@ -332,7 +332,7 @@ static size_t leave_out_own(struct target *target, uint64_t *frames, size_t coun
     for (size_t i = 0; i < count; i++) {
         const struct pw_module *module = target_find_module(target, frames[i] - 1);
         const char *name = module != NULL ? pw_path_basename(module->path) : "";
-        if (strncmp(name, "libpwheap.so", strlen("libpwheap.so")) != 0)
+        if (!pw_has_prefix(name, "libpwheap.so"))
             frames[kept++] = frames[i];
     }
     return kept;
