@@ -76,9 +76,12 @@ static inline void start_heaps(enum pw_level level)
                                                     .joined = pw_zone_joined,
                                                     .taken = pw_poison_taken,
                                                     .renewed = pw_poison_renewed,
-                                                    .is_intact = pw_poison_is_intact};
-    static const struct pw_heap_hooks full_hooks = {
-        .cut = pw_zone_cut, .joined = pw_zone_joined, .renewed = pw_poison_renewed};
+                                                    .is_intact = pw_poison_is_intact,
+                                                    .is_untouched = pw_poison_is_untouched};
+    static const struct pw_heap_hooks full_hooks = {.cut = pw_zone_cut,
+                                                    .joined = pw_zone_joined,
+                                                    .renewed = pw_poison_renewed,
+                                                    .is_untouched = pw_poison_is_untouched};
     static const struct pw_heap_hooks no_hooks = {.cut = NULL};
     start_heaps_with(level, level == PW_LEVEL_OFF    ? &no_hooks
                             : level == PW_LEVEL_FAST ? &fast_hooks

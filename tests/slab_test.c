@@ -238,6 +238,56 @@ static void a_full_span_is_in_no_list_and_comes_back_first(void **state)
     assert_ptr_equal(take_one(c), blocks[7]);
 }
 
+/* Of two spans the second gets empty last and would lose its size: one of each stays. */
+static void a_span_with_a_write_into_a_free_block_stays_until_it_is_told(void **state)
+{
+    static const uint32_t rooms[] = {64, 224, 4000};
+    static void *blocks[2 * MOST];
+    (void)state;
+    for (size_t l = 1; l < PW_ARRAY_SIZE(levels); l++)
+        for (size_t r = 0; r < PW_ARRAY_SIZE(rooms); r++) {
+            uint32_t c = pw_class_for(rooms[r]), count = 2 * count_of(c);
+            start_heaps(levels[l]);
+            assert_int_equal(take_live(c, count, blocks), count);
+            drop_all(blocks, count - 1);
+            char *written = (char *)blocks[count - 2] + (levels[l] == PW_LEVEL_FAST ? 30 : rooms[r] - 20);
+            *written ^= 0x55;
+            drop_block(blocks[count - 1]);
+            struct findings *findings = validate();
+            CHECK(findings->count == 1 && findings->faults[0].kind == PW_KIND_USE_AFTER_FREE &&
+                      findings->faults[0].address == (uint64_t)written,
+                  "level %d, %u bytes", (int)levels[l], rooms[r]);
+            assert_int_equal(check_shape(heap).dirty_spans, 0);
+            (void)pw_heap_trim();
+            CHECK(validate()->count == 1, "level %d, %u bytes, trimmed", (int)levels[l], rooms[r]);
+            (void)pw_heap_give_regions_back();
+            CHECK(validate()->count == 1, "level %d, %u bytes, regions given back", (int)levels[l], rooms[r]);
+            *written ^= 0x55;
+            (void)pw_heap_trim();
+            assert_int_equal(check_shape(heap).spans, 0);
+        }
+}
+
+static void a_span_with_a_damaged_header_of_a_free_block_stays(void **state)
+{
+    static void *blocks[2 * MOST];
+    (void)state;
+    for (size_t l = 1; l < PW_ARRAY_SIZE(levels); l++) {
+        start_heaps(levels[l]);
+        uint32_t c = pw_class_for(224), count = 2 * count_of(c);
+        assert_int_equal(take_live(c, count, blocks), count);
+        drop_all(blocks, count - 1);
+        *word_of(blocks[count - 2]) ^= 1;
+        drop_block(blocks[count - 1]);
+        (void)pw_heap_trim();
+        struct findings *findings = validate();
+        CHECK(findings->count == 1 && findings->faults[0].kind == PW_KIND_HEADER, "level %d", (int)levels[l]);
+        *word_of(blocks[count - 2]) ^= 1;
+        (void)pw_heap_trim();
+        assert_int_equal(check_shape(heap).spans, 0);
+    }
+}
+
 /* ---- memory given back ---- */
 
 static void trim_gives_the_memory_of_empty_spans_back_and_they_are_zero_then(void **state)
@@ -533,6 +583,8 @@ int main(void)
         cmocka_unit_test(a_block_that_nobody_had_since_is_no_first_of_two_frees),
         cmocka_unit_test(what_was_freed_first_fit_is_used_before_fresh_blocks),
         cmocka_unit_test(a_full_span_is_in_no_list_and_comes_back_first),
+        cmocka_unit_test(a_span_with_a_write_into_a_free_block_stays_until_it_is_told),
+        cmocka_unit_test(a_span_with_a_damaged_header_of_a_free_block_stays),
         cmocka_unit_test(trim_gives_the_memory_of_empty_spans_back_and_they_are_zero_then),
         cmocka_unit_test(beyond_the_limit_empty_spans_are_purged_to_half_of_it),
         cmocka_unit_test(a_region_has_510_spans_and_then_there_is_another),

@@ -42,7 +42,7 @@ MUTANTS = [
     ('slab-bit', 'the bit of a free block is not set', 'ops', 'off', [
         (SLAB, 'pw_bit_set(free_bits_of(place), index);', ';')]),
     ('slab-close', 'a span is closed while a block of it is in use', 'ops', 'off', [
-        (SLAB, 'if (place.span->free == place.span->fresh && !is_only_one)',
+        (SLAB, 'if (place.span->free == place.span->fresh && !is_only_one && may_close(place))',
          'if (place.span->free + 1 >= place.span->fresh && !is_only_one)')]),
     ('slab-renewed', 'the poison of a span that is used again', 'ops', 'full', [
         (SLAB, 'if (is_dirty && pw_heap_hooks.renewed != NULL)', 'if (false)')]),

@@ -38,3 +38,11 @@ bool pw_poison_is_intact(uint64_t start)
 {
     return pw_poison_line_holds(start, PW_PAGE_BYTES);
 }
+
+bool pw_poison_is_untouched(uint64_t start, uint64_t bytes, bool is_zeroed)
+{
+    if (pw_root.level == PW_LEVEL_FAST)
+        return is_zeroed || pw_poison_line_holds(start, bytes);
+    return is_zeroed ? pw_zero_holds(start, bytes - PW_TAIL_BYTES)
+                     : pw_poison_holds(start, pw_poison_bytes(bytes));
+}

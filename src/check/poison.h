@@ -84,5 +84,7 @@ void pw_poison_renewed(uint64_t start, uint64_t bytes);
 void pw_poison_taken_part(uint64_t start, uint64_t bytes, bool is_zeroed);
 /* The hook of the heap for level fast: does a page run that is POISONED still start with its line? */
 bool pw_poison_is_intact(uint64_t start);
+/* The hook of the heap for fast and full: the same of a small block, and as much of it as is looked at before it is used. */
+bool pw_poison_is_untouched(uint64_t start, uint64_t bytes, bool is_zeroed);
 
 #endif

@@ -104,13 +104,17 @@ static bool make_tables(void)
                                                     .joined = pw_zone_joined,
                                                     .taken = pw_poison_taken,
                                                     .renewed = pw_poison_renewed,
-                                                    .is_intact = pw_poison_is_intact};
-    static const struct pw_heap_hooks full_hooks = {
-        .cut = pw_zone_cut, .joined = pw_zone_joined, .renewed = pw_poison_renewed};
+                                                    .is_intact = pw_poison_is_intact,
+                                                    .is_untouched = pw_poison_is_untouched};
+    static const struct pw_heap_hooks full_hooks = {.cut = pw_zone_cut,
+                                                    .joined = pw_zone_joined,
+                                                    .renewed = pw_poison_renewed,
+                                                    .is_untouched = pw_poison_is_untouched};
     static const struct pw_heap_hooks part_hooks = {.cut = pw_zone_cut,
                                                     .joined = pw_zone_joined,
                                                     .taken = pw_poison_taken_part,
-                                                    .renewed = pw_poison_renewed};
+                                                    .renewed = pw_poison_renewed,
+                                                    .is_untouched = pw_poison_is_untouched};
     bool fills_whole = pw_root.free_fill_max >= PW_HEAP_LARGE_ALLOC_THRESHOLD;
     const struct pw_heap_hooks *hooks = pw_root.level == PW_LEVEL_OFF    ? NULL
                                         : pw_root.level == PW_LEVEL_FAST ? &fast_hooks

@@ -73,6 +73,8 @@ struct pw_heap_hooks {
     void (*renewed)(uint64_t start, uint64_t bytes);
     /* Is a POISONED page run, which is to merge with the one before it or to lose its pages, as it was filled? */
     bool (*is_intact)(uint64_t start);
+    /* Is a FREE block of a slab, whose span is to lose its size, as it was left? */
+    bool (*is_untouched)(uint64_t start, uint64_t bytes, bool is_zeroed);
 };
 
 extern struct pw_heap pw_heaps[PW_MAX_HEAPS] __attribute__((visibility("hidden")));

@@ -229,6 +229,20 @@ static bool word_is(struct place place, uint64_t shape, uint32_t index, uint64_t
                              pw_shape_bytes(shape) >> PW_SLAB_SHIFT);
 }
 
+/* A write into a FREE block goes unseen when its span is closed: so the span stays, for whoever looks or uses the block next. */
+static bool may_close(struct place place)
+{
+    uint64_t shape = shape_of(place);
+    for (uint32_t i = 0; pw_heap_hooks.is_untouched != NULL && i < place.span->fresh; i++) {
+        uint64_t word = get_word(place, i);
+        if (!word_is(place, shape, i, word, PW_STATE_FREE) ||
+            !pw_heap_hooks.is_untouched(block_address(place, shape, i), pw_shape_bytes(shape),
+                                        (pw_word_fields(word).flags & PW_HEAP_ZEROED) != 0))
+            return false;
+    }
+    return true;
+}
+
 /* FREE blocks become CACHED. One whose header is damaged stays out, for the validator to tell. */
 static uint32_t take_free(struct place place, uint32_t want, void **out)
 {
@@ -336,7 +350,7 @@ void pw_slab_give(struct pw_heap *heap, struct pw_region *region, uint64_t addre
         add(head, place);
     /* One span of each size stays, empty or not. */
     bool is_only_one = *head == reference_of(place) && place.span->next == 0;
-    if (place.span->free == place.span->fresh && !is_only_one) {
+    if (place.span->free == place.span->fresh && !is_only_one && may_close(place)) {
         close_span(heap, place);
         purge_if_due(heap);
     }
@@ -349,7 +363,7 @@ uint64_t pw_slab_trim(struct pw_heap *heap, struct pw_region *region)
         struct place place = place_at(region, number);
         if (!is_sound(place))
             continue;
-        if (shape_of(place) != 0 && place.span->free == place.span->fresh)
+        if (shape_of(place) != 0 && place.span->free == place.span->fresh && may_close(place))
             close_span(heap, place);
         if (shape_of(place) == 0)
             given += purge(heap, place);
@@ -360,7 +374,7 @@ uint64_t pw_slab_trim(struct pw_heap *heap, struct pw_region *region)
 /* Can the span go? Of a damaged one nothing is known. */
 static bool is_idle(struct place place)
 {
-    return is_sound(place) && place.span->free == place.span->fresh;
+    return is_sound(place) && place.span->free == place.span->fresh && may_close(place);
 }
 
 bool pw_slab_abandon(struct pw_heap *heap, struct pw_region *region)

@@ -3,8 +3,8 @@
  *
  * A span has blocks of one size side by side; those below its `fresh` have been handed out before. A
  * refill takes FREE ones of one span by its bitmap, then fresh ones, in one run. A span with
- * nothing but FREE blocks loses its size, waits in the list of empty spans for any other, and its
- * memory goes back to the system when there is too much of that. Nothing is merged or cut.
+ * nothing but FREE blocks, all as they were left, loses its size, waits in the list of empty spans for any
+ * other, and its memory goes back to the system when there is too much of that. Nothing is merged or cut.
  *
  * Invariants, under the heap's lock: a bit of free_bits is set exactly where the block is FREE, and
  * span->free counts them; a span of a size is in the list of its size exactly when it has FREE or

@@ -1,6 +1,8 @@
 /* after_free.c - uses of blocks that were freed. */
 #include "bugs.h"
 
+#include <malloc.h>
+
 /* A block of its own size, freed. */
 static char *freed(size_t size)
 {
@@ -109,6 +111,18 @@ BUG(written_after_many_others)
     char *block = freed_or_not(200, wrong);
     churn(100000, 40);
     block[8] = 'X';
+    exit(0);
+}
+
+/* Nobody's but the heap's, in a span that is about to lose its size and memory. */
+BUG(written_then_its_span_is_empty)
+{
+    char *block = freed_or_not(200, wrong);
+    free(kept[0]);
+    malloc_trim(0);
+    block[8] = 'X';
+    free(kept[1]);
+    malloc_trim(0);
     exit(0);
 }
 
