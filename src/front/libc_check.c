@@ -139,18 +139,22 @@ static void blame_next(struct pw_fault *fault, const struct pw_block_info *next)
 }
 
 /*
- * An access that starts between the data of two blocks was meant for the next one if it reaches that,
- * or if the first is nobody's and what is touched is its last bytes, the next one's zone.
+ * An access that starts between the data of two blocks was meant for the next one if it reaches that, from nearer to it
+ * than to the first or from a step before it and not beyond its end (a count below zero reaches everything); or if the
+ * first is nobody's and what is touched is its last bytes, the next one's zone.
  */
 static bool is_meant_for_next(const struct pw_fault *fault, uint64_t end)
 {
     const struct pw_block_info *next = &fault->after;
-    bool is_behind = fault->address >= fault->block.address + fault->block.size;
-    if (!is_behind || fault->address == fault->block.address + fault->block.size || !next->known ||
-        next->state != PW_STATE_LIVE)
+    uint64_t first_end = fault->block.address + fault->block.size;
+    if (fault->address <= first_end || !next->known || next->state != PW_STATE_LIVE)
         return false;
-    return end > next->address || (fault->kind == PW_KIND_USE_AFTER_FREE &&
-                                   next->address - fault->address <= PW_TAIL_BYTES);
+    uint64_t after = fault->address - first_end, before = next->address - fault->address;
+    if (fault->kind == PW_KIND_USE_AFTER_FREE && before <= PW_TAIL_BYTES)
+        return true;
+    if (end <= next->address)
+        return false;
+    return before < after || (before <= PW_HEAP_ALIGNMENT && end <= next->address + next->size);
 }
 
 static void diagnose(uint64_t address, uint64_t bytes, struct pw_fault *fault)

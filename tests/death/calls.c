@@ -70,6 +70,17 @@ BUG(negative_size)
     free(block);
 }
 
+/* As zlib's CVE-2022-37434: a count that went below zero, from a place that is just behind the block. */
+BUG(count_below_zero)
+{
+    char *block = malloc(16); // ALLOC
+    char *other = malloc(100);
+    unsigned done = wrong ? 20 : 12, most = 16;
+    memcpy(block + done, many, most - done); // HERE
+    free(other);
+    free(block);
+}
+
 BUG(copied_out_of_freed)
 {
     char *block = malloc(100); // ALLOC
