@@ -121,7 +121,7 @@ void pw_found(struct pw_fault *fault, const struct pw_call *call)
 {
     fault->operation = call->operation;
     fault->pc = call->pc;
-    fault->thread = pw_self != NULL ? pw_self->thread : PW_MAX_THREADS;
+    fault->thread = pw_thread_ordinal();
     size_t most = pw_options()->malloc_context_size;
     fault->is_passed_on = call->signal_context != NULL;
     fault->frame_count = (uint32_t)(

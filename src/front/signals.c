@@ -52,7 +52,7 @@ static void fill_access(struct pw_fault *fault, const siginfo_t *info, void *con
                     : access.is_write ? PW_ACCESS_WRITE
                                       : PW_ACCESS_READ;
     fault->access_size = access.bytes;
-    fault->thread = pw_self != NULL ? pw_self->thread : PW_MAX_THREADS;
+    fault->thread = pw_thread_ordinal();
     fault->frame_count = (uint32_t)pw_unwind_from_signal(
         fault->frames, pw_options()->malloc_context_size, context);
 }
@@ -93,6 +93,7 @@ static void explain(const siginfo_t *info, void *context)
         fault.is_certain = false;
     }
     pw_modules_refresh();
+    pw_threads_refresh_names();
     fill_access(&fault, info, context);
     fault.is_passed_on = true;
     pw_guarded_accuse(&fault.block);

@@ -78,6 +78,8 @@ PW_INLINE struct pw_cache *pw_thread_open(void)
 {
     return pw_likely(pw_self != NULL) ? pw_self : pw_thread_open_slow();
 }
+/* The calling thread's number in reports, also of one that never used the heap or has given its cache back. */
+uint16_t pw_thread_ordinal(void);
 /* Bring the names in the thread table up to date, for a report. */
 void pw_threads_refresh_names(void);
 /* In the child of fork: only the calling thread is left. */

@@ -19,7 +19,7 @@
 __thread struct pw_cache *pw_self;
 /* True when the thread gave its cache back, or is getting one. */
 static __thread bool has_no_cache;
-/* Where there was no memory for a cache: the thread's ordinal and one, for the next try. */
+/* The ordinal and one of a thread that has no cache: not yet, none any more, or there was no memory for one. 0: none. */
 static __thread uint32_t ordinal_kept;
 
 static pthread_key_t key;
@@ -45,6 +45,15 @@ static uint16_t new_thread(void)
     return (uint16_t)ordinal;
 }
 
+uint16_t pw_thread_ordinal(void)
+{
+    if (pw_self != NULL)
+        return pw_self->thread;
+    if (ordinal_kept == 0)
+        ordinal_kept = new_thread() + 1u;
+    return (uint16_t)(ordinal_kept - 1);
+}
+
 static void thread_ends(void *value)
 {
     struct pw_cache *cache = value;
@@ -59,6 +68,7 @@ static void thread_ends(void *value)
     pw_unwind_thread_exit();
     pw_self = NULL;
     has_no_cache = true;
+    ordinal_kept = cache->thread + 1u;
     cache->image->allocations += cache->allocations;
     cache->image->frees += cache->frees;
     atomic_store_explicit(&cache->image->alive, 0, memory_order_release);

@@ -237,7 +237,7 @@ static void fill_store(struct pw_fault *fault, void *context)
     fault->operation = PW_OP_ACCESS;
     fault->access = PW_ACCESS_WRITE;
     fault->is_watched = true;
-    fault->thread = pw_self != NULL ? pw_self->thread : PW_MAX_THREADS;
+    fault->thread = pw_thread_ordinal();
     fault->frame_count = (uint32_t)pw_unwind_from_signal(
         fault->frames, pw_options()->malloc_context_size, context);
     if (fault->frame_count != 0)

@@ -17,6 +17,48 @@ BUG(read_past_the_end)
         sink = block[i]; // HERE
 }
 
+static void *reads_behind(void *block)
+{
+    sink = ((char *)block)[32]; // HERE
+    return NULL;
+}
+
+BUG(read_by_a_thread_without_blocks)
+{
+    char *block = text_of(33 - wrong);
+    pthread_t reader;
+    if (pthread_create(&reader, NULL, reads_behind, block) == 0)
+        pthread_join(reader, NULL);
+}
+
+/* Its key's destructor runs after the last of the library's: the thread has given back what it had of the heap. */
+static char *left_behind;
+
+static void reads_at_the_end(void *value)
+{
+    static __thread int rounds;
+    if (++rounds < 4)
+        (void)pthread_setspecific(*(pthread_key_t *)value, value);
+    else
+        sink = left_behind[32]; // HERE
+}
+
+static void *ends_late(void *value)
+{
+    free(malloc(8));
+    (void)pthread_setspecific(*(pthread_key_t *)value, value);
+    return NULL;
+}
+
+BUG(read_by_a_thread_that_ends)
+{
+    static pthread_key_t key;
+    pthread_t reader;
+    left_behind = text_of(33 - wrong);
+    if (pthread_key_create(&key, reads_at_the_end) == 0 && pthread_create(&reader, NULL, ends_late, &key) == 0)
+        pthread_join(reader, NULL);
+}
+
 BUG(written_far_behind)
 {
     char *block = text_of(32);
