@@ -35,7 +35,7 @@ uint64_t pw_fault_fingerprint(const struct pw_fault *fault)
 {
     static uint64_t frames[PW_MAX_FRAMES];
     struct pw_trace allocated = {0};
-    if (fault->block.has_evidence)
+    if (fault->block.has_evidence && fault->kind != PW_KIND_POISON) /* whose block is found by chance */
         allocated = pw_trace_of_stack(frames, fault->block.alloc_stack);
     uint64_t hash = mix_string(0xCBF29CE484222325u, pw_kind_name(fault->kind));
     hash = mix_trace(hash, &allocated, 0);

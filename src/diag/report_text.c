@@ -18,24 +18,41 @@ static const char *relation_words(enum pw_relation relation)
     }
 }
 
+/* "0x… is located N bytes inside of M-byte block [0x…,0x…)" */
+static void relation_write(struct pw_render *render, uint64_t address)
+{
+    const struct pw_fault *fault = render->fault;
+    const struct pw_block_info *block = &fault->block;
+    pw_say_address(render, "", address);
+    pw_say_number(render, " is located ", fault->offset, relation_words(fault->relation));
+    pw_say_number(render, "", block->size, pw_is_asan(render) ? "-byte region [" : "-byte block [");
+    pw_say_address(render, "", block->address);
+    pw_say_address(render, ",", block->address + block->size);
+    pw_say(render, ")\n");
+}
+
+static void poison_write(struct pw_render *render)
+{
+    pw_say_address(render, "", render->fault->address);
+    pw_say(render, " is what freed memory is filled with: "
+                   "a pointer was read from memory that was freed\n");
+}
+
 static void location_write(struct pw_render *render)
 {
     const struct pw_fault *fault = render->fault;
     const struct pw_block_info *block = &fault->block;
+    bool is_related = fault->relation != PW_RELATION_NONE && block->known;
     size_t before = render->text.length;
-    if (fault->relation != PW_RELATION_NONE && block->known) {
-        pw_say_address(render, "", fault->address);
-        pw_say_number(render, " is located ", fault->offset, relation_words(fault->relation));
-        pw_say_number(render, "", block->size, pw_is_asan(render) ? "-byte region [" : "-byte block [");
-        pw_say_address(render, "", block->address);
-        pw_say_address(render, ",", block->address + block->size);
-        pw_say(render, ")\n");
-    }
+    if (is_related && fault->kind != PW_KIND_POISON)
+        relation_write(render, fault->address);
     if (fault->place != NULL) {
         pw_say_address(render, "", fault->address);
         pw_say(render, " lies in ");
         pw_say(render, fault->place);
         pw_say(render, "\n");
+    } else if (!block->known && fault->kind == PW_KIND_BAD_FREE && fault->is_poison) {
+        poison_write(render);
     } else if (!block->known && fault->kind == PW_KIND_BAD_FREE) {
         pw_say_address(render, "", fault->address);
         pw_say(render, " is no block of pwheap, and was none as far as it remembers\n");
@@ -45,13 +62,14 @@ static void location_write(struct pw_render *render)
         pw_say(render, fault->broken_rule);
         pw_say(render, "\n");
     }
-    if (fault->kind == PW_KIND_POISON && fault->place == NULL) {
-        pw_say_address(render, "", fault->address);
-        pw_say(render, " is what freed memory is filled with: "
-                       "a pointer was read from memory that was freed\n");
-    }
+    if (fault->kind == PW_KIND_POISON && fault->place == NULL)
+        poison_write(render);
     if (!fault->is_certain)
         pw_say(render, "(probably: it can't be told for sure from what is left)\n");
+    if (is_related && fault->kind == PW_KIND_POISON) {
+        pw_say(render, "probably from here, by what registers and stack hold: ");
+        relation_write(render, block->address + fault->offset);
+    }
     if (!block->known && render->text.length != before)
         pw_say(render, "\n");
 }

@@ -146,7 +146,9 @@ void pw_advice_write(struct pw_text *text, const struct pw_fault *fault, enum pw
                           "freed too early");
         break;
     case PW_KIND_BAD_FREE:
-        pw_text_str(text, "only what malloc and its like returned can be given back, once");
+        pw_text_str(text, fault->is_poison
+                              ? "the pointer that was given was read from a block that was freed too early"
+                              : "only what malloc and its like returned can be given back, once");
         break;
     case PW_KIND_INTERIOR_FREE:
         interior_advice(text, fault);

@@ -10,6 +10,7 @@
 #include "front/guarded.h"
 #include "front/hot.h"
 #include "front/place.h"
+#include "front/poison_source.h"
 #include "front/statistics.h"
 #include "front/watch.h"
 #include "os/process.h"
@@ -105,7 +106,7 @@ void pw_retire(struct pw_block block)
         pw_header_write(block.region, block.granule, PW_STATE_RETIRED, fields.flags, slack, size);
 }
 
-static void add_history(struct pw_fault *fault)
+void pw_found_history(struct pw_fault *fault)
 {
     uint64_t address = fault->block.known ? fault->block.address : fault->address;
     uint64_t bytes = fault->block.known && fault->block.size != 0 ? fault->block.size : 1;
@@ -128,7 +129,7 @@ void pw_found(struct pw_fault *fault, const struct pw_call *call)
         call->signal_context != NULL
             ? pw_unwind_from_signal(fault->frames, most, call->signal_context)
             : pw_unwind_capture(fault->frames, most, call->pc, call->frame));
-    add_history(fault);
+    pw_found_history(fault);
     pw_threads_refresh_names();
     bool ends = pw_report(fault);
     if (pw_options()->print_stats && call->signal_context == NULL)
@@ -193,6 +194,7 @@ void pw_found_bad_pointer(const void *pointer, const struct pw_call *call)
     int saved_errno = errno;
     char words[PLACE_BYTES];
     struct pw_text place = pw_text_over(words, sizeof words);
+    fault.is_poison = fault.kind == PW_KIND_BAD_FREE && pw_poison_is(fault.address);
     if (fault.kind == PW_KIND_BAD_FREE && fault.place == NULL && !fault.block.known) {
         pw_threads_refresh_names();
         pw_modules_refresh_if_changed();

@@ -9,6 +9,7 @@
  */
 #include "diag/report.h"
 #include "front/guarded.h"
+#include "front/poison_source.h"
 #include "front/state.h"
 #include "front/watch.h"
 #include "os/process.h"
@@ -23,7 +24,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { WATCHED = 5, DUMP = 3, POISON_REACH = 4096 };
+enum { WATCHED = 5, DUMP = 3 };
 static int watched[WATCHED] = {SIGSEGV, SIGBUS, SIGABRT, 0 /* dump_signal */, SIGTRAP};
 
 /* What the program wants; index as in `watched`. Guarded by its own common sense, as sigaction is. */
@@ -57,20 +58,6 @@ static void fill_access(struct pw_fault *fault, const siginfo_t *info, void *con
         fault->frames, pw_options()->malloc_context_size, context);
 }
 
-/* A register that holds the fill of freed memory, or an address near to it; 0: none does. */
-static uint64_t find_poison(void *context, uint64_t address)
-{
-    uint64_t registers[PW_OS_MAX_REGISTERS];
-    size_t count = pw_os_context_registers(context, registers);
-    uint64_t poison = pw_root.free_fill_word;
-    if (address - poison + POISON_REACH < 2 * POISON_REACH)
-        return address;
-    for (size_t i = 0; i < count; i++)
-        if (registers[i] - poison + POISON_REACH < 2 * POISON_REACH)
-            return registers[i];
-    return 0;
-}
-
 /* Is the fault about the heap? Then report it. Heap locks are not taken: their holder may be us. */
 static void explain(const siginfo_t *info, void *context)
 {
@@ -85,12 +72,14 @@ static void explain(const siginfo_t *info, void *context)
             return;
     } else {
         /* The address of a non-canonical access is not told; a register has it. */
-        uint64_t poison = pw_root.level >= PW_LEVEL_FAST ? find_poison(context, address) : 0;
+        uint64_t poison = pw_poison_find(context, address);
         if (poison == 0)
             return;
         fault.kind = PW_KIND_POISON;
         fault.address = poison;
         fault.is_certain = false;
+        pw_poison_blame(context, &fault);
+        pw_found_history(&fault);
     }
     pw_modules_refresh();
     pw_threads_refresh_names();

@@ -103,6 +103,8 @@ void pw_reentry_settle(void);
 
 /* Report a fault that the calling thread found in `call`; returns where it may go on. */
 void pw_found(struct pw_fault *fault, const struct pw_call *call);
+/* What was done last with the fault's memory, and by the calling thread. */
+void pw_found_history(struct pw_fault *fault);
 /*
  * Diagnose the block that starts at `address`, whose patterns or header are wrong, report it and retire
  * the block. False: all is well by now; what looked wrong was another thread handing it over. errno is kept.

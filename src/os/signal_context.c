@@ -31,6 +31,11 @@ size_t pw_os_context_registers(const void *ucontext, uint64_t values[PW_OS_MAX_R
     return PW_ARRAY_SIZE(order);
 }
 
+uint64_t pw_os_context_stack(const void *ucontext)
+{
+    return (uint64_t)((const ucontext_t *)ucontext)->uc_mcontext.gregs[REG_RSP];
+}
+
 enum { FAULT_IS_WRITE = 2, FAULT_IS_FETCH = 16 }; /* bits of a page fault's error code */
 
 /* The instruction's bytes that can be read, from its start on. */
@@ -69,6 +74,11 @@ size_t pw_os_context_registers(const void *ucontext, uint64_t values[PW_OS_MAX_R
     for (size_t i = 0; i < 31; i++)
         values[i + 1] = context->uc_mcontext.regs[i];
     return 32;
+}
+
+uint64_t pw_os_context_stack(const void *ucontext)
+{
+    return ((const ucontext_t *)ucontext)->uc_mcontext.sp;
 }
 
 struct pw_os_access pw_os_context_access(const void *ucontext, bool by_address)

@@ -8,6 +8,8 @@ enum { PW_OS_MAX_REGISTERS = 34 };
 
 /* The general registers (the program counter first) into `values`; how many there are. */
 size_t pw_os_context_registers(const void *ucontext, uint64_t values[PW_OS_MAX_REGISTERS]);
+/* The stack pointer. */
+uint64_t pw_os_context_stack(const void *ucontext);
 /* Give a signal its default effect, past any sigaction() that the process has. */
 void pw_os_signal_default(int number);
 

@@ -35,6 +35,20 @@ BUG(poison_write)
     object->next->rest[5] = 'X'; // HERE
 }
 
+/* From one of two freed blocks: which, nothing tells. */
+BUG(poison_read_of_two)
+{
+    struct object *one = make(wrong), *other = make(wrong);
+    volatile char seen = (one < other ? one : other)->next->rest[5]; // HERE
+    (void)seen;
+}
+
+BUG(poison_free)
+{
+    struct object *object = make(wrong);
+    free(object->next); // HERE
+}
+
 BUG(poison_call)
 {
     struct object *object = make(wrong);

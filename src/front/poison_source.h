@@ -1,0 +1,17 @@
+/* poison_source.h - a fault at an address made of the fill of freed memory: which freed block it was read from. */
+#ifndef PW_FRONT_POISON_SOURCE_H
+#define PW_FRONT_POISON_SOURCE_H
+
+#include "image/fault.h"
+
+/* Is it the fill of freed memory, as a pointer, or near to that? */
+bool pw_poison_is(uint64_t value);
+/* `address`, or a register, that holds the fill of freed memory or an address near to it; 0: none does. */
+uint64_t pw_poison_find(const void *signal_context, uint64_t address);
+/*
+ * What registers or the top of the stack still point into is named in fault->block, relation and offset, if it is one
+ * freed block and no second one. Takes no lock.
+ */
+void pw_poison_blame(const void *signal_context, struct pw_fault *fault);
+
+#endif
