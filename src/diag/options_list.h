@@ -43,7 +43,7 @@
     INTEGER(validate_every, "calls", (0, 0, 0, 0), 0, UINT32_MAX, LIVE,                            \
             "Check the whole heap at every Nth allocation; 0 for never.")                          \
     BOOL(check_at_exit, (0, 1, 1, 1), LIVE,                                                        \
-         "Take a last look at every block when the program exits or aborts.")                      \
+         "Take a last look at every block when the program exits, aborts or crashes.")                      \
     GROUP("Leaks")                                                                                 \
     BOOL(detect_leaks, (0, 0, 0, 0), LIVE,                                                         \
          "Look for blocks that nothing points at when the program exits; status exitcode if any.") \

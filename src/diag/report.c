@@ -359,7 +359,7 @@ bool pw_report(const struct pw_fault *fault)
     if (is_mine())
         end_nested(fault);
     int saved_errno = errno;
-    if (fault->operation != PW_OP_ACCESS && fault->operation != PW_OP_ABORT)
+    if (!pw_operation_is_signal(fault->operation))
         pw_modules_refresh();
     struct pw_report_held held = pw_report_hold();
     bool halts = report_locked(fault);

@@ -55,7 +55,7 @@ void pw_report_init(const struct pw_report_config *config);
  * True: the process is to end; the caller calls pw_report_end soon. Until then this thread keeps the
  * report lock, so that no other's report comes in between. False: go on, as after halt_on_error=0.
  *
- * frames[0] of a fault of PW_OP_ACCESS or PW_OP_ABORT is the interrupted instruction; all other
+ * frames[0] of a fault of PW_OP_ACCESS, PW_OP_ABORT or PW_OP_CRASH is the interrupted instruction; all other
  * frames are return addresses. For these two (a signal handler) the module list is not refreshed.
  * overlapping-copy: address and access_size are the destination, damage.start the source (0: not known).
  * calloc-overflow: access_size * given_size were asked for; allocation-size-too-big: given_size, else

@@ -32,7 +32,7 @@ struct pw_trace pw_trace_of_fault(const struct pw_fault *fault)
 {
     static uint64_t frames[PW_MAX_FRAMES]; /* under the report lock, as the render is */
     uint32_t count = fault->frame_count < PW_MAX_FRAMES ? fault->frame_count : PW_MAX_FRAMES;
-    bool is_signal = fault->operation == PW_OP_ACCESS || fault->operation == PW_OP_ABORT;
+    bool is_signal = pw_operation_is_signal(fault->operation);
     memcpy(frames, fault->frames, count * sizeof *frames);
     uint32_t kept = leave_out_own(frames, count, is_signal);
     return (struct pw_trace){.frames = frames,

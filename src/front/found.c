@@ -205,9 +205,16 @@ void pw_found_bad_pointer(const void *pointer, const struct pw_call *call)
     errno = saved_errno;
 }
 
+/*
+ * A signal's look doesn't end at the first error, for the signal has its own effect after it; what ran over a hundred
+ * blocks is told by a few of them.
+ */
+enum { SIGNAL_MOST = 3 };
+
 struct look {
     struct pw_call call;
     uint64_t faults;
+    uint64_t most; /* that are reported */
 };
 
 static void report_found(void *context, const struct pw_fault *found)
@@ -215,16 +222,30 @@ static void report_found(void *context, const struct pw_fault *found)
     struct look *look = context;
     struct pw_fault fault = *found;
     pw_guarded_accuse(&fault.block);
-    look->faults++;
-    pw_found(&fault, &look->call);
+    if (++look->faults <= look->most)
+        pw_found(&fault, &look->call);
+}
+
+static void tell_the_rest(uint64_t count)
+{
+    char storage[160];
+    struct pw_text line = pw_text_over(storage, sizeof storage);
+    pw_text_dec(&line, count);
+    pw_text_str(&line, count == 1 ? " more block is damaged" : " more blocks are damaged");
+    pw_text_str(&line, ": halt_on_error=0 reports each, `heapdump check` lists those of a core");
+    pw_report_line(storage);
 }
 
 uint64_t pw_look_at_everything(enum pw_operation operation, const struct pw_call *call)
 {
-    struct look look = {.call = *call};
+    bool is_bounded = call->signal_context != NULL && pw_options()->halt_on_error;
+    struct look look = {.call = *call, .most = is_bounded ? SIGNAL_MOST : UINT64_MAX};
     struct pw_image image = pw_image_locked();
     look.call.operation = operation;
-    return pw_validate_all(&image, report_found, &look);
+    uint64_t count = pw_validate_all(&image, report_found, &look);
+    if (look.faults > look.most)
+        tell_the_rest(look.faults - look.most);
+    return count;
 }
 
 static bool misuse_is_reported(void)

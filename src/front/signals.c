@@ -58,23 +58,23 @@ static void fill_access(struct pw_fault *fault, const siginfo_t *info, void *con
         fault->frames, pw_options()->malloc_context_size, context);
 }
 
-/* Is the fault about the heap? Then report it. Heap locks are not taken: their holder may be us. */
-static void explain(const siginfo_t *info, void *context)
+/* Is the fault about the heap? Then report it: true. Heap locks are not taken: their holder may be us. */
+static bool explain(const siginfo_t *info, void *context)
 {
     struct pw_image image = pw_image_self();
     struct pw_fault fault = {.kind = PW_KIND_NONE};
     uint64_t address = (uint64_t)info->si_addr;
     if (info->si_code <= 0)
-        return; /* sent by somebody */
+        return true; /* sent by somebody: no access */
     if (info->si_code != SI_KERNEL && pw_page_map_entry(address) != 0) {
         pw_diagnose_address(&image, address, &fault);
         if (fault.kind == PW_KIND_NONE)
-            return;
+            return false;
     } else {
         /* The address of a non-canonical access is not told; a register has it. */
         uint64_t poison = pw_poison_find(context, address);
         if (poison == 0)
-            return;
+            return false;
         fault.kind = PW_KIND_POISON;
         fault.address = poison;
         fault.is_certain = false;
@@ -87,6 +87,7 @@ static void explain(const siginfo_t *info, void *context)
     fault.is_passed_on = true;
     pw_guarded_accuse(&fault.block);
     (void)pw_report(&fault);
+    return true;
 }
 
 /* True when all heap locks can be had, so that a look at the heap does not wait for ourselves. */
@@ -104,14 +105,18 @@ static bool heaps_are_free(void)
     return true;
 }
 
-static void last_look(void *context)
+/* Before the program ends by the signal. */
+static void last_look(enum pw_operation operation, void *context)
 {
+    static __thread bool is_looking; /* when the look itself crashes, nobody looks */
     struct pw_cache *cache = pw_self;
-    if (!pw_options()->check_at_exit || (cache != NULL && cache->busy) || !heaps_are_free())
+    if (is_looking || !pw_options()->check_at_exit || (cache != NULL && cache->busy) || !heaps_are_free())
         return;
-    struct pw_call call = PW_CALL(PW_OP_ABORT, PW_FAMILY_MALLOC);
+    is_looking = true;
+    struct pw_call call = PW_CALL(PW_OP_NONE, PW_FAMILY_MALLOC);
     call.signal_context = context;
-    (void)pw_look_at_everything(PW_OP_ABORT, &call);
+    (void)pw_look_at_everything(operation, &call);
+    is_looking = false;
 }
 
 /* Let the signal have its default effect: return to the faulting instruction, or send it again. */
@@ -159,11 +164,11 @@ static void on_signal(int number, siginfo_t *info, void *context)
     if (number == watched[DUMP])
         pw_snapshot_on_signal(context);
     else if (number == SIGABRT)
-        last_look(context);
+        last_look(PW_OP_ABORT, context);
     else if (number == SIGTRAP)
         is_done = pw_watch_trapped(info, context);
-    else
-        explain(info, context);
+    else if (!explain(info, context) && wanted[index_of(number)].sa_handler == SIG_DFL)
+        last_look(PW_OP_CRASH, context);
     errno = saved_errno;
     if (!is_done)
         pass_on(number, info, context);

@@ -104,6 +104,7 @@ enum pw_operation {
     PW_OP_PATROL,
     PW_OP_EXIT,
     PW_OP_ABORT,
+    PW_OP_CRASH,      /* a SIGSEGV or SIGBUS that is not about the heap and ends the program */
     PW_OP_QUARANTINE, /* a block on its way out of it */
     PW_OP_ACCESS,     /* the access itself: a fault in a guard or in unmapped heap memory */
     PW_OP_EXTERNAL,   /* looked at from outside */
@@ -112,6 +113,11 @@ enum pw_operation {
 };
 /* "malloc()", "operator delete", "heap patrol", "exit" and so on. */
 const char *pw_operation_name(enum pw_operation operation);
+/* Found by a signal's handler: frames[0] is the interrupted instruction. */
+PW_INLINE bool pw_operation_is_signal(enum pw_operation operation)
+{
+    return operation == PW_OP_ACCESS || operation == PW_OP_ABORT || operation == PW_OP_CRASH;
+}
 
 /* What a thread did with a block, as its history has it (diag/history.h). */
 #define PW_PAST_SHOWN 6u

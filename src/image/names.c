@@ -75,6 +75,7 @@ static const char *const operation_names[] = {
     [PW_OP_PATROL] = "the heap patrol",
     [PW_OP_EXIT] = "the last look at exit",
     [PW_OP_ABORT] = "the last look before abort",
+    [PW_OP_CRASH] = "the last look at a crash",
     [PW_OP_QUARANTINE] = "the quarantine",
     [PW_OP_ACCESS] = "the access itself",
     [PW_OP_EXTERNAL] = "heapdump",

@@ -1,9 +1,9 @@
 /* overflow.c - writes past the end of a block. */
 #include "bugs.h"
 
-#include <stdio.h>
-
 #include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
 #include <wchar.h>
 
 /* The neighbours of a block are the program's own, so that a report is the same on every system. */
@@ -210,6 +210,38 @@ BUG(found_before_abort)
     kept[2] = block;
     block[200 - !wrong] = 'X';
     abort(); // HERE
+}
+
+static volatile int *volatile nowhere;
+
+BUG(found_at_a_crash)
+{
+    char *block = between(200);
+    kept[2] = block;
+    block[200 - !wrong] = 'X';
+    *nowhere = 1; // HERE
+}
+
+/* Over the zones of six blocks. */
+BUG(many_at_a_crash)
+{
+    for (int i = 0; i < 6; i++) {
+        char *block = malloc(200); // ALLOC
+        kept[2 + i] = block;
+        block[200 - !wrong] = 'X';
+    }
+    *nowhere = 1; // HERE
+}
+
+static void leave(int number)
+{
+    _exit(number);
+}
+
+BUG(crash_is_handled)
+{
+    signal(SIGSEGV, leave);
+    found_at_a_crash(wrong);
 }
 
 BUG(nobody_looks)
