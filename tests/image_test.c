@@ -253,6 +253,16 @@ static struct expected use_after_free(const uint8_t *block, uint64_t at)
                              at - (uint64_t)block};
 }
 
+/* Of memory that nobody had yet: the overflow of the LIVE block before it, where that ends within a page. */
+static struct expected in_dead(const uint8_t *block, uint64_t at)
+{
+    int before = block == scene.small[CACHED_ZEROED] ? LIVE_10 : LIVE_7;
+    bool is_fresh = block == scene.small[CACHED_ZEROED] || block == scene.rest;
+    uint64_t end = (uint64_t)scene.small[before] + small_sizes[before];
+    return is_fresh && at - end <= PW_PAGE_BYTES ? overflow(scene.small[before], small_sizes[before], at)
+                                                 : use_after_free(block, at);
+}
+
 /* Change one byte, expect, change it back. */
 static void assert_byte_found(uint64_t at, uint8_t flip, const struct expected *expected, const char *what)
 {
@@ -692,7 +702,7 @@ static void data_of_live_blocks_is_nobodys_business(void **state)
     assert_nothing_found("at off, where there are no patterns");
 }
 
-static void every_damaged_byte_of_a_tail_is_the_next_blocks_underflow_or_a_use_after_free(void **state)
+static void every_damaged_byte_of_a_tail_is_the_next_blocks_underflow_or_a_write_to_nobodys(void **state)
 {
     (void)state;
     static const int dead[] = {QUARANTINED_100, CACHED_50, FREE_A, FREE_B, FREE_C, QUARANTINED_5000,
@@ -703,7 +713,7 @@ static void every_damaged_byte_of_a_tail_is_the_next_blocks_underflow_or_a_use_a
             const uint8_t *block = scene.small[dead[i]];
             const uint8_t *next = (const uint8_t *)end_of(block);
             for (uint64_t at = end_of(block) - 16; at < end_of(block); at++) {
-                struct expected expected = is_live(next) ? underflow(next, at) : use_after_free(block, at);
+                struct expected expected = is_live(next) ? underflow(next, at) : in_dead(block, at);
                 assert_byte_found(at, (uint8_t)(1u << at % 8), &expected, "a byte of a tail, 0x");
             }
         }
@@ -715,7 +725,7 @@ static void damage_poison(const uint8_t *block, uint64_t filled)
 {
     uint64_t start = (uint64_t)block, end = end_of(block) - (is_mapped(block) ? 0 : 16);
     for (uint64_t at = start; at < end; at += at - start < 130 ? 1 : 1 + (end - start) / 60) {
-        struct expected expected = use_after_free(block, at);
+        struct expected expected = in_dead(block, at);
         if (at - start < filled)
             assert_byte_found(at, (uint8_t)(1u << at % 8), &expected, "a byte of poison, 0x");
         else
@@ -1622,7 +1632,7 @@ int main(void)
         cmocka_unit_test(every_damaged_byte_of_a_live_blocks_zone_is_found_and_told_from_the_next_ones),
         cmocka_unit_test(every_damaged_byte_of_an_empty_block_on_pages_of_its_own_is_found),
         cmocka_unit_test(data_of_live_blocks_is_nobodys_business),
-        cmocka_unit_test(every_damaged_byte_of_a_tail_is_the_next_blocks_underflow_or_a_use_after_free),
+        cmocka_unit_test(every_damaged_byte_of_a_tail_is_the_next_blocks_underflow_or_a_write_to_nobodys),
         cmocka_unit_test(every_damaged_byte_of_freed_memory_is_found_as_far_as_the_level_poisons_it),
         cmocka_unit_test(every_damaged_byte_of_a_front_zone_is_the_first_blocks_underflow),
         cmocka_unit_test(the_picture_of_a_damage_shows_it_with_what_was_expected),

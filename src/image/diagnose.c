@@ -164,6 +164,27 @@ static void blame_underflow(struct pw_fault *fault, const struct pw_block_info *
     fault->offset = next->address - fault->damage.start;
 }
 
+/* Nobody had the block, or not since its memory came fresh from the system. */
+static bool is_fresh(const struct pw_block_info *info)
+{
+    return (info->state == PW_STATE_FREE || info->state == PW_STATE_CACHED) &&
+           (info->flags & PW_HEAP_ZEROED) != 0 && !info->is_renewed;
+}
+
+/* Damage in a block that nobody had: of the LIVE block before it, if that ends within a page of it, or of who knows. */
+static void blame_in_fresh(struct pw_fault *fault, const struct pw_block_info *before)
+{
+    uint64_t end = before->address + before->size;
+    fault->is_certain = false;
+    if (!before->known || !before->sealed || before->state != PW_STATE_LIVE ||
+        fault->damage.start - end > PW_PAGE_BYTES)
+        return;
+    fault->kind = PW_KIND_OVERFLOW;
+    fault->block = *before;
+    fault->relation = PW_RELATION_AFTER;
+    fault->offset = fault->damage.start - end;
+}
+
 /* Decide whose fault damaged bytes of `range`, which belongs to `damaged`, are. */
 static void blame(const struct pw_image *image, const struct pw_block_info *damaged,
                   const struct range *range, struct pw_fault *fault)
@@ -203,6 +224,8 @@ static void blame(const struct pw_image *image, const struct pw_block_info *dama
         fault->kind = PW_KIND_USE_AFTER_FREE;
         fault->relation = PW_RELATION_INSIDE;
         fault->offset = fault->damage.start - info->address;
+        if (is_fresh(info))
+            blame_in_fresh(fault, &before);
     }
     pw_inspect_neighbours(image, &fault->block, &fault->before, &fault->after);
 }

@@ -244,6 +244,19 @@ BUG(crash_is_handled)
     found_at_a_crash(wrong);
 }
 
+/* Behind the last block of its size, in memory that nobody had yet. */
+BUG(far_into_fresh)
+{
+    kept[0] = malloc(1000); // BEFORE
+    char *block = malloc(1000); // ALLOC
+    kept[1] = block;
+    if (wrong)
+        for (int i = 0; i < 8; i++)
+            block[1300 + i] = 'X';
+    pwheap_validate(); // HERE
+    free(block);
+}
+
 BUG(nobody_looks)
 {
     char *block = between(200);
