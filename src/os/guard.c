@@ -11,7 +11,7 @@
 #include "os/memory.h"
 
 #include "os/inject.h"
-#include "os/map_count.h"
+#include "os/mappings.h"
 #include "os/process.h"
 
 #include <errno.h>
@@ -23,7 +23,7 @@
 #define MADV_GUARD_REMOVE 103
 #endif
 
-enum { MAX_MAP_COUNT_DEFAULT = 65530, MAPPINGS_PER_GUARD = 2 };
+enum { MAPPINGS_PER_GUARD = 2 };
 
 static _Atomic int guard_mode = PW_OS_GUARD_AUTO;
 enum { MARKERS_UNKNOWN, MARKERS_WORK, MARKERS_MISSING };
@@ -38,28 +38,10 @@ void pw_os_guard_mode(enum pw_os_guard_mode mode)
     atomic_store_explicit(&guard_mode, mode, memory_order_relaxed);
 }
 
-uint32_t pw_os_max_map_count(void)
-{
-    char digits[16];
-    int64_t length = pw_os_read_file("/proc/sys/vm/max_map_count", digits, sizeof digits);
-    uint32_t count = 0;
-    for (int64_t i = 0; i < length && digits[i] >= '0' && digits[i] <= '9'; i++)
-        if (__builtin_mul_overflow(count, 10u, &count) ||
-            __builtin_add_overflow(count, (uint32_t)(digits[i] - '0'), &count))
-            return UINT32_MAX;
-    return count != 0 ? count : MAX_MAP_COUNT_DEFAULT;
-}
-
 /* How many guards mprotect may make: a quarter of the mappings that the process may have. */
 static uint32_t protect_budget(void)
 {
-    static _Atomic uint32_t budget_plus_one; /* 0: not read yet */
-    uint32_t known = atomic_load_explicit(&budget_plus_one, memory_order_relaxed);
-    if (known == 0) {
-        known = pw_os_max_map_count() / 4 / MAPPINGS_PER_GUARD + 1;
-        atomic_store_explicit(&budget_plus_one, known, memory_order_relaxed);
-    }
-    return known - 1;
+    return pw_os_max_map_count() / 4 / MAPPINGS_PER_GUARD;
 }
 
 static bool take_protect_budget(void)

@@ -19,6 +19,12 @@ PW_INLINE bool pw_os_is_paged(const void *address, size_t bytes)
     return (((uintptr_t)address | bytes) & (pw_os_page_bytes() - 1)) == 0;
 }
 
+/*
+ * Read what the system allows (vm.max_map_count; else Linux's default counts). Once, at start-up: later the process may have shut
+ * itself into a sandbox that kills it for opening a file.
+ */
+void pw_os_know_limits(void);
+
 /* Readable, writable, zero, not accounted until touched. NULL: the kernel has none. */
 void *pw_os_map(size_t bytes);
 /* The same, and a child that fork makes writes into the same pages. */
@@ -91,6 +97,30 @@ bool pw_os_purge(void *address, size_t bytes);
  * and the name of `from`, not its userfaultfd registration.
  */
 bool pw_os_move_pages(void *from, void *to, size_t bytes);
+/*
+ * What became of the mapping that a range was made in. A range that is CLOSED faults on access and has no memory; one
+ * that is MOVED is in use, with pages from elsewhere. Both are mappings of their own, so there is a budget for each: a
+ * 32nd of vm.max_map_count. The functions below are told where a range stands, and keep that up to date.
+ */
+enum pw_os_backing { PW_OS_COMMON, PW_OS_CLOSED, PW_OS_MOVED };
+/*
+ * Close a range. What it costs does not depend on its length, as with pw_os_guard, only on the pages that were touched. False: it
+ * can't be, or the budget is used up; what the range held may be lost.
+ */
+bool pw_os_close(void *address, size_t bytes, enum pw_os_backing *backing);
+/*
+ * Close a range, but keep its pages, readable and writable at the address that it returns: the library's own, to be used
+ * with pw_os_bring or given up with pw_os_unmap. NULL: as pw_os_close's false. The range is to be one mapping (else it
+ * is closed without the pages, or not).
+ */
+void *pw_os_set_aside(void *address, size_t bytes, enum pw_os_backing *backing);
+/*
+ * Have pages that were set aside at `to`, which is writable and as long. They hold what they held. False: `to` reads as
+ * zero; the pages are gone in either case.
+ */
+bool pw_os_bring(void *aside, void *to, size_t bytes, enum pw_os_backing *backing);
+/* Make a range COMMON, readable, writable and zero, whatever guards it has. False: it stays as it is. */
+bool pw_os_reopen(void *address, size_t bytes, enum pw_os_backing *backing);
 /* Make pages read-only: for structures that must not change after start-up. */
 bool pw_os_seal(void *address, size_t bytes);
 /* Let /proc/PID/maps say "[anon:name]" (Linux 5.17, else nothing). Mappings of different names don't merge. */

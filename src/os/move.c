@@ -12,7 +12,7 @@
 #include "os/memory.h"
 
 #include "os/inject.h"
-#include "os/map_count.h"
+#include "os/mappings.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -21,39 +21,16 @@
 #ifndef MREMAP_DONTUNMAP /* Linux 5.7 */
 #define MREMAP_DONTUNMAP 4
 #endif
-#ifndef MAP_FIXED_NOREPLACE /* Linux 4.17; older kernels take it as a mere hint */
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
 
 enum { MOVES_SHARE = 64 }; /* of the mappings that a process may have, one in so many */
 
 static bool take_move(void)
 {
-    static _Atomic uint32_t budget_plus_one, moves;
-    uint32_t budget = atomic_load_explicit(&budget_plus_one, memory_order_relaxed);
-    if (budget == 0) {
-        budget = pw_os_max_map_count() / MOVES_SHARE + 1;
-        atomic_store_explicit(&budget_plus_one, budget, memory_order_relaxed);
-    }
-    if (atomic_load_explicit(&moves, memory_order_relaxed) >= budget - 1)
+    static _Atomic uint32_t moves;
+    uint32_t budget = pw_os_max_map_count() / MOVES_SHARE;
+    if (atomic_load_explicit(&moves, memory_order_relaxed) >= budget)
         return false;
-    return atomic_fetch_add_explicit(&moves, 1, memory_order_relaxed) < budget - 1;
-}
-
-/* Map what is unmapped of a range, by halves; what another thread mapped there meanwhile stays its. */
-static void close_holes(char *start, size_t bytes)
-{
-    void *mapped = mmap(start, bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-    if (mapped == start)
-        return;
-    if (mapped != MAP_FAILED)
-        (void)munmap(mapped, bytes);
-    size_t page = pw_os_page_bytes(), half = bytes / page / 2 * page;
-    if (half == 0)
-        return;
-    close_holes(start, half);
-    close_holes(start + half, bytes - half);
+    return atomic_fetch_add_explicit(&moves, 1, memory_order_relaxed) < budget;
 }
 
 static bool is_zero(const char *page, size_t bytes)
@@ -85,7 +62,7 @@ bool pw_os_move_pages(void *from, void *to, size_t bytes)
     int saved_errno = errno;
     bool done = madvise(to, bytes, MADV_DONTNEED) == 0;
     if (done && mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) != to) {
-        close_holes(to, bytes);
+        pw_os_close_holes(to, bytes);
         done = copy_rest(from, to, bytes);
     }
     errno = saved_errno;

@@ -53,6 +53,13 @@ static void live(uint32_t otherwise)
     churn(200, 200 * KIB, 2);
     deeper(40);
     free(calloc(1, 8 * MIB));
+    /* Pages are moved to where there is more room. */
+    char *grown = malloc(5 * MIB);
+    free(malloc(300 * KIB));
+    void *behind = malloc(5 * MIB);
+    CHECK(grown != NULL && behind != NULL && (grown = realloc(grown, 80 * MIB)) != NULL);
+    free(grown);
+    free(behind);
     (void)printf("left alive\n");
 }
 
