@@ -239,6 +239,8 @@ static inline void check_zeroed(struct pw_block block)
     struct pw_fields fields = pw_header_fields(pw_block_header(block));
     if (is_run && fields.state == PW_STATE_FREE && (fields.flags & PW_HEAP_MOAT) != 0)
         return; /* there are guards in it */
+    if (is_run && fields.state == PW_STATE_QUARANTINED)
+        return; /* closed */
     bool has_tail = !is_run && pw_root.level != PW_LEVEL_OFF;
     uint64_t bytes = pw_block_end(block) - start - (has_tail ? PW_TAIL_BYTES : 0);
     if (is_run && (pw_header_fields(pw_block_header(block)).flags & PW_HEAP_GUARDED) != 0)

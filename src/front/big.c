@@ -7,13 +7,15 @@
  * One that is resized where it is keeps its start, and so its end may be up to pages before the guard.
  *
  * A freed one at full waits in the quarantine like the others: up to TAKE_AWAY_BYTES filled with
- * poison, above with its pages taken away, so that it costs no memory and any access faults.
+ * poison, above with its pages taken away, so that it costs no memory and any access faults. Another
+ * block may have them (heap/spare_pages.h).
  */
 #include "front/hot.h"
 #include "guard/place.h"
+#include "heap/spare_pages.h"
 #include "os/memory.h"
 
-/* Pages that were taken away still take 8 bytes of page table each. */
+/* Pages that were taken away may still take 8 bytes of page table each. */
 enum { TAKE_AWAY_BYTES = 128 * 1024, TAKEN_AWAY_WEIGHT = 4096, MARKER_SHARE_SHIFT = 9, MOVE_PAGES_BYTES = 4 << 20 };
 /* A block that grows by more than a quarter is put against the guard again, by a copy, up to this size. */
 enum { COPY_MOST_BYTES = 1 << 20, GROWN_SHARE_SHIFT = 2 };
@@ -26,8 +28,11 @@ void pw_big_start(void)
 {
     if (pw_root.level < PW_LEVEL_FULL)
         return;
+    pw_os_know_limits();
     pw_mapped_keep(TAKE_AWAY_BYTES);
     pw_mapped_have_moats(true);
+    /* A mapping that is made anew is not watched any more. */
+    pw_spare_pages_allow(pw_options()->guard_pages == PW_OS_GUARD_AUTO && !pw_options()->patrol_pages);
 }
 
 /* Write state and flags; a block lies where it lies as long as it is RIGHT. */
@@ -113,6 +118,15 @@ static struct pw_block map_left(struct pw_heap *heap, size_t size, size_t align)
                            : pw_block_at(pw_page_map_entry((uint64_t)address), (uint64_t)address);
 }
 
+/* Pages for a block that needn't be zero, if it has none. One that pages will be moved to has no use for them. */
+static void have_pages(struct pw_block block, bool zero)
+{
+    pw_spare_pages_begin(block);
+    if (!zero && wanted_seat == NO_SEAT && (flags_of(block) & PW_HEAP_ZEROED) != 0 &&
+        pw_mapped_capacity(block) > TAKE_AWAY_BYTES)
+        (void)pw_spare_pages_use(block);
+}
+
 void *pw_big_acquire(struct pw_heap *heap, size_t size, size_t align, bool zero, uint16_t thread,
                      uint32_t number, uint32_t stack, const struct pw_call *call)
 {
@@ -122,8 +136,10 @@ void *pw_big_acquire(struct pw_heap *heap, size_t size, size_t align, bool zero,
         block = map_left(heap, size, align);
     if (block.region == NULL)
         return NULL;
-    uint32_t flags = flags_of(block);
     uint64_t page = pw_block_address(block);
+    if (pw_root.level >= PW_LEVEL_FULL)
+        have_pages(block, zero);
+    uint32_t flags = flags_of(block);
     if ((flags & PW_HEAP_POISONED) != 0 && pw_root.level == PW_LEVEL_FAST &&
         !pw_poison_line_holds(page, PW_PAGE_BYTES)) {
         pw_found_in_block(page, call);
@@ -170,10 +186,10 @@ static void let_walkers_go(struct pw_block block)
     pw_heap_release(heap);
 }
 
-static bool take_away(struct pw_block block, uint64_t capacity)
+static bool take_away(struct pw_block block)
 {
     let_walkers_go(block);
-    return pw_os_guard((void *)pw_block_address(block), capacity);
+    return pw_spare_pages_leave(block);
 }
 
 static uint64_t poison_bytes(struct pw_block block)
@@ -195,7 +211,7 @@ static void quarantine(struct pw_cache *cache, struct pw_block block, uint32_t s
     pw_note(cache, start, pw_block_extension(block)->requested, stack, call, true);
     uint32_t flags = flags_of(block) & ~(PW_HEAP_ZEROED | PW_HEAP_POISONED);
     uint64_t weight = capacity;
-    if (capacity > TAKE_AWAY_BYTES && take_away(block, capacity)) {
+    if ((capacity > TAKE_AWAY_BYTES || pw_spare_pages_has_any(block)) && take_away(block)) {
         flags |= PW_HEAP_ZEROED;
         weight = TAKEN_AWAY_WEIGHT + (capacity >> MARKER_SHARE_SHIFT);
     } else {
@@ -250,15 +266,18 @@ void pw_big_evict(struct pw_block block, const struct pw_call *call)
         return;
     }
     void *page = (void *)pw_block_address(block);
+    bool is_open = true;
     if ((flags & PW_HEAP_ZEROED) != 0) {
-        if (!pw_os_unguard(page, pw_mapped_capacity(block)))
-            return; /* stays out of use: address space lost, not memory */
+        is_open = pw_spare_pages_return(block);
     } else if (!pw_poison_holds(start, poison_bytes(block))) {
         pw_found_in_block(start, call);
         return;
     }
     set_header(block, PW_STATE_CACHED, flags & (PW_HEAP_MAPPED | PW_HEAP_GUARDED | PW_HEAP_ZEROED));
-    pw_heap_unmap_memory(page);
+    if (is_open)
+        pw_heap_unmap_memory(page);
+    else
+        pw_heap_unmap_closed(page);
 }
 
 /* Would it lie elsewhere as a new one, and does it grow by so much that copying is no loss? */
@@ -315,6 +334,8 @@ bool pw_big_move(struct pw_block from, struct pw_block to, size_t bytes)
     let_walkers_go(to);
     bool is_moved = pw_os_move_pages((void *)source.page, (void *)target.page,
                                      PW_ALIGN_UP(seat + bytes, PW_PAGE_BYTES));
+    if (is_moved && pw_root.level >= PW_LEVEL_FULL)
+        pw_spare_pages_emptied(from);
     write_zone(from, from_size);
     write_zone(to, pw_block_extension(to)->requested);
     set_header(from, PW_STATE_LIVE, from_flags);

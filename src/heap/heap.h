@@ -18,7 +18,13 @@
 #include "base/lock.h"
 #include "heap/region.h"
 
-enum { PW_RECENT_RUNS = 16 };
+enum { PW_RECENT_RUNS = 16, PW_SPARES = 8 };
+
+/* Pages that a freed block left (heap/spare_pages.h). */
+struct pw_spare {
+    uint64_t address;
+    uint64_t bytes;
+};
 
 struct pw_heap {
     struct pw_heap_image image; /* first: readers know it */
@@ -29,6 +35,10 @@ struct pw_heap {
     uint64_t recent[PW_RECENT_RUNS]; /* runs freed last, a ring; 0: none. Some are in use again, or gone */
     uint32_t recent_at;
     uint32_t cuts; /* of blocks from longer runs */
+    struct pw_spare spares[PW_SPARES]; /* the oldest first */
+    uint32_t spare_count;
+    uint64_t spare_bytes;
+    int32_t spare_use; /* falls as lots of them are dropped, grows as they are used */
     uint64_t purged_at_ns;      /* when dirty pages were last given back */
     uint32_t spans_in_use;      /* of a size */
     uint32_t dirty_spans;       /* of no size, whose memory was used */

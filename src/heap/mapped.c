@@ -2,6 +2,7 @@
 #include "heap/mapped.h"
 
 #include "heap/page_runs.h"
+#include "heap/spare_pages.h"
 #include "os/memory.h"
 #include "os/process.h"
 
@@ -257,7 +258,7 @@ static bool gave_region_back(struct pw_heap *heap, struct pw_block run)
     return true;
 }
 
-void pw_heap_unmap_memory(void *address)
+static void unmap_as(void *address, uint32_t more_flags)
 {
     struct pw_block run = pw_block_at(pw_page_map_entry((uint64_t)address), (uint64_t)address);
     struct pw_heap *heap = &pw_heaps[run.region->heap];
@@ -266,14 +267,24 @@ void pw_heap_unmap_memory(void *address)
     uint32_t flags = pw_header_fields(header).flags;
     heap->live_pages -= header->size;
     pw_header_write(run.region, run.granule, PW_STATE_FREE,
-                    flags & (PW_HEAP_GUARDED | PW_HEAP_ZEROED | PW_HEAP_MAPPED | PW_HEAP_POISONED), 0,
-                    header->size);
+                    (flags & (PW_HEAP_GUARDED | PW_HEAP_ZEROED | PW_HEAP_MAPPED | PW_HEAP_POISONED)) | more_flags,
+                    0, header->size);
     pw_runs_add(heap, run);
     if (!gave_region_back(heap, run)) {
         pw_runs_freed(heap, run);
         purge_if_due(heap);
     }
     pw_heap_release(heap);
+}
+
+void pw_heap_unmap_memory(void *address)
+{
+    unmap_as(address, 0);
+}
+
+void pw_heap_unmap_closed(void *address)
+{
+    unmap_as(address, PW_HEAP_MOAT);
 }
 
 bool pw_mapped_grow(struct pw_block block, uint64_t bytes)
@@ -326,7 +337,7 @@ void pw_mapped_shrink(struct pw_block block, uint64_t bytes)
 
 uint64_t pw_mapped_trim(struct pw_heap *heap)
 {
-    uint64_t given = purge_some(heap, 0);
+    uint64_t given = purge_some(heap, 0) + pw_spare_pages_drop(heap);
     (void)pw_runs_merge_all(heap);
     return given;
 }

@@ -22,6 +22,8 @@ void *pw_heap_map_memory(struct pw_heap *heap, uint64_t bytes, uint64_t align);
 void *pw_heap_map_exactly(struct pw_heap *heap, uint64_t bytes);
 /* Give a MAPPED block that is CACHED back for reuse, or to the system. Takes its heap's lock. */
 void pw_heap_unmap_memory(void *block);
+/* The same of a ZEROED one that faults on access: it is opened when its pages are used again. */
+void pw_heap_unmap_closed(void *block);
 
 /* Grow a LIVE block in place so that it has room for `bytes`, if the run after it is free. Takes the lock. */
 bool pw_mapped_grow(struct pw_block block, uint64_t bytes);

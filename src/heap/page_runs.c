@@ -7,6 +7,7 @@
 #include "heap/page_runs.h"
 
 #include "base/bitmap.h"
+#include "heap/spare_pages.h"
 #include "os/memory.h"
 
 enum { MAX_PROBES = 64, MAX_KIND_PROBES = 128, MOAT_PAGES = 16 };
@@ -110,10 +111,19 @@ static void set_previous(struct pw_block block, uint32_t pages)
         atomic_store_explicit(&pw_block_header(block)->prev, pages, memory_order_relaxed);
 }
 
-/* Make the run's last page a guard. */
+static bool is_free(struct pw_block run)
+{
+    return run.region != NULL && pw_header_is_sealed(run.region, run.granule) &&
+           pw_header_fields(pw_block_header(run)).state == PW_STATE_FREE;
+}
+
+/* Make the last of a run's first `pages` a guard: one that nothing stays of when it is taken off, whatever the page was. */
 static bool guard_last(struct pw_block run, uint32_t pages)
 {
-    return pw_os_guard((void *)pw_region_address(run.region, run.granule + pages - 1), PW_PAGE_BYTES);
+    void *page = (void *)pw_region_address(run.region, run.granule + pages - 1);
+    bool may_be_closed = is_free(run) && (flags_of(run) & PW_HEAP_MOAT) != 0;
+    bool is_open = !may_be_closed || pw_spare_pages_open(page, PW_PAGE_BYTES);
+    return is_open && pw_os_guard(page, PW_PAGE_BYTES);
 }
 
 void pw_runs_cut(struct pw_heap *heap, struct pw_block run, uint32_t pages, bool wants_guard)
@@ -155,7 +165,7 @@ bool pw_runs_fill_moat(struct pw_block run)
 {
     if ((flags_of(run) & PW_HEAP_MOAT) == 0)
         return true;
-    if (!pw_os_unguard((void *)pw_block_address(run), (uint64_t)pw_runs_data_pages(run) << PW_PAGE_SHIFT))
+    if (!pw_spare_pages_open((void *)pw_block_address(run), (uint64_t)pw_runs_data_pages(run) << PW_PAGE_SHIFT))
         return false;
     set_flags(run, flags_of(run) & ~PW_HEAP_MOAT);
     return true;
@@ -177,12 +187,6 @@ bool pw_runs_join(struct pw_block left, struct pw_block right)
     pw_header_write(left.region, left.granule, fields.state, flags, fields.slack, pages);
     set_previous(pw_block_next(left), pages);
     return true;
-}
-
-static bool is_free(struct pw_block run)
-{
-    return run.region != NULL && pw_header_is_sealed(run.region, run.granule) &&
-           pw_header_fields(pw_block_header(run)).state == PW_STATE_FREE;
 }
 
 bool pw_runs_is_intact(struct pw_block run)

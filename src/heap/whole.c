@@ -5,6 +5,7 @@
 #include "heap/mapped.h"
 #include "heap/page_runs.h"
 #include "heap/slab.h"
+#include "heap/spare_pages.h"
 #include "os/memory.h"
 
 /* The region with the lowest base above `after`, or NULL. */
@@ -181,7 +182,13 @@ static uint64_t give_region_back(struct pw_heap *heap, struct pw_region *region)
 
 uint64_t pw_heap_give_regions_back(void)
 {
-    return sum_over_regions(give_region_back);
+    uint64_t given = 0;
+    for (uint32_t i = 0; i < PW_MAX_HEAPS; i++) {
+        pw_heap_acquire(&pw_heaps[i]);
+        given += pw_spare_pages_drop(&pw_heaps[i]);
+        pw_heap_release(&pw_heaps[i]);
+    }
+    return given + sum_over_regions(give_region_back);
 }
 
 struct pw_heap *pw_heap_open(void)
