@@ -10,7 +10,7 @@
 
 enum { ERRNO_BEFORE = 4711, RUN_OF_ONE = 4 /* so many calls in a run count as an operation */ };
 /* What a program may ask for in blocks above the small ones: their pages cost most of the time. */
-enum { SMALL_BYTES = 16384, LARGEST_BYTES = 1 << 24, MOST_BIG_BYTES = 1 << 19 };
+enum { SMALL_BYTES = 16384, LARGEST_BYTES = 1 << 24, MOST_BIG_BYTES = 1 << 19, SOME_BIG_BYTES = 1 << 17 };
 
 /* Bins, the small threshold, pages, what realloc moves, and what no heap can give. */
 static const size_t edges[] = {
@@ -36,7 +36,7 @@ size_t program_take_size(struct program *program)
     if (size <= SMALL_BYTES || size > LARGEST_BYTES)
         return size;
     program->big_bytes += size;
-    return program->big_bytes <= MOST_BIG_BYTES ? size : size % SMALL_BYTES;
+    return program->big_bytes <= (program->has_big ? MOST_BIG_BYTES : SOME_BIG_BYTES) ? size : size % SMALL_BYTES;
 }
 
 static bool is_possible(size_t size)

@@ -50,16 +50,24 @@ static void fill(unsigned char *block, size_t size, unsigned char value)
     memset(block + size - END_BYTES, value, END_BYTES);
 }
 
+/* An empty slot, at NULL, is apart from all. Without a branch: this is gone through for every block. */
+static bool overlaps(const struct model_slot *slot, uintptr_t start, size_t bytes)
+{
+    uintptr_t others = (uintptr_t)slot->block;
+    return (start < others + slot->size + (slot->size == 0)) & (others < start + bytes) & (others != 0);
+}
+
 static void check_apart(const unsigned char *block, size_t size)
 {
+    uintptr_t start = (uintptr_t)block;
     size_t bytes = size == 0 ? 1 : size;
-    for (unsigned i = 0; i < MODEL_SLOTS; i++) {
-        const struct model_slot *slot = &model.slots[i];
-        size_t others = slot->size == 0 ? 1 : slot->size;
-        if (slot->block != NULL && block < slot->block + others && slot->block < block + bytes)
+    bool any = false;
+    for (unsigned i = 0; i < MODEL_SLOTS; i++)
+        any |= overlaps(&model.slots[i], start, bytes);
+    for (unsigned i = 0; i < MODEL_SLOTS && any; i++)
+        if (overlaps(&model.slots[i], start, bytes))
             fuzz_fail("two live blocks overlap: %p of %zu bytes, and %p of %zu", (const void *)block, size,
-                      (void *)slot->block, slot->size);
-    }
+                      (void *)model.slots[i].block, model.slots[i].size);
 }
 
 void model_take(unsigned index, void *block, size_t size, size_t align, enum pwheap_family family,

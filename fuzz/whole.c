@@ -1,6 +1,7 @@
 /*
  * whole.c - operations on the whole heap: trim, leaks, snapshots, differences, figures, fork, the list, a flood. Each
- * costs as much as thousands of calls, so a program does one of them at most, and only one that looks (program.c).
+ * costs as much as thousands of calls, so a program does one of them at most, and only one that looks, the dearest only one
+ * that is patient (program.c).
  */
 #include "calls.h"
 
@@ -200,10 +201,15 @@ static void fill_and_empty(struct program *program)
     free(malloc(HUGE_BYTES)); /* a region of its own */
 }
 
+static bool is_dearest(unsigned which)
+{
+    return which == 1 || which == 2 || which == 7;
+}
+
 void call_whole(struct program *program)
 {
     uint8_t which = fuzz_byte(&program->input);
-    if (!program->looks || program->wholes++ > 0)
+    if (!(is_dearest(which % 8) ? program->is_patient : program->looks) || program->wholes++ > 0)
         return;
     switch (which % 8) {
     case 0:

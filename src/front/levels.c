@@ -182,7 +182,8 @@ static void *acquire(struct pw_cache *cache, size_t size, size_t align, bool zer
                      const struct pw_call *call)
 {
     uint64_t most = pw_options()->max_allocation_size_mb;
-    if (size > PTRDIFF_MAX || (most != 0 && size >> 20 >= most && size > most << 20))
+    /* No room that could be made is enough for more than there are addresses. */
+    if ((size | align) >> PW_ADDRESS_BITS != 0 || (most != 0 && size >> 20 >= most && size > most << 20))
         return NULL;
     if (pw_unlikely(pw_cap_is_on) && !pw_cap_allows(cache, size, call))
         return NULL;

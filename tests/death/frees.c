@@ -34,6 +34,18 @@ BUG(twice_much_later)
         free(block); // AGAIN
 }
 
+/* What can't be had empties no quarantine: no room that could be made is enough. */
+BUG(twice_after_impossible_requests)
+{
+    volatile size_t much = (size_t)1 << 50;
+    char *block = between(200);
+    free(block); // FREE
+    if (malloc(much) != NULL || calloc(much, 3) != NULL || memalign(much, 10) != NULL || realloc(kept[0], much) != NULL)
+        exit(99);
+    if (wrong)
+        free(block); // AGAIN
+}
+
 BUG(twice_mapped)
 {
     char *block = fill(malloc(30000), 30000); // ALLOC
