@@ -280,8 +280,8 @@ void call_impossible(struct program *program)
         block = memalign(hidden(SIZE_MAX), 10);
         wanted = EINVAL;
         break;
-    default:
-        block = aligned_alloc(hidden((size_t)1 << 62), 16);
+    default: /* more than there are addresses; or what there is no memory for, so that all that is cached goes back first */
+        block = aligned_alloc(hidden((size_t)1 << (program->has_heaps ? 46 : 62)), 16);
         break;
     }
     FUZZ_CHECK(block == NULL && errno == wanted, "an impossible request: %p, errno %d", block, errno);
