@@ -225,8 +225,14 @@ static void the_next_block_has_the_pages_of_one_that_was_freed_and_cannot_be_tou
         assert_true(leave(one));
         assert_int_equal(in_child(read_it, one), -SIGSEGV);
         assert_int_equal(in_child(write_it, one + bytes - 1), -SIGSEGV);
-        char *other = take(bytes);
+        char *other = pw_heap_map_exactly(heap, bytes + 16);
+        assert_non_null(other);
         assert_ptr_not_equal(one, other);
+        pw_spare_pages_begin(block_at(other));
+        assert_int_equal(flags_of(other) & PW_HEAP_ZEROED, PW_HEAP_ZEROED);
+        assert_true(pw_spare_pages_use(block_at(other)));
+        assert_int_equal(flags_of(other) & PW_HEAP_ZEROED, 0);
+        make_live(other, bytes);
         CHECK(bytes_are(other, bytes, 1), "%llu bytes", (unsigned long long)bytes);
         assert_int_equal(in_child(read_it, one), -SIGSEGV);
         assert_int_equal(in_child(write_it, other + pw_mapped_capacity(block_at(other))), -SIGSEGV);
