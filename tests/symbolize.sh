@@ -178,11 +178,40 @@ int main()
 }
 END
 
+cat >include/c++/12/call.h <<'END'
+namespace std {
+template <class F> __attribute__((noinline)) void call(F f)
+{
+    f();
+}
+}
+END
+cat >call.cpp <<'END'
+#include "capture.h"
+#include "include/c++/12/call.h"
+volatile int sink;
+__attribute__((noinline)) static void order(int n)
+{
+    std::call([n] {
+        capture();
+        sink = n;
+    });
+    capture();
+    sink = 2;
+}
+int main()
+{
+    order(1);
+}
+END
+
 quit() { echo "symbolize.sh: $*" >&2; exit 2; }
 compile() { gcc -O2 -g "$@" || quit "can't build $*"; }
 compile chain.c -o chain
 g++ -Og -g shelf.cpp -o shelf || quit "can't build shelf.cpp"
 g++ -O2 -g box.cpp -o box || quit "can't build box.cpp"
+g++ -O2 -g call.cpp -o call || quit "can't build call.cpp"
+call=$dir/call in_call=$(place "$dir/call") in_order=$(place "$dir/call" 2)
 chain=$dir/chain shelf=$dir/shelf box=$dir/box
 in_outer=$(place "$chain") in_plain=$(place "$chain" 2)
 in_shelf=$(place "$shelf") in_sell=$(place "$shelf" 2) in_lambda=$(place "$shelf" 3)
@@ -291,6 +320,68 @@ same "an inline function of the C++ library's headers is a frame, and not in the
     #0 0x5500 in fill_box DIR/include/c++/12/box.h:3:12
     #1 0x5500 in pack() DIR/box.cpp:6:13
 SUMMARY: PWHeap: double-free DIR/box.cpp:6:13 in pack()
+END
+
+{
+    echo "==1==ERROR: PWHeap: double-free"
+    frame 0 _ZSt4callI "$call" "$in_call"; frame 1 _ZL5orderi "$call" "$in_order"; echo
+    echo "SUMMARY: PWHeap: double-free ($call+$in_order) in _ZL5orderi"
+    echo "==2==ERROR: PWHeap: double-free"
+    frame 0 '' /lib/libc.so.6 0x10; frame 1 _ZL5orderi "$call" "$in_order"; echo
+    frame 0 '' "$dir/gone" 0x10; frame 1 plain "$chain" "$in_plain"; echo
+    echo "SUMMARY: PWHeap: double-free ($call+$in_order) in _ZL5orderi"
+    echo "SUMMARY: PWHeap: double-free ($chain+$in_plain) in plain"
+} | filter
+sed -i 's/ in void std::call<.*) \// in CALL \//; s/ in operator()/ in LAMBDA/' got
+same "the summary names the first line of the program's own in its stack, also one that lies in a function of the library" <<'END'
+==1==ERROR: PWHeap: double-free
+    #0 0x5500 in LAMBDA DIR/call.cpp:7:16
+    #1 0x5500 in CALL DIR/include/c++/12/call.h:4:6
+    #2 0x5501 in order(int) DIR/call.cpp:10:12
+
+SUMMARY: PWHeap: double-free DIR/call.cpp:7:16 in LAMBDA
+==2==ERROR: PWHeap: double-free
+    #0 0x5500 (/lib/libc.so.6+0x10)
+    #1 0x5501 in order(int) DIR/call.cpp:10:12
+
+    #0 0x5500 (DIR/gone+0x10)
+    #1 0x5501 in plain DIR/chain.c:24:5
+
+SUMMARY: PWHeap: double-free DIR/call.cpp:10:12 in order(int)
+SUMMARY: PWHeap: double-free DIR/chain.c:24:5 in plain
+END
+
+{
+    echo "block before it: 0x5500, live, 8 bytes"; frame 0 outer "$chain" "$in_outer"; frame 1 plain "$chain" "$in_plain"
+    echo "block after it: 0x5600, live, 8 bytes"; frame 0 _ZL4packv "$box" "$in_box"; frame 1 plain "$chain" "$in_plain"
+    echo "block after it: none"; frame 0 outer "$chain" "$in_outer"
+    echo; frame 0 outer "$chain" "$in_outer"; echo
+    echo "what was done last with the memory there, newest first:"
+    echo "  malloc(), 8 bytes at 0x5500, by thread T0"; frame 0 outer "$chain" "$in_outer"; frame 1 plain "$chain" "$in_plain"
+    echo "  realloc() freed 8 bytes at 0x5500"; frame 0 '' "$dir/gone" 0x10; frame 1 _ZL4packv "$box" "$in_box"
+} | filter
+same "of a neighbour and of the history two lines of the program's own are shown" <<'END'
+block before it: 0x5500, live, 8 bytes
+    #0 0x5500 in inner DIR/chain.c:6:9
+    #1 0x5500 in middle DIR/chain.c:13:9
+block after it: 0x5600, live, 8 bytes
+    #0 0x5500 in pack() DIR/box.cpp:6:13
+    #1 0x5501 in plain DIR/chain.c:24:5
+block after it: none
+    #0 0x5500 in inner DIR/chain.c:6:9
+    #1 0x5500 in middle DIR/chain.c:13:9
+
+    #0 0x5500 in inner DIR/chain.c:6:9
+    #1 0x5500 in middle DIR/chain.c:13:9
+    #2 0x5500 in outer DIR/chain.c:19:5
+
+what was done last with the memory there, newest first:
+  malloc(), 8 bytes at 0x5500, by thread T0
+    #0 0x5500 in inner DIR/chain.c:6:9
+    #1 0x5500 in middle DIR/chain.c:13:9
+  realloc() freed 8 bytes at 0x5500
+    #0 0x5500 (DIR/gone+0x10)
+    #1 0x5501 in pack() DIR/box.cpp:6:13
 END
 
 cat >in <<END

@@ -102,3 +102,13 @@ const char *pw_path_basename(const char *path)
             name = path + 1;
     return name;
 }
+
+bool pw_is_path_of_runtime(const char *path)
+{
+    static const char *const names[] = {"libc.so", "libc-", "libstdc++.so", "libc++.so", "libpthread", "ld-linux",
+                                        "ld-2", "libgcc_s", "ld-musl-", "libpwheap.so"};
+    for (size_t i = 0; i < PW_ARRAY_SIZE(names); i++)
+        if (pw_has_prefix(pw_path_basename(path), names[i]))
+            return true;
+    return false;
+}

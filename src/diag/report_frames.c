@@ -70,15 +70,7 @@ struct pw_frame pw_frame_resolve(struct pw_render *render, const struct pw_trace
 
 bool pw_module_is_runtime(const struct pw_module *module)
 {
-    static const char *const names[] = {"libc.so",      "libc-",    "libstdc++.so", "libc++.so",
-                                        "libpthread",   "ld-linux", "ld-2",         "libgcc_s",
-                                        "ld-musl-",     "libpwheap.so"};
-    if (module == NULL)
-        return false;
-    for (size_t i = 0; i < PW_ARRAY_SIZE(names); i++)
-        if (pw_has_prefix(pw_path_basename(module->path), names[i]))
-            return true;
-    return false;
+    return module != NULL && pw_is_path_of_runtime(module->path);
 }
 
 uint32_t pw_trace_culprit(const struct pw_trace *trace)
@@ -119,6 +111,36 @@ static void frame_write(struct pw_text *text, uint32_t number, const struct pw_f
         pw_text_str(text, ")");
     }
     pw_text_str(text, "\n");
+}
+
+/* Neither libc's nor the like, nor a template of the C++ library, that lies in the program. */
+static bool is_own(const struct pw_frame *frame)
+{
+    return !pw_module_is_runtime(frame->module) && !pw_is_name_of_cxx_library(frame->function);
+}
+
+struct pw_frame pw_frame_first_own(struct pw_render *render, const struct pw_trace *trace)
+{
+    uint32_t culprit = pw_trace_culprit(trace);
+    for (uint32_t i = culprit; i < trace->count; i++) {
+        struct pw_frame frame = pw_frame_resolve(render, trace, i);
+        if (is_own(&frame))
+            return frame;
+    }
+    return pw_frame_resolve(render, trace, culprit);
+}
+
+void pw_frames_write_own(struct pw_render *render, const struct pw_trace *trace, uint32_t limit)
+{
+    uint32_t written = 0;
+    for (uint32_t i = 0; i < trace->count && written < limit; i++) {
+        struct pw_frame frame = pw_frame_resolve(render, trace, i);
+        bool is_entry = frame.function != NULL && strcmp(frame.function, "_start") == 0;
+        if (is_own(&frame) && !is_entry)
+            frame_write(&render->text, written++, &frame);
+    }
+    if (written == 0)
+        pw_frames_write(render, trace, 1);
 }
 
 void pw_frames_write(struct pw_render *render, const struct pw_trace *trace, uint32_t limit)

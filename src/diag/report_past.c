@@ -1,8 +1,6 @@
 /* report_past.c - what was done last to the memory that a report is about, and by its thread. */
 #include "diag/report_render.h"
 
-enum { PAST_FRAMES = 1 };
-
 /* "  free(), 24 bytes at 0x…, by thread T0 (name)", and where. realloc does both: "  realloc() freed 24 bytes at 0x…". */
 static void past_write(struct pw_render *render, const struct pw_past *past, bool names_thread)
 {
@@ -17,7 +15,7 @@ static void past_write(struct pw_render *render, const struct pw_past *past, boo
     }
     pw_say(render, "\n");
     struct pw_trace trace = pw_trace_of_stack(render->frames, past->stack);
-    pw_frames_write(render, &trace, PAST_FRAMES);
+    pw_frames_write_own(render, &trace, PW_BRIEF_FRAMES);
 }
 
 void pw_past_write(struct pw_render *render)

@@ -14,6 +14,7 @@ enum {
     PW_FUNCTION_NAME_BYTES = 1024,
     PW_ADVICE_BYTES = 512,
     PW_FINGERPRINT_FRAMES = 3,
+    PW_BRIEF_FRAMES = 2, /* of a neighbour, and of a step of the history */
 };
 
 struct pw_render {
@@ -73,7 +74,11 @@ struct pw_frame pw_frame_locate(const struct pw_trace *trace, uint32_t index);
 struct pw_frame pw_frame_resolve(struct pw_render *render, const struct pw_trace *trace, uint32_t index);
 /* The innermost frame that is not of libc, the C++ library or the loader; 0 where there is none. */
 uint32_t pw_trace_culprit(const struct pw_trace *trace);
+/* The innermost that is no template of the C++ library either. */
+struct pw_frame pw_frame_first_own(struct pw_render *render, const struct pw_trace *trace);
 void pw_frames_write(struct pw_render *render, const struct pw_trace *trace, uint32_t limit);
+/* Of the program's own alone; where there is none, the innermost. */
+void pw_frames_write_own(struct pw_render *render, const struct pw_trace *trace, uint32_t limit);
 void pw_build_id_write(struct pw_text *text, const struct pw_module *module);
 
 /* -- report_words.c: what text, asan and JSON say alike */

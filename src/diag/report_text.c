@@ -4,8 +4,6 @@
  */
 #include "diag/report_render.h"
 
-enum { NEIGHBOUR_FRAMES = 1 };
-
 static const char *relation_words(enum pw_relation relation)
 {
     switch (relation) {
@@ -181,7 +179,7 @@ static void neighbour_write(struct pw_render *render, const char *where, const s
     if (!block->has_evidence || is_idle(block))
         return;
     struct pw_trace trace = pw_trace_of_stack(render->frames, block->alloc_stack);
-    pw_frames_write(render, &trace, NEIGHBOUR_FRAMES);
+    pw_frames_write_own(render, &trace, PW_BRIEF_FRAMES);
 }
 
 static void surroundings_write(struct pw_render *render)
@@ -210,18 +208,6 @@ static void advice_write(struct pw_render *render)
     pw_say(render, "\n\n");
 }
 
-/* The culprit's; a template of the C++ library, that lies in the program, is none. */
-static struct pw_frame summary_frame(struct pw_render *render, const struct pw_trace *trace)
-{
-    uint32_t culprit = pw_trace_culprit(trace);
-    for (uint32_t i = culprit; i < trace->count; i++) {
-        struct pw_frame frame = pw_frame_resolve(render, trace, i);
-        if (!pw_module_is_runtime(frame.module) && !pw_is_name_of_cxx_library(frame.function))
-            return frame;
-    }
-    return pw_frame_resolve(render, trace, culprit);
-}
-
 /*
  * Stable from run to run, for tools compare it: late damage is named by its allocation, where it is known,
  * for it is found wherever the program happened to be.
@@ -237,7 +223,7 @@ static void summary_write(struct pw_render *render)
     pw_say(render, pw_is_asan(render) ? "SUMMARY: AddressSanitizer: " : "SUMMARY: PWHeap: ");
     pw_say(render, pw_report_kind_name(render));
     if (trace.count != 0) {
-        struct pw_frame frame = summary_frame(render, &trace);
+        struct pw_frame frame = pw_frame_first_own(render, &trace);
         pw_say(render, " (");
         pw_say(render, frame.module != NULL ? frame.module->path : "<unknown module>");
         if (frame.module != NULL) {

@@ -79,17 +79,6 @@ void places_close(struct places *places)
 
 /* ---- the table ---- */
 
-static bool is_runtime(const struct pw_module *module)
-{
-    static const char *const names[] = {"libc.so",  "libc-",      "libstdc++.so", "libc++.so",   "libpthread",
-                                        "ld-linux", "ld-2",       "libgcc_s",     "libpwheap.so"};
-    const char *slash = module != NULL ? strrchr(module->path, '/') : NULL;
-    for (size_t i = 0; slash != NULL && i < PW_ARRAY_SIZE(names); i++)
-        if (strncmp(slash + 1, names[i], strlen(names[i])) == 0)
-            return true;
-    return false;
-}
-
 static void set_place(struct places *places, struct place *place, const struct source_frame *frame)
 {
     const char *function = source_function(&places->style, frame);
@@ -113,7 +102,7 @@ static struct spot *make_spot(struct places *places, uint64_t pc)
     size_t own = source_first_own(frames, count);
     bool is_of_headers = count > 0 && own == count;
     const struct pw_module *module = target_find_module(places->target, pc);
-    *spot = (struct spot){.pc = pc, .module = module, .is_runtime = is_runtime(module),
+    *spot = (struct spot){.pc = pc, .module = module, .is_runtime = module != NULL && pw_is_path_of_runtime(module->path),
                           .is_of_headers = is_of_headers, .own = is_of_headers ? 0 : own,
                           .place_count = count > 0 ? count : 1, .places = made};
     return spot;

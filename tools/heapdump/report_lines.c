@@ -179,3 +179,20 @@ bool summary_line_parse(struct span line, struct summary_line *summary)
         summary->function = span_after(rest, 4);
     return summary->function.length != 0 || rest.length == 0;
 }
+
+static bool holds(struct span line, struct span part)
+{
+    return line.length != 0 && memmem(line.at, line.length, part.at, part.length) != NULL;
+}
+
+/* "block before it: 0x…" or "  malloc(), 24 bytes at 0x…" */
+bool brief_line_parse(struct span line)
+{
+    return span_starts_with(line, SPAN("block before it: ")) || span_starts_with(line, SPAN("block after it: ")) ||
+           (count_blanks(line) == 2 && holds(line, SPAN(" bytes at 0x")));
+}
+
+bool head_line_parse(struct span line)
+{
+    return span_starts_with(line, SPAN("==")) && holds(line, SPAN("==ERROR: "));
+}

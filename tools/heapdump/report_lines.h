@@ -41,6 +41,11 @@ bool frame_line_parse(struct span line, struct frame_line *frame);
 /* False: not a summary, or not one with a place. */
 bool summary_line_parse(struct span line, struct summary_line *summary);
 
+/* True: the frames below are of a block's neighbour, or of one step of the history. */
+bool brief_line_parse(struct span line);
+/* True: the first line of a report. */
+bool head_line_parse(struct span line);
+
 /* "0x" and 1 to 16 digits at the start of `text`: how many bytes, 0: none. */
 size_t hex_number_parse(struct span text, uint64_t *value);
 

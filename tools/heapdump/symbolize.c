@@ -101,6 +101,8 @@ static void free_symbolizer(struct symbolizer *symbolizer)
     symbols_close(symbolizer->symbols);
     bytes_free(&symbolizer->output);
     bytes_free(&symbolizer->path);
+    bytes_free(&symbolizer->line);
+    own_lines_free(&symbolizer->own);
     bytes_free(&symbolizer->value);
     bytes_free(&symbolizer->module);
     bytes_free(&symbolizer->build_id);

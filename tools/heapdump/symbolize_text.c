@@ -2,6 +2,10 @@
 #include "report_lines.h"
 #include "symbolizer.h"
 
+#include "base/text.h"
+
+enum { BRIEF_LINES = 2 };
+
 static const char *copy(struct bytes *bytes, struct span span)
 {
     bytes_clear(bytes);
@@ -20,16 +24,15 @@ static size_t locate(struct symbolizer *symbolizer, const struct code_place *pla
     return symbols_locate(symbolizer->symbols, &address, symbolizer->frames);
 }
 
-static void append_function(struct symbolizer *symbolizer, const struct source_frame *frame)
+static void append_function(struct symbolizer *symbolizer, struct bytes *output, const struct source_frame *frame)
 {
     const char *function = source_function(&symbolizer->style, frame);
-    bytes_str(&symbolizer->output, function != NULL ? function : "??");
+    bytes_str(output, function != NULL ? function : "??");
 }
 
 /* file:line:column */
-static void append_source(struct symbolizer *symbolizer, const struct source_frame *frame)
+static void append_source(struct symbolizer *symbolizer, struct bytes *output, const struct source_frame *frame)
 {
-    struct bytes *output = &symbolizer->output;
     source_path(&symbolizer->style, frame, &symbolizer->path);
     bytes_append(output, symbolizer->path.data, symbolizer->path.length);
     if (frame->line != 0) {
@@ -44,9 +47,10 @@ static void append_source(struct symbolizer *symbolizer, const struct source_fra
 
 static void append_number(struct symbolizer *symbolizer, const struct frame_line *frame)
 {
+    uint64_t number = symbolizer->is_brief ? symbolizer->shown : (uint64_t)frame->number + symbolizer->added;
     bytes_span(&symbolizer->output, frame->indent);
     bytes_char(&symbolizer->output, '#');
-    bytes_unsigned(&symbolizer->output, (uint64_t)frame->number + symbolizer->added);
+    bytes_unsigned(&symbolizer->output, number);
     bytes_span(&symbolizer->output, frame->pc);
 }
 
@@ -55,13 +59,20 @@ static void append_frame(struct symbolizer *symbolizer, const struct frame_line 
 {
     append_number(symbolizer, frame);
     bytes_str(&symbolizer->output, " in ");
-    append_function(symbolizer, source);
+    append_function(symbolizer, &symbolizer->output, source);
     bytes_char(&symbolizer->output, ' ');
     if (source->file != NULL)
-        append_source(symbolizer, source);
+        append_source(symbolizer, &symbolizer->output, source);
     else
         bytes_span(&symbolizer->output, frame->place.text);
     bytes_span(&symbolizer->output, frame->end);
+}
+
+/* As it came, but for its number. */
+static void append_same(struct symbolizer *symbolizer, const struct frame_line *frame, struct span line)
+{
+    append_number(symbolizer, frame);
+    bytes_span(&symbolizer->output, span_between(frame->pc.at + frame->pc.length, line.at + line.length));
 }
 
 static void append_frames(struct symbolizer *symbolizer, const struct frame_line *frame, size_t count)
@@ -73,43 +84,108 @@ static void append_frames(struct symbolizer *symbolizer, const struct frame_line
     }
 }
 
+/* The program's own among them; where none is, the innermost. */
+static void append_brief(struct symbolizer *symbolizer, const struct frame_line *frame, size_t count)
+{
+    size_t own = source_first_own(symbolizer->frames, count);
+    for (size_t i = own < count ? own : 0; i < count && symbolizer->shown < BRIEF_LINES; i++) {
+        if (i != 0 && source_first_own(&symbolizer->frames[i], 1) != 0)
+            continue;
+        append_frame(symbolizer, frame, &symbolizer->frames[i]);
+        symbolizer->shown++;
+    }
+}
+
+static struct span brief_frame(struct symbolizer *symbolizer, struct span line, const struct frame_line *frame,
+                               size_t count)
+{
+    bytes_clear(&symbolizer->output);
+    if (count != 0) {
+        append_brief(symbolizer, frame, count);
+    } else if (symbolizer->shown < BRIEF_LINES) {
+        append_same(symbolizer, frame, line);
+        symbolizer->shown++;
+    }
+    return (struct span){symbolizer->output.data, symbolizer->output.length};
+}
+
+/* "file.c:12:3 in function", into symbolizer->line; empty where the file isn't known. */
+static void write_line(struct symbolizer *symbolizer, const struct source_frame *frame)
+{
+    bytes_clear(&symbolizer->line);
+    if (frame->file == NULL)
+        return;
+    append_source(symbolizer, &symbolizer->line, frame);
+    bytes_str(&symbolizer->line, " in ");
+    append_function(symbolizer, &symbolizer->line, frame);
+}
+
+/* For the summary. A frame without debug information is taken for the program's own if its module may be. */
+static void note_own(struct symbolizer *symbolizer, const struct frame_line *frame, size_t count)
+{
+    if (frame->number == 0)
+        own_lines_begin(&symbolizer->own);
+    if (!frame->has_place)
+        return;
+    bytes_clear(&symbolizer->line);
+    size_t own = source_first_own(symbolizer->frames, count);
+    bool is_own = (count == 0 || own < count) && !pw_is_path_of_runtime(copy(&symbolizer->module, frame->place.path));
+    if (is_own && count == 0)
+        is_own = !pw_is_name_of_cxx_library(copy(&symbolizer->function, frame->function));
+    if (is_own && own < count)
+        write_line(symbolizer, &symbolizer->frames[own]);
+    own_lines_add(&symbolizer->own, &frame->place, is_own ? &symbolizer->line : NULL);
+}
+
 static struct span symbolize_frame(struct symbolizer *symbolizer, struct span line,
                                    const struct frame_line *frame)
 {
     if (frame->number == 0)
         symbolizer->added = 0;
     size_t count = frame->has_place ? locate(symbolizer, &frame->place, frame->function) : 0;
+    if (symbolizer->is_brief)
+        return brief_frame(symbolizer, line, frame, count);
+    note_own(symbolizer, frame, count);
     if (count == 0 && symbolizer->added == 0)
         return line;
     bytes_clear(&symbolizer->output);
-    if (count != 0) {
+    if (count != 0)
         append_frames(symbolizer, frame, count);
-    } else {
-        append_number(symbolizer, frame);
-        bytes_span(&symbolizer->output,
-                   span_between(frame->pc.at + frame->pc.length, line.at + line.length));
-    }
+    else
+        append_same(symbolizer, frame, line);
     return (struct span){symbolizer->output.data, symbolizer->output.length};
+}
+
+/* " file.c:12:3 in function" of the frame that the summary names. */
+static bool append_named(struct symbolizer *symbolizer, const struct summary_line *summary)
+{
+    struct bytes *output = &symbolizer->output;
+    size_t count = locate(symbolizer, &summary->place, summary->function);
+    if (count == 0)
+        return false;
+    size_t own = source_first_own(symbolizer->frames, count);
+    const struct source_frame *innermost = &symbolizer->frames[own < count ? own : 0];
+    if (innermost->file != NULL)
+        append_source(symbolizer, output, innermost);
+    else
+        bytes_span(output, summary->place.text);
+    bytes_str(output, " in ");
+    append_function(symbolizer, output, innermost);
+    return true;
 }
 
 static struct span symbolize_summary(struct symbolizer *symbolizer, struct span line,
                                      const struct summary_line *summary)
 {
     struct bytes *output = &symbolizer->output;
-    size_t count = locate(symbolizer, &summary->place, summary->function);
-    if (count == 0)
-        return line;
-    size_t own = source_first_own(symbolizer->frames, count);
-    const struct source_frame *innermost = &symbolizer->frames[own < count ? own : 0];
+    struct span own = own_lines_find(&symbolizer->own, &summary->place);
     bytes_clear(output);
     bytes_span(output, summary->head);
     bytes_char(output, ' ');
-    if (innermost->file != NULL)
-        append_source(symbolizer, innermost);
-    else
-        bytes_span(output, summary->place.text);
-    bytes_str(output, " in ");
-    append_function(symbolizer, innermost);
+    if (own.length != 0)
+        bytes_span(output, own);
+    else if (!append_named(symbolizer, summary))
+        return line;
     bytes_span(output, summary->end);
     return (struct span){output->data, output->length};
 }
@@ -120,7 +196,10 @@ struct span symbolize_text(struct symbolizer *symbolizer, struct span line)
     struct summary_line summary;
     if (frame_line_parse(line, &frame))
         return symbolize_frame(symbolizer, line, &frame);
-    symbolizer->added = 0;
+    symbolizer->added = symbolizer->shown = 0;
+    symbolizer->is_brief = brief_line_parse(line);
+    if (head_line_parse(line))
+        own_lines_clear(&symbolizer->own);
     if (summary_line_parse(line, &summary))
         return symbolize_summary(symbolizer, line, &summary);
     return line;

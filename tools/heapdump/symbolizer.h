@@ -5,6 +5,7 @@
 #define PW_HEAPDUMP_SYMBOLIZER_H
 
 #include "json_frames.h"
+#include "own_lines.h"
 #include "source_text.h"
 #include "symbols.h"
 
@@ -12,10 +13,14 @@ struct symbolizer {
     struct source_style style;
     struct symbols *symbols;
     uint32_t added; /* frames that inlining added so far to the stack that is being read */
+    bool is_brief;  /* the stack is a neighbour's or of the history: two lines of the program's own */
+    uint32_t shown; /* of those */
+    struct own_lines own;
     struct source_frame frames[SYMBOLS_FRAMES];
     /* Kept for their memory; each use empties its own first. */
     struct bytes output;
     struct bytes path;
+    struct bytes line;
     struct bytes value;
     struct bytes module;
     struct bytes build_id;
