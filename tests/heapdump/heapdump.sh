@@ -302,6 +302,34 @@ for optimization in -O0 -O2; do
     says "nor in those of std::vector" "2048 B +1  add(\(int\))? shop.cpp:$(sed -n '/ADD/=' shop.cpp) < main"
 done
 
+# ---- functions that were inlined
+
+cat >tower.c <<'END'
+#include <stdlib.h>
+void *kept;
+static inline __attribute__((always_inline)) void *ground(void)
+{
+    return malloc(4000); // GROUND
+}
+static inline __attribute__((always_inline)) void *floor1(void)
+{
+    return ground();
+}
+static __attribute__((noinline)) void roof(void)
+{
+    kept = floor1();
+    __asm__("");
+}
+int main(void)
+{
+    roof();
+    return 0;
+}
+END
+gcc -g -O2 tower.c -o tower 2>messages
+gives "a program with inlined functions is looked at where it ends" 0 "$heapdump" sites -- ./tower
+says "its site names the callers that are inlined into one frame, too" "4000 B +1  ground tower.c:$(sed -n '/GROUND/=' tower.c) < floor1 < roof < main"
+
 # ---- a library that was unloaded
 
 cat >plugin.cpp <<'END'

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK_BYTES = 1 << 16, FIRST_CAPACITY = 1024, SITE_FRAMES = 4 };
+enum { CHUNK_BYTES = 1 << 16, FIRST_CAPACITY = 1024, SITE_PLACES = 4 };
 
 struct chunk {
     struct chunk *next;
@@ -97,8 +97,10 @@ static struct spot *make_spot(struct places *places, uint64_t pc)
     struct spot *spot = take(places, sizeof *spot);
     struct place *made = take(places, (count > 0 ? count : 1) * sizeof *made);
     *made = (struct place){0};
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         set_place(places, &made[i], &frames[i]);
+        made[i].is_of_headers = source_first_own(&frames[i], 1) != 0;
+    }
     size_t own = source_first_own(frames, count);
     bool is_of_headers = count > 0 && own == count;
     const struct pw_module *module = target_find_module(places->target, pc);
@@ -148,9 +150,8 @@ static void append_hex(struct bytes *text, uint64_t value)
     bytes_str(text, digits);
 }
 
-static void append_place(struct bytes *text, const struct spot *spot, bool with_line)
+static void append_place(struct bytes *text, const struct spot *spot, const struct place *place, bool with_line)
 {
-    const struct place *place = &spot->places[spot->own];
     if (place->function != NULL)
         bytes_str(text, place->function);
     if (place->file != NULL && with_line) {
@@ -167,6 +168,19 @@ static void append_place(struct bytes *text, const struct spot *spot, bool with_
     }
 }
 
+/* Those of the program's own among the spot's places, which are inlined into each other; how many are shown by now. */
+static size_t append_own(struct bytes *text, const struct spot *spot, size_t shown)
+{
+    for (size_t i = spot->own; i < spot->place_count && shown < SITE_PLACES; i++) {
+        if (i > spot->own && spot->places[i].is_of_headers)
+            continue;
+        bytes_str(text, shown > 0 ? " < " : "");
+        append_place(text, spot, &spot->places[i], shown == 0);
+        shown++;
+    }
+    return shown;
+}
+
 /* Callers too: many programs allocate through a function of their own, which alone says nothing. */
 const char *places_site_text(struct places *places, uint32_t stack)
 {
@@ -177,15 +191,12 @@ const char *places_site_text(struct places *places, uint32_t stack)
     if (count == 0)
         return "?";
     size_t site = places_site(places, frames, count);
-    for (size_t i = site, shown = 0; i < count && shown < SITE_FRAMES; i++) {
+    for (size_t i = site, shown = 0; i < count && shown < SITE_PLACES; i++) {
         const struct spot *spot = places_call(places, frames[i]);
         if (i > site && spot->is_runtime)
             break;
-        if (i > site && spot->is_of_headers)
-            continue;
-        shown++;
-        bytes_str(text, i > site ? " < " : "");
-        append_place(text, spot, i == site);
+        if (i == site || !spot->is_of_headers)
+            shown = append_own(text, spot, shown);
     }
     return text->data;
 }

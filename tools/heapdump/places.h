@@ -15,6 +15,7 @@ struct place {
     const char *file;     /* NULL: not known */
     uint32_t line;        /* 0: none */
     uint32_t column;
+    bool is_of_headers; /* the C++ library's or libc's, in the program: no place of its own */
 };
 
 /* What is at an address of code. */
