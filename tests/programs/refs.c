@@ -83,17 +83,20 @@ static NOINLINE uint64_t hidden_block(size_t size, const char *name)
 
 /* "started" only once the address is where it stays: a process that is looked at before that has lost the block. */
 #if defined(__x86_64__)
-static NOINLINE void spin(uint64_t hidden)
+/* And `left` in a vector register, as a copy of what lies on the stack is left there by libc. */
+static NOINLINE void spin(uint64_t hidden, uint64_t left)
 {
     scrub();
-    __asm__ volatile("not %%rbx\n\tlock incl (%2)\n1:\tpause\n\tcmpl $0, (%1)\n\tjne 1b\n\tnot %%rbx"
-                     : "+b"(hidden)
+    __asm__ volatile("not %%rax\n\tmovq %%rax, %%xmm5\n\txor %%eax, %%eax\n\t"
+                     "not %%rbx\n\tlock incl (%3)\n1:\tpause\n\tcmpl $0, (%2)\n\tjne 1b\n\tnot %%rbx"
+                     : "+b"(hidden), "+a"(left)
                      : "r"(&goes_on), "r"(&started)
-                     : "memory", "cc");
+                     : "xmm5", "memory", "cc");
 }
 #else
-static NOINLINE void spin(uint64_t hidden)
+static NOINLINE void spin(uint64_t hidden, uint64_t left)
 {
+    (void)left;
     void *volatile block = (void *)~hidden;
     atomic_fetch_add(&started, 1);
     while (atomic_load(&goes_on) != 0)
@@ -106,7 +109,7 @@ static NOINLINE void hold_on_stack(void)
 {
     void *volatile block = malloc(112);
     tell("stack", block);
-    spin(hidden_block(111, "register"));
+    spin(hidden_block(111, "register"), ~(uint64_t)block);
     free(block);
 }
 

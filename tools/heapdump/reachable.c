@@ -95,16 +95,24 @@ static struct pw_root_thread *list_threads(const struct target *target, size_t *
 
 /* ---- the roots ---- */
 
+static void search_registers(struct reachable *reachable, bool of_vectors)
+{
+    const struct target_thread *threads;
+    size_t count = target_threads(reachable->target, &threads);
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < threads[i].word_count; k++)
+            if (reachable_is_vector(reachable->target, k) == of_vectors)
+                pw_reach_value(&reachable->reach, threads[i].words[k],
+                               PLACE_REGISTER | (uint64_t)i << PLACE_THREAD_SHIFT | k);
+}
+
 static void search_threads(struct reachable *reachable)
 {
     const struct target_thread *threads;
     size_t count = target_threads(reachable->target, &threads);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         pw_reach_thread(&reachable->reach, threads[i].thread_pointer);
-        for (size_t k = 0; k < threads[i].word_count; k++)
-            pw_reach_value(&reachable->reach, threads[i].words[k],
-                           PLACE_REGISTER | (uint64_t)i << PLACE_THREAD_SHIFT | k);
-    }
+    search_registers(reachable, false);
 }
 
 struct select {
@@ -144,6 +152,7 @@ static bool search_roots(struct reachable *reachable)
     search_threads(reachable);
     pw_reach_kept(&reachable->reach);
     bool done = pw_roots_select(&roots);
+    search_registers(reachable, true); /* last: mostly they hold copies, or what was there before */
     if (select.lacks_memory || !target_is_whole(reachable->target))
         message("memory is missing in this core: what only that points at is taken for lost");
     free(mappings);

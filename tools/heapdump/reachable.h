@@ -29,6 +29,9 @@ void reachable_close(struct reachable *reachable);
 #define PLACE_REGISTER ((uint64_t)1 << 63)
 #define PLACE_THREAD_SHIFT 32
 
+/* Is the word of a thread's registers one of the vectors'? */
+bool reachable_is_vector(const struct target *target, size_t word);
+
 enum place_kind { PLACE_IN_NOTHING, PLACE_IN_REGISTER, PLACE_IN_STACK, PLACE_IN_TLS, PLACE_IN_GLOBAL, PLACE_IN_MEMORY, PLACE_IN_BLOCK };
 
 /* Where a pointer was found. Strings live until the next call. */

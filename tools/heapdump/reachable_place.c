@@ -30,15 +30,21 @@ static void set_thread(struct reachable *reachable, struct place_info *info, con
     }
 }
 
-/* The general registers as NT_PRSTATUS has them. */
-static const char *register_name(uint16_t machine, size_t word)
+/* The general registers of x86-64 as NT_PRSTATUS has them. */
+static const char *const general[] = {"r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9",
+                                      "r8",  "rax", "rcx", "rdx", "rsi", "rdi", "orig_rax", "rip", "cs",
+                                      "eflags", "rsp", "ss", "fs_base", "gs_base", "ds", "es", "fs", "gs"};
+
+bool reachable_is_vector(const struct target *target, size_t word)
 {
-    static const char *const names[] = {"r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9",
-                                        "r8",  "rax", "rcx", "rdx", "rsi", "rdi", "orig_rax", "rip", "cs",
-                                        "eflags", "rsp", "ss", "fs_base", "gs_base", "ds", "es", "fs", "gs"};
-    if (machine == EM_X86_64 && word < PW_ARRAY_SIZE(names))
-        return names[word];
-    return machine == EM_X86_64 ? "of vectors" : "";
+    return target_machine(target) == EM_X86_64 && word >= PW_ARRAY_SIZE(general);
+}
+
+static const char *register_name(const struct target *target, size_t word)
+{
+    if (reachable_is_vector(target, word))
+        return "of vectors";
+    return target_machine(target) == EM_X86_64 ? general[word] : "";
 }
 
 static struct place_info register_info(struct reachable *reachable, uint64_t place)
@@ -46,7 +52,7 @@ static struct place_info register_info(struct reachable *reachable, uint64_t pla
     const struct target_thread *threads;
     size_t index = (size_t)((place & ~PLACE_REGISTER) >> PLACE_THREAD_SHIFT);
     struct place_info info = {.kind = PLACE_IN_REGISTER, .path = ""};
-    info.symbol = register_name(target_machine(reachable->target), (uint32_t)place);
+    info.symbol = register_name(reachable->target, (uint32_t)place);
     if (index < target_threads(reachable->target, &threads))
         set_thread(reachable, &info, &threads[index]);
     return info;
