@@ -11,11 +11,11 @@
  */
 #include "diag/report_render.h"
 
+#include "diag/public.h"
 #include "diag/snapshot.h"
 #include "image/seal.h"
 #include "os/process.h"
 #include "os/signal_context.h"
-#include "trace/depot.h"
 #include "trace/modules.h"
 
 #include <errno.h>
@@ -221,50 +221,6 @@ static void render_fault_locked(const struct pw_fault *fault)
         pw_text_report_write(&render);
 }
 
-static enum pwheap_block_state public_state(uint32_t state)
-{
-    switch (state) {
-    case PW_STATE_FREE:
-        return PWHEAP_STATE_FREE;
-    case PW_STATE_CACHED:
-        return PWHEAP_STATE_CACHED;
-    case PW_STATE_PENDING:
-        return PWHEAP_STATE_PENDING;
-    case PW_STATE_LIVE:
-        return PWHEAP_STATE_LIVE;
-    case PW_STATE_QUARANTINED:
-        return PWHEAP_STATE_QUARANTINED;
-    default:
-        return PWHEAP_STATE_RETIRED;
-    }
-}
-
-static uint32_t copy_frames(void **to, uint32_t id)
-{
-    struct pw_trace trace = pw_trace_of_stack(render.frames, id);
-    uint32_t count = trace.count < PWHEAP_MAX_FRAMES ? trace.count : PWHEAP_MAX_FRAMES;
-    for (uint32_t i = 0; i < count; i++)
-        to[i] = (void *)(uintptr_t)trace.frames[i];
-    return count;
-}
-
-static void describe_block(struct pwheap_block *to, const struct pw_block_info *block)
-{
-    to->address = (void *)(uintptr_t)block->address;
-    to->size = block->size;
-    to->block_size = block->block_size;
-    to->state = public_state(block->state);
-    to->family = (enum pwheap_family)block->family;
-    to->heap = block->heap;
-    if (!block->has_evidence)
-        return;
-    to->alloc_thread = block->alloc_thread;
-    to->free_thread = block->free_thread;
-    to->number = block->number;
-    to->alloc_frame_count = copy_frames(to->alloc_frames, block->alloc_stack);
-    to->free_frame_count = copy_frames(to->free_frames, block->free_stack);
-}
-
 bool pw_report_ask_callback_locked(const struct pw_fault *fault, const char *text, size_t length)
 {
     if (error_callback == NULL)
@@ -278,7 +234,7 @@ bool pw_report_ask_callback_locked(const struct pw_fault *fault, const char *tex
     error.where.relation = (enum pwheap_relation)fault->relation;
     error.where.offset = fault->offset;
     if (fault->block.known)
-        describe_block(&error.where.block, &fault->block);
+        pw_public_block(&fault->block, &error.where.block);
     bool taken = error_callback(error_context, &error);
     memset(&error, 0, sizeof error); /* a block's address here could hide that it is lost */
     return taken;

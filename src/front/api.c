@@ -2,10 +2,10 @@
 #include "pwheap/pwheap.h"
 
 #include "base/text.h"
+#include "diag/public.h"
 #include "diag/report.h"
 #include "front/state.h"
 #include "front/statistics.h"
-#include "trace/depot.h"
 
 #include <errno.h>
 
@@ -27,48 +27,6 @@ PW_PUBLIC size_t pwheap_validate(void)
     return validate_everything(&call);
 }
 
-static enum pwheap_block_state public_state(uint8_t state)
-{
-    switch (state) {
-    case PW_STATE_FREE:
-        return PWHEAP_STATE_FREE;
-    case PW_STATE_CACHED:
-        return PWHEAP_STATE_CACHED;
-    case PW_STATE_LIVE:
-        return PWHEAP_STATE_LIVE;
-    case PW_STATE_QUARANTINED:
-        return PWHEAP_STATE_QUARANTINED;
-    case PW_STATE_RETIRED:
-        return PWHEAP_STATE_RETIRED;
-    default:
-        return PWHEAP_STATE_PENDING;
-    }
-}
-
-static uint32_t copy_stack(uint32_t id, void *frames[PWHEAP_MAX_FRAMES])
-{
-    uint64_t found[PWHEAP_MAX_FRAMES];
-    size_t count = pw_depot_get(id, found, PWHEAP_MAX_FRAMES);
-    for (size_t i = 0; i < count; i++)
-        frames[i] = (void *)found[i];
-    return (uint32_t)count;
-}
-
-static void make_public(const struct pw_block_info *info, struct pwheap_block *block)
-{
-    block->address = (void *)info->address;
-    block->size = info->size;
-    block->block_size = info->block_size;
-    block->state = public_state(info->state);
-    block->family = (enum pwheap_family)info->family;
-    block->heap = info->heap;
-    block->alloc_thread = info->alloc_thread;
-    block->free_thread = info->free_thread;
-    block->number = info->number;
-    block->alloc_frame_count = copy_stack(info->alloc_stack, block->alloc_frames);
-    block->free_frame_count = copy_stack(info->free_stack, block->free_frames);
-}
-
 struct walk {
     bool (*visit)(void *context, const struct pwheap_block *block);
     void *context;
@@ -78,7 +36,7 @@ static bool visit_public(void *context, const struct pw_block_info *info)
 {
     struct walk *walk = context;
     struct pwheap_block block;
-    make_public(info, &block);
+    pw_public_block(info, &block);
     return walk->visit(walk->context, &block);
 }
 
@@ -101,7 +59,7 @@ PW_PUBLIC bool pwheap_describe(const void *address, struct pwheap_description *d
         return false;
     *description = (struct pwheap_description){.relation = (enum pwheap_relation)fault.relation,
                                                .offset = fault.offset};
-    make_public(&fault.block, &description->block);
+    pw_public_block(&fault.block, &description->block);
     return true;
 }
 

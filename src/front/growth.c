@@ -4,11 +4,11 @@
  * Every block knows which of its thread's allocations it was (image/layout.h: evidence, at full). So
  * a checkpoint is no list of blocks, but how far each thread had counted.
  */
+#include "diag/public.h"
 #include "front/state.h"
 #include "image/sites.h"
 #include "os/memory.h"
 #include "pwheap/pwheap.h"
-#include "trace/depot.h"
 
 #include <errno.h>
 
@@ -74,10 +74,7 @@ static void tell(const struct pw_sites *sites,
 {
     for (uint32_t i = 0; i < sites->count; i++) {
         struct pwheap_site site = {.bytes = sites->all[i].bytes, .blocks = sites->all[i].blocks};
-        uint64_t frames[PWHEAP_MAX_FRAMES];
-        site.frame_count = (uint32_t)pw_depot_get(sites->all[i].stack, frames, PWHEAP_MAX_FRAMES);
-        for (uint32_t k = 0; k < site.frame_count; k++)
-            site.frames[k] = (void *)frames[k];
+        site.frame_count = pw_public_stack(sites->all[i].stack, site.frames);
         if (!visit(context, &site))
             return;
     }

@@ -32,6 +32,44 @@ static void overrun(bool wrong)
     free(block); // HERE
 }
 
+/* How many frames of strdup's block are pwheap's, whose function stands between the program and libc's. */
+static void tell_own_frames(const char *question, void *const *frames, uint32_t count)
+{
+    uint32_t own = 0;
+    Dl_info info;
+    for (uint32_t i = 0; i < count; i++)
+        own += dladdr((char *)frames[i] - 1, &info) != 0 && strstr(info.dli_fname, "libpwheap") != NULL;
+    (void)dprintf(STDERR_FILENO, "%s: %s stack, %u frames of it pwheap's\n", question, count > 1 ? "a" : "no", own);
+}
+
+static bool tell_walked(void *context, const struct pwheap_block *block)
+{
+    if (block->address == context)
+        tell_own_frames("walk", block->alloc_frames, block->alloc_frame_count);
+    return true;
+}
+
+static bool tell_grown(void *context, const struct pwheap_site *site)
+{
+    (void)context;
+    tell_own_frames("diff", site->frames, site->frame_count);
+    return false;
+}
+
+BUG(stacks_of_the_questions)
+{
+    struct pwheap_description told;
+    struct pwheap_checkpoint *before = pwheap_checkpoint();
+    char *block = strdup("a string");
+    if (wrong && pwheap_describe(block, &told)) {
+        tell_own_frames("describe", told.block.alloc_frames, told.block.alloc_frame_count);
+        pwheap_walk(tell_walked, block);
+        pwheap_diff(before, tell_grown, NULL);
+    }
+    pwheap_checkpoint_free(before);
+    free(block);
+}
+
 BUG(callback_then_report)
 {
     pwheap_set_error_callback(callback, "callback");
