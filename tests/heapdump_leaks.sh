@@ -80,6 +80,10 @@ END
   block ADDRESS of 105 bytes + 0
   block ADDRESS of 106 bytes + 0
 END
+    reached_by stale "$1"
+    same "who still has the address of a freed block is told ($2)" <<'END'
+  global `stale_global` of DIR/refs + 0x0
+END
     reached_by tls "$1"
     same "the first thread's thread-local memory is named ($2)" <<'END'
   thread-local memory of thread T0 (refs)

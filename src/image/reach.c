@@ -76,7 +76,8 @@ static void reached(struct pw_reach *reach, uint32_t index, uint64_t place);
 
 bool pw_reach_add(struct pw_reach *reach, const struct pw_block_info *info)
 {
-    if (!is_searched(info) || info->address < reach->high || info->address >> PW_ADDRESS_BITS != 0 ||
+    bool is_dead = !is_searched(info);
+    if ((is_dead && (reach->dead == 0 || info->address != reach->dead)) || info->address < reach->high || info->address >> PW_ADDRESS_BITS != 0 ||
         info->size > info->block_size || info->block_size >> PW_ADDRESS_BITS != 0)
         return true; /* not the program's; or a damaged image, not in order */
     if (!grow(reach))
@@ -86,6 +87,7 @@ bool pw_reach_add(struct pw_reach *reach, const struct pw_block_info *info)
                                      .size = info->size,
                                      .stack = can_be_lost(info) && info->has_evidence ? info->alloc_stack : 0};
     block->is_owned = can_be_lost(info);
+    block->is_dead = is_dead;
     uint64_t end = info->address + reach_of(block);
     if (!note_pages(reach, info->address, end, reach->count))
         return false;
@@ -93,7 +95,7 @@ bool pw_reach_add(struct pw_reach *reach, const struct pw_block_info *info)
         reach->low = info->address;
     reach->high = end;
     reach->count++;
-    if (!block->is_owned)
+    if (!block->is_owned && !is_dead)
         reached(reach, reach->count - 1, 0);
     return true;
 }
@@ -165,6 +167,8 @@ uint32_t pw_reach_find(const struct pw_reach *reach, uint64_t word)
 /* Put a block at the end of the list of those to be searched. */
 static void line_up(struct pw_reach *reach, uint32_t index)
 {
+    if (pw_reach_block(reach, index)->is_dead)
+        return;
     pw_reach_block(reach, index)->next = 0;
     if (reach->last != 0)
         pw_reach_block(reach, reach->last - 1)->next = index + 1;
@@ -338,7 +342,7 @@ static void lead_from(struct pw_reach *reach, uint32_t index)
 
 static bool is_lost(const struct pw_reach *reach, uint32_t index)
 {
-    return pw_reach_block(reach, index)->mark == PW_REACH_LOST;
+    return pw_reach_block(reach, index)->mark == PW_REACH_LOST && !pw_reach_block(reach, index)->is_dead;
 }
 
 static void lead_from_those_without_pointers(struct pw_reach *reach)

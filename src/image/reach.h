@@ -32,6 +32,7 @@ struct pw_reach_block {
     uint64_t mark : 4;      /* enum pw_reach_mark */
     uint64_t is_owned : 1;  /* the program has it: it can be lost */
     uint64_t is_pointed : 1; /* by a lost block other than itself */
+    uint64_t is_dead : 1;    /* pw_reach.dead: never searched, never lost */
     uint64_t size; /* bytes, as requested */
     uint32_t stack; /* of its allocation: a depot id, 0 */
     uint32_t next;  /* the block that is searched after this one, + 1 */
@@ -51,6 +52,7 @@ struct pw_reach {
     const struct pw_image *image;
     void *(*map)(size_t bytes); /* zeroed pages, or NULL; what it gave is the caller's to give back */
     bool starts_only;           /* a pointer counts only if it is to a block's first byte */
+    uint64_t dead; /* address of a block that nobody has, pointers to which are looked for as well; 0: none */
     /* Told of every pointer found, if not NULL: once for each place, by pw_reach_finish of lost blocks' too. */
     void (*found)(void *context, uint64_t place, uint32_t block);
     void *context;
@@ -106,7 +108,7 @@ bool pw_is_ignored_still(const struct pw_image *image, const struct pw_ignored *
 
 /* Search the blocks that were reached until no new ones are. */
 void pw_reach_spread(struct pw_reach *reach);
-/* The same, and then tell the lost ones apart: no block is PW_REACH_LOST afterwards. */
+/* The same, and then tell the lost ones apart: no block but a dead one is PW_REACH_LOST afterwards. */
 void pw_reach_finish(struct pw_reach *reach);
 
 #endif

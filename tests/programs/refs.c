@@ -38,6 +38,17 @@ static struct node *node_new(size_t size, struct node *next)
     return node;
 }
 
+static void *volatile stale_global;
+
+/* Freed, and somebody still has its address. */
+static NOINLINE void free_too_early(void)
+{
+    stale_global = malloc(3333);
+    tell("stale", stale_global);
+    free(stale_global);
+    free(malloc(4444));
+}
+
 static NOINLINE void plant(const char *program)
 {
     char path[4096];
@@ -127,6 +138,7 @@ int main(int argc, char **argv)
     plant(argv[0]);
     if (argc < 2 || strcmp(argv[1], "clean") != 0)
         lose();
+    free_too_early();
     scrub();
     CHECK(pthread_create(&thread, NULL, work, NULL) == 0);
     while (atomic_load(&started) == 0)

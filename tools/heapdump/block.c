@@ -136,7 +136,8 @@ static void write_neighbour(struct look *look, const char *where, const struct p
     }
     printf("block %s it: 0x%" PRIx64 ", ", where, block->address);
     write_words(look, block);
-    if (block->has_evidence && block->alloc_stack != 0 && !block_was_freed(block))
+    if (block->has_evidence && block->alloc_stack != 0 && block->state != PW_STATE_FREE &&
+        block->state != PW_STATE_CACHED)
         printf("    %s\n", places_site_text(look->places, block->alloc_stack));
 }
 
@@ -238,13 +239,13 @@ static const struct argp_option options[] = {
     {0},
 };
 
-/* Only what is live is looked for: of other blocks a pointer says little. */
+/* Of a freed block, too: who still has its address? In a bin it may be several by now. */
 static bool find_pointers(struct look *look, struct pointers *pointers)
 {
     const struct pw_block_info *block = &look->where.block;
     *pointers = (struct pointers){.reachable.target = look->target, .block = *block, .places = look->places,
                                   .limit = POINTERS_SHOWN};
-    if (look->arguments->has_no_refs || !block->known || !block->sealed || block->state != PW_STATE_LIVE)
+    if (look->arguments->has_no_refs || !block->known || !block->sealed || block->state == PW_STATE_FREE)
         return true;
     if (!pointers_search(pointers))
         return false;

@@ -38,6 +38,7 @@ bool pointers_search(struct pointers *pointers)
     struct reachable *reachable = &pointers->reachable;
     reachable->reach.found = note_found;
     reachable->reach.context = pointers;
+    reachable->reach.dead = pointers->block.address; /* also of a freed one: who still has its address? */
     if (!reachable_search(reachable))
         return false;
     pointers->index = index_of_block(pointers);
@@ -99,8 +100,9 @@ static void write_target_offset(struct pointers *pointers, uint64_t place)
 /* Nothing leads to the block: said, and true. */
 static bool write_lost(const struct pointers *pointers)
 {
-    uint32_t mark = pw_reach_block(&pointers->reachable.reach, pointers->index)->mark;
-    if (mark != PW_REACH_REACHED)
+    const struct pw_reach_block *block = pw_reach_block(&pointers->reachable.reach, pointers->index);
+    uint32_t mark = block->mark;
+    if (mark != PW_REACH_REACHED && !block->is_dead)
         printf("\nlost: nothing leads to it from outside (%s)\n", mark_text(mark));
     return mark != PW_REACH_REACHED;
 }
@@ -156,8 +158,10 @@ static void place_json(struct pointers *pointers, struct json *json, uint64_t pl
 void pointers_json(struct pointers *pointers, struct json *json)
 {
     static uint64_t chain[MOST_LINKS];
-    bool is_live = pointers->index != PW_REACH_NO_BLOCK;
-    const char *mark = is_live ? mark_text(pw_reach_block(&pointers->reachable.reach, pointers->index)->mark) : NULL;
+    bool is_known = pointers->index != PW_REACH_NO_BLOCK;
+    const struct pw_reach_block *block = is_known ? pw_reach_block(&pointers->reachable.reach, pointers->index) : NULL;
+    bool has_mark = is_known && !(block->is_dead && block->mark == PW_REACH_LOST);
+    const char *mark = has_mark ? mark_text(block->mark) : NULL;
     json_string(json, "reach", mark);
     json_number(json, "pointers", pointers->total);
     json_array(json, "from");
@@ -165,7 +169,7 @@ void pointers_json(struct pointers *pointers, struct json *json)
         place_json(pointers, json, pointers->found[i]);
     json_array_end(json);
     json_array(json, "chain");
-    for (size_t i = is_live ? find_chain(pointers, chain) : 0; i-- > 0;)
+    for (size_t i = is_known ? find_chain(pointers, chain) : 0; i-- > 0;)
         if (chain[i] != 0)
             place_json(pointers, json, chain[i]);
     json_array_end(json);

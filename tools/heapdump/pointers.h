@@ -18,7 +18,7 @@ struct pointers {
     struct pw_block_info block;  /* that is asked for; the caller's */
     uint64_t limit;              /* words that are kept; all are counted */
     /* From here on: pointers_search's. */
-    uint32_t index;              /* of the block; PW_REACH_NO_BLOCK: it is not live, and nobody was looked for */
+    uint32_t index;              /* of the block; PW_REACH_NO_BLOCK: it is in no table, and nobody was looked for */
     uint64_t *found;             /* places of pointers to it, the first `limit` */
     size_t found_capacity;
     size_t found_count;
@@ -29,7 +29,7 @@ struct pointers {
 bool pointers_search(struct pointers *pointers);
 void pointers_free(struct pointers *pointers);
 
-/* "pointed at by 2 words:" and a line each; that it is lost, if it is. Only of a live block. */
+/* "pointed at by 2 words:" and a line each; that it is lost, if it is. */
 void pointers_write(struct pointers *pointers);
 /* The same with the chain: "reached by:", or what it is lost with. */
 void pointers_write_with_chain(struct pointers *pointers);

@@ -89,15 +89,15 @@ static int search(struct pointers *pointers, const struct arguments *arguments)
     }
     if (!pointers_search(pointers))
         return HEAPDUMP_UNREADABLE;
-    bool is_live = pointers->index != PW_REACH_NO_BLOCK;
+    bool is_known = pointers->index != PW_REACH_NO_BLOCK;
     pointers->places = places_open(target, &arguments->line.style);
-    if (!is_live)
-        message("the block is %s, not live: pointers to it are not looked for", block_state_text(&pointers->block));
+    if (!is_known)
+        message("the block's header is damaged: pointers to it are not looked for");
     if (arguments->line.is_json) {
         write_json(pointers);
     } else {
         write_block(pointers);
-        if (is_live) {
+        if (is_known) {
             putchar('\n');
             pointers_write_with_chain(pointers);
         }
