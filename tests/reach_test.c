@@ -264,6 +264,32 @@ static void what_may_be_in_use_is_searched_and_never_lost(void **state)
     give_back();
 }
 
+static void a_dead_block_that_is_asked_for_is_found_but_leads_nowhere_and_is_never_lost(void **state)
+{
+    uint64_t *words = (uint64_t *)arena;
+    uint64_t at = (uint64_t)arena;
+    struct pw_reach reach = {.image = &image, .map = take, .dead = at + 128};
+    (void)state;
+    for (int is_pointed = 0; is_pointed < 2; is_pointed++) {
+        memset(arena, 0, ARENA_BYTES);
+        words[0] = is_pointed ? at + 130 : 0;
+        words[16] = at + 256;
+        assert_true(pw_reach_begin(&reach));
+        add_block(&reach, at, 64, PW_STATE_LIVE, PW_FAMILY_MALLOC);
+        add_block(&reach, at + 96, 16, PW_STATE_QUARANTINED, PW_FAMILY_MALLOC);
+        add_block(&reach, at + 128, 64, PW_STATE_QUARANTINED, PW_FAMILY_MALLOC);
+        add_block(&reach, at + 256, 64, PW_STATE_LIVE, PW_FAMILY_MALLOC);
+        assert_int_equal(reach.count, 3);
+        pw_reach_value(&reach, at, 7);
+        pw_reach_finish(&reach);
+        assert_int_equal(pw_reach_block(&reach, 0)->mark, PW_REACH_REACHED);
+        assert_int_equal(pw_reach_block(&reach, 1)->mark, is_pointed ? PW_REACH_REACHED : PW_REACH_LOST);
+        assert_int_equal(pw_reach_block(&reach, 1)->place, is_pointed ? at : 0);
+        assert_int_equal(pw_reach_block(&reach, 2)->mark, PW_REACH_DIRECT);
+        give_back();
+    }
+}
+
 static void a_page_that_cant_be_read_hides_no_other(void **state)
 {
     struct pw_reach reach = {.image = &image, .map = take};
@@ -535,6 +561,7 @@ int main(void)
         cmocka_unit_test(marks_are_those_of_a_plain_closure_over_random_graphs),
         cmocka_unit_test(a_word_is_a_pointer_to_a_block_from_its_first_to_its_last_byte),
         cmocka_unit_test(what_may_be_in_use_is_searched_and_never_lost),
+        cmocka_unit_test(a_dead_block_that_is_asked_for_is_found_but_leads_nowhere_and_is_never_lost),
         cmocka_unit_test(a_page_that_cant_be_read_hides_no_other),
         cmocka_unit_test(a_range_that_is_not_there_is_passed_over_at_once),
         cmocka_unit_test(blocks_out_of_order_or_of_no_sense_are_left_out),
