@@ -28,14 +28,10 @@ static uint64_t mix(uint64_t key, uint64_t value)
 /* Is it the thread's turn for a sample? The distance is drawn anew each time, so that no rhythm is met. */
 static bool has_turn(const struct pw_guard_policy *policy, struct pw_guard_turn *turn, uint64_t serial)
 {
-    if (policy->sample_every == 0)
+    if (pw_guard_turn_counts_down(policy, turn))
         return false;
-    bool is_due = turn->countdown == 1;
-    if (turn->countdown <= 1)
-        turn->countdown =
-            1 + (uint32_t)(mix(policy->key, serial) % (2 * (uint64_t)policy->sample_every));
-    else
-        turn->countdown--;
+    bool is_due = turn->countdown == 1; /* 0: the first turn is drawn now */
+    turn->countdown = 1 + (uint32_t)(mix(policy->key, serial) % (2 * (uint64_t)policy->sample_every));
     return is_due;
 }
 

@@ -100,6 +100,17 @@ PW_INLINE bool pw_guard_policy_is_used_up(const struct pw_guard_policy *policy, 
            ++turn->passed % PW_GUARD_ASK_EVERY != 0;
 }
 
+/* Count this allocation for the thread's next sample; false: its turn has come, and pw_guard_policy_wants draws the next. */
+PW_INLINE bool pw_guard_turn_counts_down(const struct pw_guard_policy *policy, struct pw_guard_turn *turn)
+{
+    if (policy->sample_every == 0)
+        return true;
+    if (turn->countdown <= 1)
+        return false;
+    turn->countdown--;
+    return true;
+}
+
 /*
  * Is it plain that this allocation is not to be guarded, as of nearly all? Then it counts for the thread's next
  * sample; false: ask pw_guard_policy_wants.
@@ -110,11 +121,9 @@ PW_INLINE bool pw_guard_policy_passes(const struct pw_guard_policy *policy, cons
     uint32_t word = site == NULL ? 0 : atomic_load_explicit(site, memory_order_relaxed);
     if (policy->guards_all || (word & PW_SITE_EVIDENCE) != 0 ||
         (site != NULL && pw_guard_policy_may_be_first(policy, word, turn, serial, size) &&
-         !pw_guard_policy_is_used_up(policy, turn)) ||
-        (policy->sample_every != 0 && turn->countdown <= 1))
+         !pw_guard_policy_is_used_up(policy, turn)))
         return false;
-    turn->countdown -= policy->sample_every != 0;
-    return true;
+    return pw_guard_turn_counts_down(policy, turn);
 }
 
 enum pw_guard_wish { PW_GUARD_NOT, PW_GUARD_COMMON, PW_GUARD_RARE };

@@ -1,4 +1,5 @@
 /* self_memory.c - this process's memory and threads, as the kernel knows them: see snapshot.h */
+#include "os/directory.h"
 #include "os/memory.h"
 #include "os/process.h"
 #include "os/snapshot.h"
@@ -89,30 +90,14 @@ bool pw_os_ask_pages(int page_map, uint64_t address, size_t pages, bool is_share
     return known;
 }
 
-struct entry { /* linux_dirent64 */
-    uint64_t inode;
-    int64_t offset;
-    uint16_t length;
-    uint8_t type;
-    char name[];
-};
-
-static uint32_t number_of(const char *name)
-{
-    uint32_t number = 0;
-    for (; *name >= '0' && *name <= '9'; name++)
-        number = number * 10 + (uint32_t)(*name - '0');
-    return *name == '\0' ? number : 0;
-}
-
 static size_t list_part(const char *bytes, size_t length, uint32_t *threads, size_t count, size_t most)
 {
     for (size_t at = 0; at < length;) {
-        const struct entry *entry = (const void *)(bytes + at);
-        uint32_t number = number_of(entry->name);
+        const struct pw_os_directory_entry *entry = (const void *)(bytes + at);
+        uint32_t number = pw_os_number_of_name(entry->name);
         if (number != 0 && count < most)
             threads[count++] = number;
-        at += entry->length;
+        at += entry->bytes;
     }
     return count;
 }

@@ -11,6 +11,7 @@
  */
 #include "os/stop.h"
 
+#include "os/directory.h"
 #include "os/memory.h"
 #include "os/process.h"
 
@@ -193,22 +194,6 @@ static void ask(uint32_t tid)
     thread_count++;
 }
 
-struct directory_entry {
-    uint64_t inode;
-    int64_t offset;
-    uint16_t bytes;
-    uint8_t type;
-    char name[];
-};
-
-static uint32_t number_of(const char *name)
-{
-    uint32_t number = 0;
-    for (; *name >= '0' && *name <= '9'; name++)
-        number = number * 10 + (uint32_t)(*name - '0');
-    return *name == '\0' ? number : 0;
-}
-
 /* Ask every thread that is listed and not known yet: how many, or -1: they can't be listed or asked. */
 static int64_t ask_new(void)
 {
@@ -223,8 +208,8 @@ static int64_t ask_new(void)
         if (length <= 0)
             break;
         for (long at = 0; at < length;) {
-            const struct directory_entry *entry = (const struct directory_entry *)(bytes + at);
-            uint32_t tid = number_of(entry->name);
+            const struct pw_os_directory_entry *entry = (const void *)(bytes + at);
+            uint32_t tid = pw_os_number_of_name(entry->name);
             at += entry->bytes;
             if (tid == 0 || tid == self || is_known(tid) || thread_count == PW_OS_MOST_STOPPED)
                 continue;

@@ -16,8 +16,7 @@ static const uint64_t shown_bytes = 256;
 
 struct arguments {
     struct command_line line;
-    uint64_t address;
-    bool has_address;
+    struct address_argument address;
     uint64_t bytes; /* of the picture */
     bool has_no_refs;
 };
@@ -35,7 +34,7 @@ struct look {
 
 static void write_elsewhere(const struct look *look)
 {
-    uint64_t address = look->arguments->address;
+    uint64_t address = look->arguments->address.address;
     const struct target_segment *segment = target_find_segment(look->target, address);
     printf("0x%" PRIx64 " is in no block of the heap: ", address);
     if (segment == NULL) {
@@ -60,9 +59,9 @@ static void write_location(const struct look *look)
     const struct pw_block_info *block = &look->where.block;
     enum pw_relation relation = look->where.relation;
     if (relation == PW_RELATION_INSIDE && look->where.offset == 0)
-        printf("0x%" PRIx64 " is the start of a", look->arguments->address);
+        printf("0x%" PRIx64 " is the start of a", look->arguments->address.address);
     else
-        printf("0x%" PRIx64 " is %" PRIu64 " byte%s %s a", look->arguments->address, look->where.offset,
+        printf("0x%" PRIx64 " is %" PRIu64 " byte%s %s a", look->arguments->address.address, look->where.offset,
                look->where.offset == 1 ? "" : "s", words[(unsigned)relation % PW_ARRAY_SIZE(words)]);
     printf(" %" PRIu64 "-byte block [0x%" PRIx64 ",0x%" PRIx64 ")\n", block->size, block->address,
            block->address + block->size);
@@ -149,7 +148,7 @@ static void write_text(struct look *look)
     putchar('\n');
     write_damage(look);
     write_history(look);
-    block_picture_write(look->target, block, look->arguments->address, look->arguments->bytes);
+    block_picture_write(look->target, block, look->arguments->address.address, look->arguments->bytes);
     putchar('\n');
     write_neighbour(look, "before", &look->where.before);
     write_neighbour(look, "after", &look->where.after);
@@ -179,11 +178,11 @@ static void write_json(struct look *look)
 {
     static const char *const relations[] = {NULL, "before", "inside", "after"};
     struct json json = {.out = stdout};
-    const struct target_segment *segment = target_find_segment(look->target, look->arguments->address);
+    const struct target_segment *segment = target_find_segment(look->target, look->arguments->address.address);
     json_object(&json, NULL);
     json_number(&json, "version", 1);
     json_number(&json, "pid", target_pid(look->target));
-    json_address(&json, "address", look->arguments->address);
+    json_address(&json, "address", look->arguments->address.address);
     json_number(&json, "offset", look->where.offset);
     json_string(&json, "relation", relations[(unsigned)look->where.relation % PW_ARRAY_SIZE(relations)]);
     json_string(&json, "mapping", segment != NULL ? segment->path : NULL);
@@ -217,19 +216,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case KEY_NO_REFS:
         arguments->has_no_refs = true;
         return 0;
-    case ARGP_KEY_ARG:
-        if (arguments->line.name == NULL)
-            return command_line_take_target(&arguments->line, key, arg, state);
-        if (arguments->has_address || !parse_address(arg, &arguments->address))
-            argp_error(state, "`%s' is no address", arg);
-        arguments->has_address = true;
-        return 0;
-    case ARGP_KEY_END:
-        if (arguments->line.name != NULL && !arguments->has_address)
-            argp_error(state, "which address?");
-        return 0;
     default:
-        return command_line_take_target(&arguments->line, key, arg, state);
+        return command_line_take_address(&arguments->line, &arguments->address, "which address?", key, arg, state);
     }
 }
 
@@ -257,7 +245,7 @@ static int look_at(struct look *look)
 {
     static struct pointers pointers; /* large */
     const struct pw_image *image = target_image(look->target);
-    pw_diagnose_address(image, look->arguments->address, &look->where);
+    pw_diagnose_address(image, look->arguments->address.address, &look->where);
     const struct pw_block_info *block = &look->where.block;
     if (block->known)
         (void)pw_diagnose_block(image, block->region, block->granule, &look->damage);

@@ -104,6 +104,21 @@ error_t command_line_take_target(struct command_line *line, int key, char *arg, 
     return 0;
 }
 
+error_t command_line_take_address(struct command_line *line, struct address_argument *address, const char *question,
+                                  int key, char *arg, struct argp_state *state)
+{
+    if (key == ARGP_KEY_END && line->name != NULL && !address->is_given)
+        argp_error(state, "%s", question);
+    if (key == ARGP_KEY_END)
+        return 0;
+    if (key != ARGP_KEY_ARG || line->name == NULL)
+        return command_line_take_target(line, key, arg, state);
+    if (address->is_given || !parse_address(arg, &address->address))
+        argp_error(state, "`%s' is no address", arg);
+    address->is_given = true;
+    return 0;
+}
+
 /* ---- numbers ---- */
 
 /* What is behind the digits: "", K, M, G, T, with "B" or "iB" or without. */

@@ -39,6 +39,15 @@ int command_line_run(struct command_line *line, const struct argp *argp, int arg
 /* For a command's parser: `arg` is the target; a second one, or none, is an error. */
 error_t command_line_take_target(struct command_line *line, int key, char *arg, struct argp_state *state);
 
+/* The address that stands behind the target. */
+struct address_argument {
+    uint64_t address;
+    bool is_given;
+};
+/* The same for a command that takes a target and an address; `question` is what it says when that is missing. */
+error_t command_line_take_address(struct command_line *line, struct address_argument *address, const char *question,
+                                  int key, char *arg, struct argp_state *state);
+
 /* Keys of the commands' own options start here. */
 enum { COMMAND_KEY_FIRST = 512 };
 

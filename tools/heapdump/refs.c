@@ -11,8 +11,7 @@ enum { KEY_LIMIT = COMMAND_KEY_FIRST, KEY_STARTS_ONLY };
 
 struct arguments {
     struct command_line line;
-    uint64_t address;
-    bool has_address;
+    struct address_argument address;
     bool starts_only;
     uint64_t limit; /* pointers that are shown */
 };
@@ -33,19 +32,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         if (!parse_bytes(arg, &arguments->limit))
             argp_error(state, "--limit=%s: that is no number", arg);
         return 0;
-    case ARGP_KEY_ARG:
-        if (arguments->line.name == NULL)
-            return command_line_take_target(&arguments->line, key, arg, state);
-        if (arguments->has_address || !parse_address(arg, &arguments->address))
-            argp_error(state, "`%s' is no address", arg);
-        arguments->has_address = true;
-        return 0;
-    case ARGP_KEY_END:
-        if (arguments->line.name != NULL && !arguments->has_address)
-            argp_error(state, "of which block? An address");
-        return 0;
     default:
-        return command_line_take_target(&arguments->line, key, arg, state);
+        return command_line_take_address(&arguments->line, &arguments->address, "of which block? An address", key, arg, state);
     }
 }
 
@@ -83,8 +71,8 @@ static void write_json(struct pointers *pointers)
 static int search(struct pointers *pointers, const struct arguments *arguments)
 {
     struct target *target = pointers->reachable.target;
-    if (!pw_inspect_address(target_image(target), arguments->address, &pointers->block)) {
-        message("0x%" PRIx64 " is in no block", arguments->address);
+    if (!pw_inspect_address(target_image(target), arguments->address.address, &pointers->block)) {
+        message("0x%" PRIx64 " is in no block", arguments->address.address);
         return HEAPDUMP_USAGE;
     }
     if (!pointers_search(pointers))
