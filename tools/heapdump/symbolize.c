@@ -99,15 +99,7 @@ static void free_symbolizer(struct symbolizer *symbolizer)
 {
     demangle_close();
     symbols_close(symbolizer->symbols);
-    bytes_free(&symbolizer->output);
-    bytes_free(&symbolizer->path);
-    bytes_free(&symbolizer->line);
-    own_lines_free(&symbolizer->own);
-    bytes_free(&symbolizer->value);
-    bytes_free(&symbolizer->module);
-    bytes_free(&symbolizer->build_id);
-    bytes_free(&symbolizer->function);
-    json_frames_free(&symbolizer->json);
+    symbolizer_free(symbolizer);
 }
 
 /* Nobody reads any more: that is no error of ours. */

@@ -204,3 +204,16 @@ struct span symbolize_text(struct symbolizer *symbolizer, struct span line)
         return symbolize_summary(symbolizer, line, &summary);
     return line;
 }
+
+void symbolizer_free(struct symbolizer *symbolizer)
+{
+    bytes_free(&symbolizer->output);
+    bytes_free(&symbolizer->path);
+    bytes_free(&symbolizer->line);
+    own_lines_free(&symbolizer->own);
+    bytes_free(&symbolizer->value);
+    bytes_free(&symbolizer->module);
+    bytes_free(&symbolizer->build_id);
+    bytes_free(&symbolizer->function);
+    json_frames_free(&symbolizer->json);
+}

@@ -31,5 +31,7 @@ struct symbolizer {
 /* What is to be printed in place of `line`, a whole one; until the next call. */
 struct span symbolize_text(struct symbolizer *symbolizer, struct span line);
 struct span symbolize_json(struct symbolizer *symbolizer, struct span line);
+/* What it keeps; `symbols` is the caller's. */
+void symbolizer_free(struct symbolizer *symbolizer);
 
 #endif

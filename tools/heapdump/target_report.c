@@ -101,13 +101,7 @@ void target_report_close(struct target_report *report)
 {
     current = NULL;
     demangle_close();
-    bytes_free(&report->symbolizer.output);
-    bytes_free(&report->symbolizer.path);
-    bytes_free(&report->symbolizer.value);
-    bytes_free(&report->symbolizer.module);
-    bytes_free(&report->symbolizer.build_id);
-    bytes_free(&report->symbolizer.function);
-    json_frames_free(&report->symbolizer.json);
+    symbolizer_free(&report->symbolizer);
     bytes_free(&report->path);
     free(report->threads);
     free(report);
