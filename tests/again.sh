@@ -47,6 +47,12 @@ for bug in moves moves_odd moves_before shrinks; do
 done
 holds "of a shorter run it says how short" says err '^heapdump: the runs differ: the second one ended after 2[0-9]* allocations of thread T0, before number 2[0-9]*$'
 
+run --pinpoint "$program" follow
+holds "a pointer out of a freed block is followed: it runs again with guards" \
+    says err '^heapdump: run again, with guard pages on all blocks of the place that allocated the freed one$'
+holds "and stops where the pointer is read" \
+    says err '^heapdump: pinpointed, with guard pages .* report: heap-use-after-free .*/again.c:[0-9:]* in follow$'
+
 run --pinpoint "$program" nothing
 holds "a program without a bug is run once" [ "$(grep -c '^heapdump: ' err)" = 1 ]
 holds "and that is said" says err '^heapdump: nothing was found: there is nothing to pinpoint$'

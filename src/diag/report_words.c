@@ -144,6 +144,8 @@ void pw_advice_write(struct pw_text *text, const struct pw_fault *fault, enum pw
     case PW_KIND_POISON:
         pw_text_str(text, "the pointer that the first frame follows was read from a block that was "
                           "freed too early");
+        if (fault->block.has_evidence)
+            pw_text_str(text, "; `heapdump run --pinpoint -- PROGRAM ...` runs it again and stops where it is read");
         break;
     case PW_KIND_BAD_FREE:
         pw_text_str(text, fault->is_poison

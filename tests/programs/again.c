@@ -30,6 +30,11 @@ static void store(volatile char *byte)
     *byte = 'X';
 }
 
+static void follow(char **pointer)
+{
+    *(volatile char *)*pointer = 'X';
+}
+
 /* The kernel stores, past what libc's read would let be checked. */
 static void read_past_the_end(char *block)
 {
@@ -86,5 +91,7 @@ int main(int argc, char **argv)
     free(block);
     if (strcmp(bug, "after_free") == 0)
         store(block + 5);
+    if (strcmp(bug, "follow") == 0)
+        follow((char **)block);
     return 0;
 }

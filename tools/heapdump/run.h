@@ -42,6 +42,7 @@ bool run_can_check(const char *program);
 /* What the first report of a run says of its block; see run_damage.c. */
 struct run_damage {
     bool is_late;       /* "damage found by": the store itself was not seen */
+    bool is_poison;     /* what was read from a freed block was followed; the read itself was not seen */
     bool has_offset;    /* thread, number and offset are known */
     bool has_block;
     bool has_writer;    /* "written by:" */
@@ -92,7 +93,8 @@ void run_damage_read(struct run_damage *damage, unsigned errors, const char *lin
 
 /*
  * Run it, and if damage was found late, run it again, watching the damaged byte; where that run is another one,
- * run it a third time with guards on all blocks of the place. Say what came of it. As run_once.
+ * run it a third time with guards on all blocks of the place; so too, at once, where a pointer from a freed block of it
+ * was followed. Say what came of it. As run_once.
  */
 bool run_pinpoint(struct run *run, const char *program, const char *library, struct run_findings *findings, int *status);
 /* Run it with blocks right-aligned, left-aligned, and none used again; one verdict. As run_once. */

@@ -5,7 +5,7 @@
  * allocates the same blocks at the same addresses. The second one watches the byte that the first found
  * damaged (option watch). Whether it was the same block is seen by its size and by where it was allocated.
  * Where it wasn't, a third run has guards on all blocks of the place, whichever numbers they have: the first run
- * left a hint (option hints).
+ * left a hint (option hints). So is a pointer's way out of a freed block found, of which only the end was seen: poison.
  *
  * --thorough: what a run can see depends on where blocks lie. Reports that say the same are shown once.
  */
@@ -76,15 +76,26 @@ static bool tell_second(const struct run_findings *first, const struct run_findi
     return false;
 }
 
-static void tell_third(const struct run_findings *third)
+static void tell_guarded(const struct run_findings *found)
 {
-    if (third->errors == 0)
+    if (found->errors == 0)
         message("with guard pages on all blocks of that place, nothing was found");
-    else if (third->damage.is_late)
-        message("with guard pages on all blocks of that place it was found late again: %s", summary_of(third));
+    else if (found->damage.is_late)
+        message("with guard pages on all blocks of that place it was found late again: %s", summary_of(found));
     else
         message("pinpointed, with guard pages on all blocks of that place: the access is the first stack of the last report: %s",
-                summary_of(third));
+                summary_of(found));
+}
+
+/* With the hints of the first run. */
+static bool run_guarded(struct run *run, const char *program, const char *library, int *status)
+{
+    struct run_findings findings = {0};
+    bool is_done = run_once(run, program, library, &findings, status);
+    if (is_done)
+        tell_guarded(&findings);
+    run_findings_free(&findings);
+    return is_done;
 }
 
 static void add_watch(struct run *run, const struct run_damage *damage)
@@ -109,7 +120,7 @@ static void copy_bytes(struct bytes *to, const struct bytes *from)
 static bool run_more(struct run *run, const char *program, const char *library, const struct bytes *plain,
                      const struct run_findings *first, int *status)
 {
-    struct run_findings second = {0}, third = {0};
+    struct run_findings second = {0};
     struct bytes options = {0};
     copy_bytes(&options, &run->options);
     copy_bytes(&run->options, plain);
@@ -123,12 +134,9 @@ static bool run_more(struct run *run, const char *program, const char *library, 
         else if ((uint64_t)first->damage.offset >= first->damage.size && (uint64_t)first->damage.offset < slack_end)
             (void)run_add_option(run, "guard_perfect_align", "1");
         message("run a third time, with guard pages on all blocks of the place that allocated the damaged one");
-        is_done = run_once(run, program, library, &third, status);
-        if (is_done)
-            tell_third(&third);
+        is_done = run_guarded(run, program, library, status);
     }
     run_findings_free(&second);
-    run_findings_free(&third);
     bytes_free(&options);
     return is_done;
 }
@@ -144,7 +152,10 @@ static bool run_from_first(struct run *run, const char *program, const char *lib
     const struct run_damage *damage = &findings->damage;
     if (is_done && findings->errors == 0)
         message("nothing was found: there is nothing to pinpoint");
-    else if (is_done && !damage->is_late)
+    else if (is_done && damage->is_poison && damage->has_block) {
+        message("run again, with guard pages on all blocks of the place that allocated the freed one");
+        is_done = run_guarded(run, program, library, status);
+    } else if (is_done && !damage->is_late)
         message("the report's first stack is the access itself: there is nothing to pinpoint");
     else if (is_done && (!damage->has_offset || !damage->has_block))
         message("the report does not name the allocation and the byte: there is nothing to watch");
