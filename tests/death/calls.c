@@ -74,7 +74,7 @@ BUG(negative_size)
 BUG(count_below_zero)
 {
     char *block = malloc(16); // ALLOC
-    char *other = malloc(100);
+    char *other = malloc(16);
     unsigned done = wrong ? 20 : 12, most = 16;
     memcpy(block + done, many, most - done); // HERE
     free(other);
