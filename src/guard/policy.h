@@ -100,7 +100,7 @@ PW_INLINE bool pw_guard_policy_is_used_up(const struct pw_guard_policy *policy, 
            ++turn->passed % PW_GUARD_ASK_EVERY != 0;
 }
 
-/* Count this allocation for the thread's next sample; false: its turn has come, and pw_guard_policy_wants draws the next. */
+/* Count this allocation for the thread's next sample; false: its turn has come, and the next is to be drawn. */
 PW_INLINE bool pw_guard_turn_counts_down(const struct pw_guard_policy *policy, struct pw_guard_turn *turn)
 {
     if (policy->sample_every == 0)

@@ -72,14 +72,21 @@ static bool can_be_lost(const struct pw_block_info *info)
     return info->sealed && info->state == PW_STATE_LIVE && info->family != PW_FAMILY_INSTANCE;
 }
 
+/* Nobody's, and not asked for; not the program's; or of a damaged image, not in order. */
+static bool is_left_out(const struct pw_reach *reach, const struct pw_block_info *info)
+{
+    bool is_asked_for = reach->dead != 0 && info->address == reach->dead;
+    return (!is_searched(info) && !is_asked_for) || info->address < reach->high ||
+           info->address >> PW_ADDRESS_BITS != 0 || info->size > info->block_size ||
+           info->block_size >> PW_ADDRESS_BITS != 0;
+}
+
 static void reached(struct pw_reach *reach, uint32_t index, uint64_t place);
 
 bool pw_reach_add(struct pw_reach *reach, const struct pw_block_info *info)
 {
-    bool is_dead = !is_searched(info);
-    if ((is_dead && (reach->dead == 0 || info->address != reach->dead)) || info->address < reach->high || info->address >> PW_ADDRESS_BITS != 0 ||
-        info->size > info->block_size || info->block_size >> PW_ADDRESS_BITS != 0)
-        return true; /* not the program's; or a damaged image, not in order */
+    if (is_left_out(reach, info))
+        return true;
     if (!grow(reach))
         return false;
     struct pw_reach_block *block = pw_reach_block(reach, reach->count);
@@ -87,7 +94,7 @@ bool pw_reach_add(struct pw_reach *reach, const struct pw_block_info *info)
                                      .size = info->size,
                                      .stack = can_be_lost(info) && info->has_evidence ? info->alloc_stack : 0};
     block->is_owned = can_be_lost(info);
-    block->is_dead = is_dead;
+    block->is_dead = !is_searched(info);
     uint64_t end = info->address + reach_of(block);
     if (!note_pages(reach, info->address, end, reach->count))
         return false;
@@ -95,7 +102,7 @@ bool pw_reach_add(struct pw_reach *reach, const struct pw_block_info *info)
         reach->low = info->address;
     reach->high = end;
     reach->count++;
-    if (!block->is_owned && !is_dead)
+    if (!block->is_owned && !block->is_dead)
         reached(reach, reach->count - 1, 0);
     return true;
 }

@@ -104,7 +104,8 @@ static struct spot *make_spot(struct places *places, uint64_t pc)
     size_t own = source_first_own(frames, count);
     bool is_of_headers = count > 0 && own == count;
     const struct pw_module *module = target_find_module(places->target, pc);
-    *spot = (struct spot){.pc = pc, .module = module, .is_runtime = module != NULL && pw_is_path_of_runtime(module->path),
+    bool is_runtime = module != NULL && pw_is_path_of_runtime(module->path);
+    *spot = (struct spot){.pc = pc, .module = module, .is_runtime = is_runtime,
                           .is_of_headers = is_of_headers, .own = is_of_headers ? 0 : own,
                           .place_count = count > 0 ? count : 1, .places = made};
     return spot;

@@ -33,7 +33,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
             argp_error(state, "--limit=%s: that is no number", arg);
         return 0;
     default:
-        return command_line_take_address(&arguments->line, &arguments->address, "of which block? An address", key, arg, state);
+        return command_line_take_address(&arguments->line, &arguments->address, "of which block? An address", key, arg,
+                                         state);
     }
 }
 
