@@ -3,6 +3,7 @@
 #include "trace/depot.h"
 #include "trace/frames.h"
 #include "trace/libunwind.h"
+#include "trace/rules.h"
 #include "trace/unwind.h"
 
 #include <errno.h>
@@ -261,6 +262,35 @@ static void a_caller_that_is_nowhere_is_given_all_the_same(void **state)
     assert_int_equal(frames[0], 0x1234);
 }
 
+static int by_value(const void *a, const void *b)
+{
+    uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
+    return (one > other) - (one < other);
+}
+
+/* Each address has a key of its own; those of a page of code share a page of the table, and 8 bytes a place there. */
+static void rules_of_calls_that_lie_close_together_lie_close_together(void **state)
+{
+    enum { CODE_PAGES = 64, CODE_BYTES = 4096, PLACES = 4096 / sizeof pw_rules[0] };
+    static uint64_t keys[CODE_PAGES * CODE_BYTES];
+    (void)state;
+    for (uint64_t page = 0; page < CODE_PAGES; page++) {
+        uint64_t first = 0x7f1234567000 * (page % 2) + page * page * CODE_BYTES;
+        for (uint64_t i = 0; i < CODE_BYTES; i++) {
+            uint64_t key = pw_rules_key(first + i);
+            uint64_t place = key >> PW_RULES_TAG_BITS, first_place = pw_rules_key(first) >> PW_RULES_TAG_BITS;
+            assert_true(place < PW_ARRAY_SIZE(pw_rules));
+            assert_int_equal(place / PLACES, first_place / PLACES);
+            assert_int_equal(place == pw_rules_key(first + i / 8 * 8) >> PW_RULES_TAG_BITS, 1);
+            assert_int_equal(i >= 8 && place == pw_rules_key(first + i - 8) >> PW_RULES_TAG_BITS, 0);
+            keys[page * CODE_BYTES + i] = key;
+        }
+    }
+    qsort(keys, PW_ARRAY_SIZE(keys), sizeof keys[0], by_value);
+    for (size_t i = 1; i < PW_ARRAY_SIZE(keys); i++)
+        assert_true(keys[i] != keys[i - 1]);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -288,6 +318,7 @@ int main(void)
         cmocka_unit_test(a_frame_that_hangs_on_another_register_is_undone),
         cmocka_unit_test(errno_stays_as_it_was),
         cmocka_unit_test(a_caller_that_is_nowhere_is_given_all_the_same),
+        cmocka_unit_test(rules_of_calls_that_lie_close_together_lie_close_together),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }

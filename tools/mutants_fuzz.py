@@ -93,7 +93,7 @@ MUTANTS = [
          'fault->relation = PW_RELATION_INSIDE;\n        fault->offset = 0;')]),
     # -- Readers of an image
     ('view-range', 'that a range is read in parts', 'image', 'full', [
-        (DIAGNOSE, 'uint64_t part = range->bytes - done < PW_VIEW_MAX ? range->bytes - done : PW_VIEW_MAX;\n'
+        (DIAGNOSE, 'uint64_t part = range->bytes - done < PART_BYTES ? range->bytes - done : PART_BYTES;\n'
          '        const void *seen', 'uint64_t part = range->bytes - done;\n        const void *seen')]),
     ('view-freed', 'the bound of what is read of a freed block', 'image', 'full', [
         ('image/scan.c', 'if (filled > sizeof scratch)\n        return false;', ';')]),

@@ -88,7 +88,7 @@ struct pw_report_parts pw_report_parts_locked(void)
 
 void pw_report_init(const struct pw_report_config *new_config)
 {
-    static bool is_set_up;
+    PW_WRITTEN_EARLY static bool is_set_up;
     struct pw_report_held held = pw_report_hold();
     config = *new_config;
     if (!is_set_up)
@@ -137,7 +137,7 @@ size_t pw_report_count(void)
     return atomic_load_explicit(&report_count, memory_order_relaxed);
 }
 
-void pw_report_after_fork(void)
+PW_RUN_IN_FORK void pw_report_after_fork(void)
 {
     atomic_store(&owner, 0);
     is_unwritten = is_halting = false;

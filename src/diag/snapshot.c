@@ -32,7 +32,7 @@ static uint32_t thread_ids[MAX_THREADS];
 static size_t thread_count;
 static char program[PATH_BYTES];
 
-static struct pw_snapshot_hooks hooks;
+PW_WRITTEN_EARLY static struct pw_snapshot_hooks hooks;
 static _Atomic uint32_t snapshots; /* made so far, for %n */
 
 void pw_snapshot_init(const struct pw_snapshot_hooks *new_hooks)

@@ -339,7 +339,7 @@ void pw_leaks_at_exit(const struct pw_call *call)
     _exit((int)pw_options()->exitcode);
 }
 
-void pw_leaks_after_fork(void)
+PW_RUN_IN_FORK void pw_leaks_after_fork(void)
 {
     pw_lock_reset(&looking);
     pw_os_stop_after_fork();

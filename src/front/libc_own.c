@@ -215,7 +215,7 @@ ssize_t pw_own_write(int descriptor, const void *bytes, size_t count)
 
 /* -- Looking them up */
 
-_Atomic uint8_t pw_libc_mode = PW_LIBC_UNKNOWN;
+PW_WRITTEN_EARLY _Atomic uint8_t pw_libc_mode = PW_LIBC_UNKNOWN;
 
 #define NAME(name) #name,
 static const char *const names[] = {PW_LIBC_LIST(NAME)};

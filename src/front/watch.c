@@ -17,7 +17,7 @@
 
 #define MOST_OFFSET ((uint64_t)1 << 40)
 
-bool pw_watch_is_on;
+PW_WRITTEN_EARLY bool pw_watch_is_on;
 
 static struct {
     uint32_t thread;
@@ -284,9 +284,11 @@ static void say_never(void)
     pw_report_line(storage);
 }
 
-void pw_watch_end(void)
+PW_RUN_IN_FORK void pw_watch_end(void)
 {
+    if (!pw_watch_is_on)
+        return;
     bool has_block = watch.is_site ? has_come : watch.block != 0;
-    if (pw_watch_is_on && !has_block && !atomic_exchange(&has_told_end, true))
+    if (!has_block && !atomic_exchange(&has_told_end, true))
         say_never();
 }

@@ -201,16 +201,23 @@ static void publish_locked(struct pw_region *region, enum pw_region_kind kind)
     atomic_store_explicit(&region->kind, kind, memory_order_release);
 }
 
+void pw_region_guard_end(struct pw_region *region)
+{
+    uint64_t bytes = (uint64_t)region->granules << region->shift;
+    (void)pw_os_guard((void *)(region->base + bytes - PW_PAGE_BYTES), PW_PAGE_BYTES);
+}
+
 /*
  * Make the region's first and last page guards; the granule after the first guard is the front zone.
- * Slabs leave the whole spans alone that these are in, and start with one span in use.
+ * Slabs leave the whole spans alone that these are in, and start with one span in use: the last page is none yet, for
+ * fork would copy a page of page tables for it.
  */
 static void guard_ends(struct pw_region *region, enum pw_region_kind kind)
 {
-    uint64_t bytes = (uint64_t)region->granules << region->shift;
     uint32_t guard = (uint32_t)(PW_PAGE_BYTES >> region->shift);
     (void)pw_os_guard((void *)region->base, PW_PAGE_BYTES);
-    (void)pw_os_guard((void *)(region->base + bytes - PW_PAGE_BYTES), PW_PAGE_BYTES);
+    if (kind != PW_REGION_SLABS)
+        pw_region_guard_end(region);
     region->first = region->shift == PW_PAGE_SHIFT ? guard : guard + 1;
     region->limit = region->granules - guard;
     if (kind == PW_REGION_SLABS) {

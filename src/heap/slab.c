@@ -106,6 +106,8 @@ static struct place new_place(struct pw_heap *heap)
         return place_at(region, 1);
     }
     region->limit += PW_SPAN_GRANULES;
+    if (number == PW_SPANS - HUGE_PAGE_SPANS)
+        pw_region_guard_end(region);
     if ((number + 1) % HUGE_PAGE_SPANS == 0 && number + 1 < PW_SPANS - 1)
         heap->populate = region->base + ((uint64_t)(number + 1) << PW_SPAN_SHIFT);
     return place_at(region, number);

@@ -21,7 +21,8 @@ struct range {
     uint32_t fill;
 };
 
-enum { MAX_RANGES = 3, LOOKS = 64 };
+/* Seen in parts that are small: each page of stack that the last look is the first to use is a fault in every child. */
+enum { MAX_RANGES = 3, LOOKS = 64, PART_BYTES = 512 };
 /* Of never-used memory only the first page is verified: reading all of it would make it resident. */
 static const uint64_t zeroed_check_bytes = PW_PAGE_BYTES;
 
@@ -32,11 +33,11 @@ static uint8_t expected_byte(const struct pw_image *image, const struct range *r
 
 static PW_RACES bool range_holds(const struct pw_image *image, const struct range *range)
 {
-    char scratch[PW_VIEW_MAX];
+    char scratch[PART_BYTES];
     uint64_t word = range->is_zone ? pw_zone_word(image->root->zone_pattern, range->start)
                                    : pw_fill_word(range->fill);
-    for (uint64_t done = 0; done < range->bytes; done += PW_VIEW_MAX) {
-        uint64_t part = range->bytes - done < PW_VIEW_MAX ? range->bytes - done : PW_VIEW_MAX;
+    for (uint64_t done = 0; done < range->bytes; done += PART_BYTES) {
+        uint64_t part = range->bytes - done < PART_BYTES ? range->bytes - done : PART_BYTES;
         const void *seen = image->view(image->context, range->start + done, part, scratch);
         if (seen != NULL && !pw_pattern_holds(seen, part, word))
             return false;
@@ -48,11 +49,11 @@ static PW_RACES bool range_holds(const struct pw_image *image, const struct rang
 static PW_RACES bool measure_damage(const struct pw_image *image, const struct range *range,
                            struct pw_damage *damage)
 {
-    char scratch[PW_VIEW_MAX];
+    char scratch[PART_BYTES];
     uint64_t last = 0;
     damage->damaged = 0;
-    for (uint64_t done = 0; done < range->bytes; done += PW_VIEW_MAX) {
-        uint64_t part = range->bytes - done < PW_VIEW_MAX ? range->bytes - done : PW_VIEW_MAX;
+    for (uint64_t done = 0; done < range->bytes; done += PART_BYTES) {
+        uint64_t part = range->bytes - done < PART_BYTES ? range->bytes - done : PART_BYTES;
         const uint8_t *seen = image->view(image->context, range->start + done, part, scratch);
         for (uint64_t i = 0; seen != NULL && i < part; i++) {
             uint64_t address = range->start + done + i;

@@ -5,15 +5,17 @@
 #include "image/scan.h"
 #include "image/spans.h"
 
+enum { WINDOW_WORDS = 128 };
+
 /* A span that is being looked at, and a window over its headers. */
 struct window {
     uint32_t number;
     uint32_t fresh;
     uint64_t shape;
-    const _Atomic uint64_t *words; /* PW_VIEW_MAX / 8 of them, from `first` on; NULL: none */
+    const _Atomic uint64_t *words; /* WINDOW_WORDS of them, from `first` on; NULL: none */
     uint32_t first;
     const uint64_t *free_bits; /* of the whole span; NULL: can't be read */
-    _Alignas(8) char scratch[PW_VIEW_MAX];
+    uint64_t scratch[WINDOW_WORDS];
     uint64_t bits_scratch[PW_SPAN_BLOCKS / 64];
 };
 
@@ -47,13 +49,12 @@ static void open_window(const struct pw_image *image, const struct pw_region *re
 static const _Atomic uint64_t *word_at(const struct pw_image *image, const struct pw_region *region,
                                        struct window *window, uint32_t index)
 {
-    enum { WORDS = PW_VIEW_MAX / sizeof(uint64_t) };
-    if (window->words == NULL || index - window->first >= WORDS) {
-        window->first = PW_ALIGN_DOWN(index, (uint32_t)WORDS);
+    if (window->words == NULL || index - window->first >= WINDOW_WORDS) {
+        window->first = PW_ALIGN_DOWN(index, (uint32_t)WINDOW_WORDS);
         window->words = image->view(
             image->context,
             region->headers + (uint64_t)pw_span_slot(window->number, window->first) * sizeof(uint64_t),
-            PW_VIEW_MAX, window->scratch);
+            sizeof window->scratch, window->scratch);
     }
     return window->words == NULL ? NULL : &window->words[index - window->first];
 }

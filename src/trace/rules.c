@@ -9,7 +9,7 @@ enum {
     OP_BREG_FP = 0x70 + PW_REG_FP,
 };
 
-_Alignas(64) _Atomic uint64_t pw_rules[1 << PW_RULES_BITS];
+_Alignas(4096) _Atomic uint64_t pw_rules[1 << PW_RULES_BITS];
 _Atomic uint32_t pw_rules_generation;
 
 pw_rule pw_rule_make(enum pw_rule_kind kind, int64_t offset, int64_t fp_below)

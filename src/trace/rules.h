@@ -63,17 +63,25 @@ PW_INLINE uint64_t pw_rule_fp_below(pw_rule rule)
 pw_rule pw_rule_make(enum pw_rule_kind kind, int64_t offset, int64_t fp_below);
 
 /*
- * An entry: the rule, a one, and the low 33 bits of the key; its upper 15 are the index. The key is
- * the address times an odd number modulo 2^48, which is one-to-one. 0: not in use.
+ * An entry: the rule, a one, and the low 33 bits of the key; its upper 15 are the index. The key is one-to-one: the
+ * address's page, scrambled by an odd number modulo 2^36, says which page of the table, so that a program whose calls
+ * lie close together touches few; the place there is that of the address within its own page, in steps of 8 bytes,
+ * turned by bits of the scrambled page. 0: not in use.
  */
 enum {
     PW_RULES_KEY_BITS = 48,
     PW_RULES_BITS = 15, /* 256 KiB, touched as it fills */
     PW_RULES_TAG_BITS = PW_RULES_KEY_BITS - PW_RULES_BITS,
+    PW_RULES_CODE_SHIFT = 12,
+    PW_RULES_CODE_BITS = PW_RULES_KEY_BITS - PW_RULES_CODE_SHIFT,
+    PW_RULES_STEP_SHIFT = 3,
+    PW_RULES_PLACE_BITS = PW_RULES_CODE_SHIFT - PW_RULES_STEP_SHIFT,
+    PW_RULES_REST_BITS = PW_RULES_TAG_BITS - PW_RULES_STEP_SHIFT, /* of the scrambled page, in the tag */
 };
 #define PW_RULES_MULTIPLIER 0x9E3779B97F4A7C15u
 
 _Static_assert(PW_RULE_BITS + 1 + PW_RULES_TAG_BITS <= 64, "an entry is one word");
+_Static_assert(PW_RULES_CODE_BITS - PW_RULES_REST_BITS + PW_RULES_PLACE_BITS == PW_RULES_BITS, "the page and the place in it");
 
 extern _Atomic uint64_t pw_rules[1 << PW_RULES_BITS];
 
@@ -85,7 +93,12 @@ PW_INLINE uint64_t pw_rules_tag(uint64_t key)
 
 PW_INLINE uint64_t pw_rules_key(uint64_t pc)
 {
-    return (pc * PW_RULES_MULTIPLIER) & (((uint64_t)1 << PW_RULES_KEY_BITS) - 1);
+    uint64_t page = (pc >> PW_RULES_CODE_SHIFT) * PW_RULES_MULTIPLIER & (((uint64_t)1 << PW_RULES_CODE_BITS) - 1);
+    uint64_t rest = page & (((uint64_t)1 << PW_RULES_REST_BITS) - 1);
+    uint64_t turn = rest >> (PW_RULES_REST_BITS - PW_RULES_PLACE_BITS);
+    uint64_t place = (pc >> PW_RULES_STEP_SHIFT ^ turn) & (((uint64_t)1 << PW_RULES_PLACE_BITS) - 1);
+    return (page >> PW_RULES_REST_BITS << PW_RULES_PLACE_BITS | place) << PW_RULES_TAG_BITS |
+           rest << PW_RULES_STEP_SHIFT | (pc & ((1u << PW_RULES_STEP_SHIFT) - 1));
 }
 
 /* Find the rule in the module's unwind information, and remember it. */

@@ -174,7 +174,7 @@ void pw_unwind_thread_exit(void)
     pw_trace_thread_exit();
 }
 
-void pw_unwind_after_fork(void)
+PW_RUN_IN_FORK void pw_unwind_after_fork(void)
 {
     pw_trace_thread_after_fork();
 }
