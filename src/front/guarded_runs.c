@@ -11,8 +11,8 @@
 #include "os/memory.h"
 #include "os/process.h"
 
-/* Hidden at once when a region's fresh pages come into reach: one page table. */
-enum { HIDE_PAGES = 512, PATIENCE = 4096 };
+/* Hidden at once when a region's fresh pages come into reach: a short-lived process pays for each. */
+enum { HIDE_PAGES = 64, PATIENCE = 4096 };
 /* Of limited address space, what one region may take: at most this share. */
 enum { LIMIT_SHARE = 16 };
 
@@ -30,6 +30,8 @@ static bool hide_fresh(struct pw_guard_pool *pool)
                         (uint64_t)pages << PW_PAGE_SHIFT, false))
             return false;
         pool->hidden += pages;
+        if (pool->hidden == region->granules - 1)
+            pw_region_guard_end(region);
     }
     return true;
 }

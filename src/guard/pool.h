@@ -50,7 +50,7 @@ struct pw_guard_run pw_guard_pool_cut(struct pw_guard_pool *pool, uint32_t data_
 struct pw_guard_run pw_guard_pool_reuse(struct pw_guard_pool *pool, uint32_t data_pages, uint32_t keep);
 /* Keep a run whose pages are hidden out of use. */
 void pw_guard_pool_keep(struct pw_guard_pool *pool, struct pw_guard_run run, uint32_t data_pages);
-/* Cut from this region from now on: a new one, none of whose pages is hidden but its ends. */
+/* Cut from this region from now on: a new one, none of whose pages is hidden but its first. */
 void pw_guard_pool_add(struct pw_guard_pool *pool, struct pw_region *region);
 /* Pages that the next region should have: each is twice as large as the one before, within limits. */
 uint64_t pw_guard_pool_next_pages(const struct pw_guard_pool *pool);

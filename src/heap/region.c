@@ -209,14 +209,14 @@ void pw_region_guard_end(struct pw_region *region)
 
 /*
  * Make the region's first and last page guards; the granule after the first guard is the front zone.
- * Slabs leave the whole spans alone that these are in, and start with one span in use: the last page is none yet, for
- * fork would copy a page of page tables for it.
+ * Slabs leave the whole spans alone that these are in, and start with one span in use. Of them and of regions of guarded
+ * blocks the last page is none yet, for fork would copy a page of page tables for it.
  */
 static void guard_ends(struct pw_region *region, enum pw_region_kind kind)
 {
     uint32_t guard = (uint32_t)(PW_PAGE_BYTES >> region->shift);
     (void)pw_os_guard((void *)region->base, PW_PAGE_BYTES);
-    if (kind != PW_REGION_SLABS)
+    if (kind != PW_REGION_SLABS && kind != PW_REGION_GUARD)
         pw_region_guard_end(region);
     region->first = region->shift == PW_PAGE_SHIFT ? guard : guard + 1;
     region->limit = region->granules - guard;

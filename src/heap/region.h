@@ -23,7 +23,7 @@ void *pw_regions_map_beside(size_t bytes);
 /* A new region of `granules` granules of 1 << shift bytes (a whole number of slots) for a heap; NULL: no memory. */
 struct pw_region *pw_region_create(uint32_t heap, enum pw_region_kind kind, uint64_t granules,
                                    uint32_t shift);
-/* Of slabs: make the last page a guard, as the region's last 2 MiB come into use. */
+/* Of slabs and guarded blocks: make the last page a guard, as what lies before it comes into use. */
 void pw_region_guard_end(struct pw_region *region);
 /* Give a region back, all of its blocks with it. */
 void pw_region_destroy(struct pw_region *region);

@@ -226,6 +226,7 @@ bool pw_depot_init(void)
         pw_depot_hash_powers[i] = pw_depot_hash_powers[i - 1] * PW_DEPOT_HASH_BASE;
     atomic_store_explicit(&mapped->used, FIRST_UNIT, memory_order_relaxed);
     pw_depot_image = mapped;
+    (void)chunk_ensure(0); /* not touched yet: for a fork server's children to find it */
     return true;
 }
 

@@ -88,6 +88,11 @@ static struct pw_trace_thread *thread_new(void)
     return thread;
 }
 
+void pw_trace_thread_init(void)
+{
+    (void)chunk_ensure(0);
+}
+
 struct pw_trace_thread *pw_trace_thread_make(void)
 {
     struct pw_trace_thread *thread = free_pop();

@@ -37,6 +37,7 @@ static bool can_unwind(void)
 
 void pw_unwind_init(void)
 {
+    pw_trace_thread_init();
     if (!can_unwind()) {
         pw_modules_refresh();
         (void)pw_frame_index_build((uint64_t)&pw_unwind_init);
