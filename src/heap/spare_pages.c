@@ -20,6 +20,7 @@ enum {
 struct backing {
     uint32_t kind; /* enum pw_os_backing */
     bool is_empty; /* its pages are gone: none are worth keeping */
+    uint64_t moved; /* bytes at its front that are of another, where it is MOVED */
 };
 _Static_assert(sizeof(struct backing) <= sizeof(struct pw_evidence), "in its place");
 
@@ -103,18 +104,32 @@ static bool is_worth_keeping(struct pw_heap *heap, uint64_t bytes)
     return is_worth;
 }
 
+/*
+ * Take pages out of a block: of what it had of another and its own the larger part, for what is cut into many lots is of use
+ * to few. Address 0: they can't be had, or aren't worth it.
+ */
+static struct pw_spare take_out(struct pw_block block)
+{
+    const struct backing *backing = backing_of(block);
+    uint64_t start = pw_block_address(block), bytes = pw_mapped_capacity(block);
+    uint64_t moved = backing->kind != PW_OS_MOVED ? 0 : backing->moved < bytes ? backing->moved : bytes;
+    bool is_front = moved >= bytes - moved;
+    struct pw_spare spare = {0, is_front ? moved : bytes - moved};
+    if (is_allowed && !backing->is_empty && is_worth_keeping(heap_of(block), spare.bytes))
+        spare.address = (uint64_t)pw_os_set_aside((void *)(start + (is_front ? 0 : moved)), spare.bytes);
+    return spare;
+}
+
 bool pw_spare_pages_leave(struct pw_block block)
 {
     void *address = (void *)pw_block_address(block);
     uint64_t bytes = pw_mapped_capacity(block);
+    struct pw_spare spare = take_out(block);
     enum pw_os_backing backing = (enum pw_os_backing)backing_of(block)->kind;
-    void *aside = NULL;
-    if (is_allowed && !backing_of(block)->is_empty && is_worth_keeping(heap_of(block), bytes))
-        aside = pw_os_set_aside(address, bytes, &backing);
-    bool done = aside != NULL || (is_allowed && pw_os_close(address, bytes, &backing)) || pw_os_guard(address, bytes);
+    bool done = (is_allowed && pw_os_close(address, bytes, &backing)) || pw_os_guard(address, bytes);
     backing_of(block)->kind = backing;
-    if (aside != NULL)
-        keep(heap_of(block), (struct pw_spare){(uint64_t)aside, bytes});
+    if (spare.address != 0)
+        keep(heap_of(block), spare);
     return done;
 }
 
@@ -134,22 +149,35 @@ bool pw_spare_pages_open(void *address, uint64_t bytes)
     return is_allowed ? pw_os_reopen(address, bytes, &backing) : pw_os_unguard(address, bytes);
 }
 
-/* The smallest lot of at least so many bytes, cut to them; address 0: there is none. */
+/* The smallest lot of at least so many bytes, or else the largest of at least half of them; PW_SPARES: there is none. */
+static uint32_t best_lot(const struct pw_heap *heap, uint64_t bytes)
+{
+    uint32_t best = PW_SPARES;
+    uint64_t best_bytes = bytes / 2 - 1;
+    for (uint32_t i = 0; i < heap->spare_count; i++) {
+        uint64_t have = heap->spares[i].bytes;
+        bool is_better = best_bytes < bytes ? have > best_bytes : have >= bytes && have < best_bytes;
+        if (is_better) {
+            best = i;
+            best_bytes = have;
+        }
+    }
+    return best;
+}
+
+/* A lot, cut to so many bytes where it has more; address 0: there is none. */
 static struct pw_spare take(struct pw_heap *heap, uint64_t bytes)
 {
     struct pw_spare spare = {0, 0}, rest = {0, 0};
-    uint32_t best = PW_SPARES;
     pw_heap_acquire(heap);
-    for (uint32_t i = 0; i < heap->spare_count; i++)
-        if (heap->spares[i].bytes >= bytes && (best == PW_SPARES || heap->spares[i].bytes < heap->spares[best].bytes))
-            best = i;
+    uint32_t best = best_lot(heap, bytes);
     if (best < PW_SPARES) {
         spare = remove_spare(heap, best);
         if (heap->spare_use >= 0 && heap->spare_use < MOST_USE)
             heap->spare_use++;
-        rest = (struct pw_spare){spare.address + bytes, spare.bytes - bytes};
     }
-    if (rest.bytes > 0) {
+    if (spare.bytes > bytes) {
+        rest = (struct pw_spare){spare.address + bytes, spare.bytes - bytes};
         spare.bytes = bytes;
         pw_os_disown((void *)spare.address);
         pw_os_own((void *)spare.address, bytes);
@@ -174,6 +202,7 @@ bool pw_spare_pages_use(struct pw_block block)
         !pw_os_bring((void *)spare.address, (void *)pw_block_address(block), spare.bytes, &backing))
         return false;
     backing_of(block)->kind = backing;
+    backing_of(block)->moved = spare.bytes;
     pw_header_write(block.region, block.granule, fields.state, fields.flags & ~PW_HEAP_ZEROED, fields.slack, header->size);
     return true;
 }

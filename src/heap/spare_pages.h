@@ -30,8 +30,8 @@ bool pw_spare_pages_return(struct pw_block block);
 /* Take guards, and what is closed, off the ZEROED pages of a run that is no block's yet. False: it can't be. */
 bool pw_spare_pages_open(void *address, uint64_t bytes);
 /*
- * Let a CACHED or PENDING block, ZEROED, have pages that another left, if there are enough for all of it. True: it has,
- * and is not ZEROED. Takes the heap's lock, not during system calls.
+ * Let a CACHED or PENDING block, ZEROED, have pages that another left, if there are enough for half of it: those for its
+ * front. True: it has, and is not ZEROED. Takes the heap's lock, not during system calls.
  */
 bool pw_spare_pages_use(struct pw_block block);
 /* Give all of a heap to the system; bytes. The lock is held. */

@@ -109,11 +109,11 @@ enum pw_os_backing { PW_OS_COMMON, PW_OS_CLOSED, PW_OS_MOVED };
  */
 bool pw_os_close(void *address, size_t bytes, enum pw_os_backing *backing);
 /*
- * Close a range, but keep its pages, readable and writable at the address that it returns: the library's own, to be used
- * with pw_os_bring or given up with pw_os_unmap. NULL: as pw_os_close's false. The range is to be one mapping (else it
- * is closed without the pages, or not).
+ * Move the pages of a range to an address that it returns, where they are readable and writable: the library's own, to be used with
+ * pw_os_bring or given up with pw_os_unmap. The range reads as zero then. NULL: they couldn't be moved, for example because they
+ * are of more than one mapping; what the range held may be lost.
  */
-void *pw_os_set_aside(void *address, size_t bytes, enum pw_os_backing *backing);
+void *pw_os_set_aside(void *address, size_t bytes);
 /*
  * Have pages that were set aside at `to`, which is writable and as long. They hold what they held. False: `to` reads as
  * zero; the pages are gone in either case.

@@ -51,14 +51,9 @@ static bool map_anew(void *address, size_t bytes, int protection)
     return mmap(address, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == address;
 }
 
-static bool may_close(const void *address, size_t bytes)
-{
-    return !pw_os_call_fails() && pw_os_is_paged(address, bytes) && take(PW_OS_CLOSED);
-}
-
 bool pw_os_close(void *address, size_t bytes, enum pw_os_backing *backing)
 {
-    if (!may_close(address, bytes))
+    if (pw_os_call_fails() || !pw_os_is_paged(address, bytes) || !take(PW_OS_CLOSED))
         return false;
     int saved_errno = errno;
     bool done = map_anew(address, bytes, PROT_NONE);
@@ -70,7 +65,7 @@ bool pw_os_close(void *address, size_t bytes, enum pw_os_backing *backing)
     return done;
 }
 
-/* Move a range's pages to where there is room. The program may have protected them: not from who gets them. */
+/* The program may have protected its pages: not from who gets them. */
 static void *move_out(void *address, size_t bytes)
 {
     void *aside = mremap(address, bytes, bytes, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
@@ -82,21 +77,14 @@ static void *move_out(void *address, size_t bytes)
     return NULL;
 }
 
-void *pw_os_set_aside(void *address, size_t bytes, enum pw_os_backing *backing)
+void *pw_os_set_aside(void *address, size_t bytes)
 {
-    if (!may_close(address, bytes))
+    if (pw_os_call_fails() || !pw_os_is_paged(address, bytes))
         return NULL;
     int saved_errno = errno;
     void *aside = move_out(address, bytes);
-    if (aside != NULL && map_anew(address, bytes, PROT_NONE)) {
-        become(backing, PW_OS_CLOSED);
+    if (aside != NULL)
         pw_os_own(aside, bytes);
-    } else {
-        give(PW_OS_CLOSED);
-        if (aside != NULL)
-            (void)munmap(aside, bytes);
-        aside = NULL;
-    }
     errno = saved_errno;
     return aside;
 }
