@@ -33,17 +33,28 @@ static void leave_fault(int number)
     siglongjmp(after_fault, 1);
 }
 
-/* What is at `at` is about to be damaged; where that is a guard page, the fault is the report. */
-static void damage(struct plant *plant, unsigned char *at)
+/* What is at `at` is about to be damaged, by `link` if it isn't NULL; where that is a guard page, the fault is the report. */
+static void damage_with(struct plant *plant, unsigned char *at, const void *link)
 {
     struct sigaction action = {.sa_handler = leave_fault}, old;
     sigaction(SIGSEGV, &action, &old);
     if (sigsetjmp(after_fault, 1) == 0) {
-        plant->before = *(volatile unsigned char *)at;
-        *(volatile unsigned char *)at = (unsigned char)(plant->before ^ (plant->place | 1));
-        plant->damaged = at;
+        if (link != NULL) {
+            plant->word_before = *(volatile uint64_t *)at;
+            *(volatile uint64_t *)at = (uint64_t)link;
+            plant->word = (uint64_t *)at;
+        } else {
+            plant->before = *(volatile unsigned char *)at;
+            *(volatile unsigned char *)at = (unsigned char)(plant->before ^ (plant->place | 1));
+            plant->damaged = at;
+        }
     }
     sigaction(SIGSEGV, &old, NULL);
+}
+
+static void damage(struct plant *plant, unsigned char *at)
+{
+    damage_with(plant, at, NULL);
 }
 
 static void overflow(struct plant *plant, struct model_slot *slot)
@@ -96,6 +107,15 @@ static void use_again(size_t size)
     }
 }
 
+/* What a freed node of a list may be linked to: a live block, or the node itself. */
+static const void *any_block(const void *freed)
+{
+    for (unsigned i = 0; i < MODEL_SLOTS; i++)
+        if (model.slots[i].block != NULL && model.slots[i].align <= 1)
+            return model.slots[i].block;
+    return freed;
+}
+
 static void after_free(struct plant *plant, struct model_slot *slot)
 {
     struct model_slot old = *slot;
@@ -109,7 +129,8 @@ static void after_free(struct plant *plant, struct model_slot *slot)
     if (is_late && !is_cached(old.block))
         return; /* merged with others: nobody looks at it then */
     size_t offset = plant->place % reach;
-    damage(plant, old.block + offset);
+    bool is_link = (plant->place & 64) != 0 && offset % sizeof(void *) == 0 && offset + sizeof(void *) <= reach;
+    damage_with(plant, old.block + offset, is_link ? any_block(old.block) : NULL);
     expect(plant, "heap-use-after-free", old.block + offset, old.block);
     expect_place(plant, PWHEAP_RELATION_INSIDE, offset);
     if (is_late)
