@@ -70,8 +70,9 @@ static void let_go(struct pw_cache *cache, const struct pw_call *call)
     enum { AHEAD = 8, LINE_BLOCKS = 8, LINES_AHEAD = 3 };
     struct pw_quarantine_batch *batch = cache->leaving;
     uint32_t place = cache->left++;
-    if (place % LINE_BLOCKS == 0) /* of the batch itself, which waited as long as its blocks */
-        __builtin_prefetch(&batch->blocks[place + LINES_AHEAD * LINE_BLOCKS]);
+    uint32_t later = place + LINES_AHEAD * LINE_BLOCKS;
+    if (place % LINE_BLOCKS == 0 && later < batch->count) /* the batch itself waited as long as its blocks */
+        __builtin_prefetch(&batch->blocks[later]);
     if (place + AHEAD < batch->count)
         fetch_whole((uint64_t)batch->blocks[place + AHEAD]);
     evict(cache, batch->blocks[place], call, PW_OP_QUARANTINE);
