@@ -19,6 +19,7 @@
 
 #include <sched.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { TEST_FILL = 0xef, TEST_HEAPS = 4 };
 
@@ -228,6 +229,14 @@ static inline bool bytes_are(const void *start, uint64_t bytes, uint8_t value)
 {
     const uint8_t *at = start;
     return bytes == 0 || (at[0] == value && memcmp(at, at + 1, bytes - 1) == 0);
+}
+
+/* Has the page at `address` memory? */
+static inline bool is_resident(const void *address)
+{
+    unsigned char vector = 0;
+    assert_int_equal(mincore((void *)PW_ALIGN_DOWN((uint64_t)address, PW_PAGE_BYTES), 1, &vector), 0);
+    return (vector & 1) != 0;
 }
 
 /* What of a ZEROED block is looked at: its front and its end. */

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include <cmocka.h>
@@ -55,13 +54,6 @@ static uint64_t block_count(void)
     uint64_t count = 0;
     pw_heap_list(count_blocks, &count);
     return count;
-}
-
-static bool is_resident(const void *address)
-{
-    unsigned char vector = 0;
-    assert_int_equal(mincore((void *)PW_ALIGN_DOWN((uint64_t)address, PW_PAGE_BYTES), 1, &vector), 0);
-    return (vector & 1) != 0;
 }
 
 /* ---- place and guards ---- */

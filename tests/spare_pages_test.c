@@ -33,13 +33,6 @@ static unsigned mapping_count(void)
     return lines;
 }
 
-static bool is_resident(const void *address)
-{
-    unsigned char vector = 0;
-    assert_int_equal(mincore((void *)PW_ALIGN_DOWN((uint64_t)address, PW_PAGE_BYTES), 1, &vector), 0);
-    return (vector & 1) != 0;
-}
-
 /* ---- system calls ---- */
 
 static void what_is_closed_faults_and_is_fresh_when_it_is_opened(void **state)
