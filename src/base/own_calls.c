@@ -1,6 +1,6 @@
 /*
  * own_calls.c - what own_calls.h sends the library's calls to where it does not provide memcpy and its
- * like itself: in libpwheap.a, in the tests and in the tools. In libpwheap.so front/libc_own.c has
+ * like itself: in libpwheap.a, in the tests and in the tools. In libpwheap.so front/libc/own.c has
  * definitions that are preferred to these. Built without own_calls.h.
  */
 #include "base/own_functions.h"

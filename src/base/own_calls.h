@@ -2,9 +2,9 @@
  * own_calls.h - included before everything else in every file of the library: what it calls memcpy is
  * pw_own_memcpy to the assembler, also where the compiler makes up the call.
  *
- * The preloaded library provides memcpy and its like to the program (front/libc_*.c) and looks at what
+ * The preloaded library provides memcpy and its like to the program (front/libc) and looks at what
  * it is given; the library itself must not come that way, for it holds locks and works on the very
- * blocks that are looked at. A name that the library comes to use and that front/libc_list.h has is to
+ * blocks that are looked at. A name that the library comes to use and that front/libc/list.h has is to
  * be added here (tests/own_calls.sh says which is missing).
  */
 #ifndef PW_BASE_OWN_CALLS_H

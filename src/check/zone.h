@@ -6,7 +6,7 @@
  * block is its predecessor's tail. Zones are shared by neighbours: who dresses a block may write bytes of its zone
  * while the owner of the next one looks at them. They hold the pattern already, which is always the same for an
  * address; what does not hold (the block before was freed and poisoned meanwhile) is looked at again with the heap's
- * lock held (front/found.c).
+ * lock held (front/found/found.c).
  */
 #ifndef PW_CHECK_ZONE_H
 #define PW_CHECK_ZONE_H

@@ -3,7 +3,7 @@
 
 #include "base/text.h"
 #include "diag/report.h"
-#include "front/guarded.h"
+#include "front/guarded/guarded.h"
 #include "front/trim.h"
 #include "os/process.h"
 

@@ -8,9 +8,9 @@
 
 #include "front/cap.h"
 #include "front/entry.h"
-#include "front/guarded.h"
+#include "front/guarded/guarded.h"
+#include "front/guarded/watch.h"
 #include "front/quick.h"
-#include "front/watch.h"
 #include "trace/unwind.h"
 
 /* pw_stack_of, of a call that has no stack yet. */

@@ -1,10 +1,10 @@
 /* levels.c - acquire and release at whatever level, and the slow halves of the fast ones. */
 #include "front/cap.h"
 #include "front/full.h"
-#include "front/guarded.h"
+#include "front/guarded/guarded.h"
+#include "front/guarded/watch.h"
 #include "front/hot.h"
 #include "front/trim.h"
-#include "front/watch.h"
 
 #include "trace/depot.h"
 #include "trace/unwind.h"

@@ -6,7 +6,7 @@
  * those that are only held with signals blocked: the region lock, and that of the heap that only this
  * file takes from. What is freed is claimed and put aside without any lock.
  */
-#include "front/guarded.h"
+#include "front/guarded/guarded.h"
 #include "front/hot.h"
 #include "os/process.h"
 #include "trace/depot.h"

@@ -2,7 +2,7 @@
 #include "front/cap.h"
 #include "front/entry.h"
 #include "front/full.h"
-#include "front/guarded.h"
+#include "front/guarded/guarded.h"
 #include "front/hot.h"
 #include "trace/cxx_runtime.h"
 #include "trace/depot.h"

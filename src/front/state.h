@@ -217,7 +217,7 @@ void pw_quarantine_flush(struct pw_cache *cache, const struct pw_call *call);
 bool pw_quarantine_empty(struct pw_cache *cache, const struct pw_call *call);
 
 /*
- * libc_own.c: look up libc's own functions if nobody has, and check calls of them or not as the options
+ * libc/own.c: look up libc's own functions if nobody has, and check calls of them or not as the options
  * say. Not there in libpwheap.a, which checks none.
  */
 void pw_libc_configure(void) __attribute__((weak, visibility("hidden")));

@@ -2,7 +2,7 @@
  * uncached.c - blocks that do not go through a thread's cache: from a given heap, and back. For
  * reentry.c and for heap instances.
  */
-#include "front/guarded.h"
+#include "front/guarded/guarded.h"
 #include "front/hot.h"
 
 static void *dress(void *block, size_t size, size_t align, bool zero, uint16_t thread,

@@ -5,7 +5,7 @@
  *   ^ block            ^ block                 what is before a run is the guard of the run before it
  *
  * All pages of a region are hidden; a run's data is shown while its block is LIVE (who does so is
- * front/guarded.c; nothing here touches pages). So both sides of every block are guarded at no more
+ * front/guarded/guarded.c; nothing here touches pages). So both sides of every block are guarded at no more
  * than a page of address space, and left- or right-aligned only says which side is exact.
  *
  * A run that is given back is kept out of use as long as the caller's limit allows: fresh ones are

@@ -1,0 +1,163 @@
+/*
+ * libc.h - the calls of libc that are checked (level full and above; option check_libc_calls): what the
+ * files of this folder share.
+ *
+ * What the program calls memcpy is one jump through a pointer: at off and fast to libc's own, else to
+ * the checked one, which looks at the ranges that libc is about to read and write, and calls libc's
+ * own, which it leaves result and errno to.
+ *
+ *   memcpy                       libc/entry.c
+ *   ├─ libc's memcpy             off, fast
+ *   └─ pw_checked_memcpy         libc/memory.c
+ *      ├─ pw_libc_checks         before all is set up: look up libc's own functions
+ *      ├─ pw_check_copy
+ *      │  ├─ pw_room             page map; in a heap: where the block is, its header
+ *      │  └─ pw_found_bad_access libc/check.c: it does not fit; look again under the heap's lock, and report
+ *      └─ pw_libc.memcpy         libc's own
+ *
+ * No lock, no allocation, no system call, unless there is something to report. The address of a LIVE
+ * block finds that block's header whatever other threads do, so who passes one never sees a report.
+ *
+ * These files are in libpwheap.so alone: in a static program libc.a has functions of these names, and
+ * nothing is checked there. Built with sibling calls, without builtins, and without own_calls.h.
+ */
+#ifndef PW_FRONT_LIBC_H
+#define PW_FRONT_LIBC_H
+
+#include "front/libc/hardened.h"
+#include "front/libc/list.h"
+#include "front/state.h"
+
+#include <iconv.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* What is called in the place of NAME, where calls are checked: pw_checked_NAME. */
+#define PW_LIBC_DECLARE(name) extern __typeof__(name) pw_checked_##name;
+PW_LIBC_LIST(PW_LIBC_DECLARE)
+
+/* libc's own versions, by name. Written once, before mode is anything but PW_LIBC_UNKNOWN. */
+#define PW_LIBC_FIELD(name) __typeof__(&name) name;
+struct pw_libc {
+    PW_LIBC_LIST(PW_LIBC_FIELD)
+};
+extern struct pw_libc pw_libc __attribute__((visibility("hidden")));
+
+/* UNKNOWN: not looked up yet, and every call is led to its checked version. */
+enum pw_libc_mode { PW_LIBC_UNKNOWN, PW_LIBC_PLAIN, PW_LIBC_CHECKED };
+extern _Atomic uint8_t pw_libc_mode __attribute__((visibility("hidden")));
+
+/* libc/own.c: look up what is to be looked up; true: check. */
+bool pw_libc_look_up(void);
+
+PW_INLINE bool pw_libc_checks(void)
+{
+    return pw_likely(atomic_load_explicit(&pw_libc_mode, memory_order_relaxed) == PW_LIBC_CHECKED) ||
+           pw_libc_look_up();
+}
+
+/* libc/entry.c: lead all calls to libc's own functions, or to the checked versions. */
+void pw_libc_lead(bool to_checked);
+
+/* The program's call. */
+struct pw_site {
+    uint64_t pc;
+    uint64_t frame;
+    const char *function;
+};
+
+/* In a checked version itself: do `check`, with `site` to say where the call is. */
+#define PW_CHECKED(name, check)                                                                    \
+    do {                                                                                           \
+        if (pw_libc_checks()) {                                                                    \
+            struct pw_site site = {(uint64_t)__builtin_return_address(0),                          \
+                                   (uint64_t)__builtin_dwarf_cfa(), #name};                        \
+            check;                                                                                 \
+        }                                                                                          \
+    } while (0)
+
+#define PW_ROOM_ANY UINT64_MAX
+
+/* As pw_room for an address of the heap's. */
+uint64_t pw_room_in_heap(uint64_t address);
+
+/*
+ * How many bytes from `address` on are the program's, in the block that holds it: 0 in a freed block or
+ * beyond what was requested; PW_ROOM_ANY where there is no heap, or a header that can't be trusted.
+ */
+PW_INLINE uint64_t pw_room(const void *address)
+{
+    uint64_t entry = pw_page_map_entry((uint64_t)address);
+    return pw_likely(entry == 0) ? PW_ROOM_ANY : pw_room_in_heap((uint64_t)address);
+}
+
+/*
+ * Is it plain that the `bytes` from `address` on, of a slab, are of a LIVE block? Its seal is not looked at: who reports
+ * does, and who gives the block back. entry: pw_page_map_entry(address).
+ */
+bool pw_fits_in_slab(uint64_t entry, uint64_t address, uint64_t bytes);
+
+/* Report an access to [address, address + bytes) that is still wrong now. */
+void pw_found_bad_access(const struct pw_site *site, const void *address, uint64_t bytes,
+                         enum pw_access access);
+/* Report a copy between ranges that overlap. */
+void pw_found_overlap(const struct pw_site *site, const void *to, const void *from, uint64_t bytes);
+
+PW_INLINE void pw_check_range(const struct pw_site *site, const void *address, uint64_t bytes,
+                              enum pw_access access)
+{
+    uint64_t entry = pw_page_map_entry((uint64_t)address);
+    if (entry == 0 || (pw_entry_is_slab(entry) && pw_likely(pw_fits_in_slab(entry, (uint64_t)address, bytes))))
+        return;
+    if (pw_unlikely(bytes > pw_room_in_heap((uint64_t)address)))
+        pw_found_bad_access(site, address, bytes, access);
+}
+
+PW_INLINE void pw_check_read(const struct pw_site *site, const void *address, uint64_t bytes)
+{
+    pw_check_range(site, address, bytes, PW_ACCESS_READ);
+}
+
+PW_INLINE void pw_check_write(const struct pw_site *site, const void *address, uint64_t bytes)
+{
+    pw_check_range(site, address, bytes, PW_ACCESS_WRITE);
+}
+
+/* count * size, or as much as there can't be. */
+PW_INLINE uint64_t pw_libc_product(size_t count, size_t size)
+{
+    uint64_t product;
+    return __builtin_mul_overflow(count, size, &product) ? PW_ROOM_ANY - 1 : product;
+}
+
+PW_INLINE bool pw_ranges_overlap(const void *to, const void *from, uint64_t bytes)
+{
+    uint64_t one = (uint64_t)to, other = (uint64_t)from;
+    uint64_t distance = one > other ? one - other : other - one;
+    return distance < bytes && distance != 0;
+}
+
+/* Both ranges of a copy, and that they don't overlap; the same range twice is let pass, as libc does. */
+PW_INLINE void pw_check_copy(const struct pw_site *site, const void *to, const void *from, uint64_t bytes)
+{
+    pw_check_read(site, from, bytes);
+    pw_check_write(site, to, bytes);
+    if (pw_unlikely(pw_ranges_overlap(to, from, bytes)))
+        pw_found_overlap(site, to, from, bytes);
+}
+
+/*
+ * The string at `text`, followed to its end but at most over `most` characters and not out of its
+ * block: its length. Where it ends in neither way, that is reported, and what fits is its length.
+ */
+size_t pw_check_string(const struct pw_site *site, const char *text, size_t most);
+size_t pw_check_wide(const struct pw_site *site, const wchar_t *text, size_t most);
+/* libc/arguments.c: the format of sprintf or its like, char or wchar_t, and the strings among its arguments. */
+void pw_check_arguments(const struct pw_site *site, const void *format, bool is_wide, va_list arguments);
+
+#endif
