@@ -29,8 +29,8 @@ struct frozen {
 #define PLACE(type, member, offset) {#type "." #member, offsetof(struct type, member), offset}
 #define VALUE(name, value) {#name, (uint64_t)(name), value}
 
-static const struct frozen image_of_version_3[] = {
-    VALUE(PW_IMAGE_VERSION, 3),
+static const struct frozen image_of_version_4[] = {
+    VALUE(PW_IMAGE_VERSION, 4),
     SIZE(pw_header, 16), PLACE(pw_header, word, 0), PLACE(pw_header, size, 8), PLACE(pw_header, prev, 12),
     SIZE(pw_extension, 16), PLACE(pw_extension, requested, 0), PLACE(pw_extension, check, 8),
     SIZE(pw_evidence, 16), PLACE(pw_evidence, alloc_stack, 0), PLACE(pw_evidence, free_stack, 4),
@@ -57,8 +57,8 @@ static const struct frozen image_of_version_3[] = {
     SIZE(pw_module, 312), PLACE(pw_module, start, 0), PLACE(pw_module, end, 8), PLACE(pw_module, bias, 16),
     PLACE(pw_module, build_id_len, 24), PLACE(pw_module, unloaded, 28), PLACE(pw_module, build_id, 32),
     PLACE(pw_module, path, 56),
-    SIZE(pw_stack, 16), PLACE(pw_stack, hash, 0), PLACE(pw_stack, count, 8), PLACE(pw_stack, is_known, 10), PLACE(pw_stack, site, 12),
-    PLACE(pw_stack, frames, 16),
+    SIZE(pw_stack, 16), PLACE(pw_stack, hash, 0), PLACE(pw_stack, count, 8), PLACE(pw_stack, own, 9), PLACE(pw_stack, skip, 10),
+    PLACE(pw_stack, is_known, 11), PLACE(pw_stack, site, 12), PLACE(pw_stack, frames, 16),
     SIZE(pw_depot_image, 32776), PLACE(pw_depot_image, chunks, 0), PLACE(pw_depot_image, used, 32768),
     SIZE(pw_root, 200), PLACE(pw_root, magic, 0), PLACE(pw_root, version, 8), PLACE(pw_root, bytes, 12),
     PLACE(pw_root, level, 16), PLACE(pw_root, pid, 20), PLACE(pw_root, seal_key, 24),
@@ -82,16 +82,16 @@ static const struct frozen image_of_version_3[] = {
     VALUE(PW_MAX_FRAMES, 64), VALUE(PW_DEPOT_CHUNK_SHIFT, 22),
 };
 
-static void the_image_of_version_3_has_its_bytes_where_readers_look_for_them(void **state)
+static void the_image_of_version_4_has_its_bytes_where_readers_look_for_them(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < PW_ARRAY_SIZE(image_of_version_3); i++)
-        CHECK(image_of_version_3[i].is == image_of_version_3[i].was, "%s is %llu, not %llu",
-              image_of_version_3[i].what, (unsigned long long)image_of_version_3[i].is,
-              (unsigned long long)image_of_version_3[i].was);
+    for (size_t i = 0; i < PW_ARRAY_SIZE(image_of_version_4); i++)
+        CHECK(image_of_version_4[i].is == image_of_version_4[i].was, "%s is %llu, not %llu",
+              image_of_version_4[i].what, (unsigned long long)image_of_version_4[i].is,
+              (unsigned long long)image_of_version_4[i].was);
     assert_memory_equal(pw_root.magic, "PWHEAP\n", 8);
     assert_ptr_equal(&pwheap_image_root, &pw_root);
-    assert_int_equal(pw_root.version, 3);
+    assert_int_equal(pw_root.version, 4);
     assert_int_equal(pw_root.bytes, 200);
 }
 
@@ -1613,7 +1613,7 @@ static void a_heap_is_held_while_its_lock_is_and_no_other_is(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_image_of_version_3_has_its_bytes_where_readers_look_for_them),
+        cmocka_unit_test(the_image_of_version_4_has_its_bytes_where_readers_look_for_them),
         cmocka_unit_test(every_kind_state_family_and_operation_has_its_name),
         cmocka_unit_test(in_a_healthy_heap_nothing_is_found_at_any_level),
         cmocka_unit_test(small_steps_come_to_the_same_end_as_one_large_one),

@@ -1,4 +1,5 @@
-/* trace_depot_test.c - the stack depot: one id for one stack, for good. */
+/* trace_depot_test.c - the stack depot (trace/depot.h, image/stack.h): one id for one stack, for good. */
+#include "image/stack.h"
 #include "os/memory.h"
 #include "trace/depot.h"
 
@@ -176,6 +177,118 @@ static void an_id_that_is_none_gives_no_frames(void **state)
     assert_int_equal(pw_depot_get(UINT32_MAX, stored, PW_MAX_FRAMES), 0);
 }
 
+/* ---- stacks that share their outer frames ---- */
+
+static uint32_t units_used(void)
+{
+    return atomic_load(&pw_depot_image->used);
+}
+
+/* A recursion: each trace is one frame more than the one before, and from the 64th on the outermost is cut off. */
+static void a_trace_that_goes_on_from_another_is_stored_by_its_own_frames(void **state)
+{
+    (void)state;
+    enum { LEVELS = 300, HEAD_UNITS = 2, LINK_UNITS = 1 };
+    static uint64_t all[LEVELS + 1]; /* innermost first */
+    uint32_t id = 0;
+    for (int n = 0; n <= LEVELS; n++)
+        all[n] = 0x7a0000000000 + (uint64_t)n * 0x41;
+    for (size_t depth = 1; depth <= LEVELS; depth++) {
+        const uint64_t *frames = &all[LEVELS - depth];
+        size_t count = depth < PW_MAX_FRAMES ? depth : PW_MAX_FRAMES;
+        uint32_t used = units_used();
+        struct pw_depot_place rest = {.id = id, .index = 0};
+        id = count == 1 ? pw_depot_put(frames, 1) : pw_depot_put_before(frames, count, 1, rest);
+        assert_int_not_equal(id, 0);
+        assert_in_range(units_used() - used, HEAD_UNITS + 1, HEAD_UNITS + 1 + LINK_UNITS);
+        assert_holds(id, frames, count);
+        assert_int_equal(pw_depot_put(frames, count), id); /* however it is stored */
+    }
+}
+
+/* Other traces leave that recursion from every depth, by one to four frames, before `skip` of its frames. */
+static void a_trace_may_go_on_from_any_frame_of_another(void **state)
+{
+    (void)state;
+    uint64_t frames[PW_MAX_FRAMES], trunk[PW_MAX_FRAMES];
+    uint32_t ids[PW_MAX_FRAMES + 1] = {0};
+    for (size_t i = 0; i < PW_MAX_FRAMES; i++)
+        trunk[i] = 0x7b0000000000 + i * 0x57;
+    for (uint32_t depth = 1; depth <= PW_MAX_FRAMES; depth++) {
+        struct pw_depot_place rest = {.id = ids[depth - 1], .index = 0};
+        const uint64_t *start = &trunk[PW_MAX_FRAMES - depth];
+        ids[depth] = depth == 1 ? pw_depot_put(start, 1) : pw_depot_put_before(start, depth, 1, rest);
+    }
+    for (uint32_t depth = 1; depth <= PW_MAX_FRAMES; depth++)
+        for (uint32_t skip = 0; skip < depth; skip++)
+            for (uint32_t own = 1; own <= 4 && own + depth - skip <= PW_MAX_FRAMES; own++) {
+                size_t count = own + depth - skip;
+                struct pw_depot_place rest = {.id = ids[depth], .index = skip};
+                for (uint32_t i = 0; i < own; i++)
+                    frames[i] = UINT64_C(0x7c0000000000) + own * 0x1000 + i;
+                memcpy(frames + own, &trunk[PW_MAX_FRAMES - depth + skip], (depth - skip) * sizeof *frames);
+                assert_true(pw_depot_place_has(rest, depth - skip));
+                assert_false(pw_depot_place_has(rest, depth - skip + 1));
+                assert_holds(pw_depot_put_before(frames, count, own, rest), frames, count);
+            }
+    assert_false(pw_depot_place_has((struct pw_depot_place){0}, 1));
+}
+
+/* Units of 8 bytes as a depot of ids 0 to 39, which anybody may have written to. */
+static uint64_t hostile[40];
+
+static bool read_hostile(void *context, uint32_t id, uint64_t offset, void *to, uint64_t bytes)
+{
+    (void)context;
+    if (id * UINT64_C(8) + offset + bytes > sizeof hostile)
+        return false;
+    memcpy(to, (const char *)hostile + id * 8 + offset, bytes);
+    return true;
+}
+
+static void stack_at(uint32_t id, uint8_t count, uint8_t own, uint8_t skip, uint64_t rest)
+{
+    struct pw_stack stack = {.hash = 99, .count = count, .own = own, .skip = skip};
+    memcpy(&hostile[id], &stack, sizeof stack);
+    for (uint32_t i = 0; i < own && id + 2 + i < PW_ARRAY_SIZE(hostile); i++)
+        hostile[id + 2 + i] = id * 100 + i;
+    if (id + 2u + own < PW_ARRAY_SIZE(hostile))
+        hostile[id + 2 + own] = rest;
+}
+
+/* Stack 20 goes on with the last two frames of stack 10. */
+static size_t frames_of_20(uint8_t count, uint8_t own, uint8_t skip, uint64_t rest)
+{
+    uint64_t frames[PW_MAX_FRAMES], hash;
+    memset(hostile, 0, sizeof hostile);
+    stack_at(10, 3, 3, 0, 0);
+    stack_at(20, count, own, skip, rest);
+    return pw_stack_frames(read_hostile, NULL, 20, frames, &hash);
+}
+
+static void a_damaged_stack_gives_no_frames_and_is_read_to_an_end(void **state)
+{
+    (void)state;
+    uint64_t frames[PW_MAX_FRAMES], hash;
+    assert_int_equal(frames_of_20(4, 2, 1, 10), 4);
+    assert_int_equal(pw_stack_frames(read_hostile, NULL, 20, frames, &hash), 4);
+    assert_memory_equal(frames, ((uint64_t[]){2000, 2001, 1001, 1002}), 4 * sizeof *frames);
+    assert_int_equal(hash, 99);
+    assert_int_equal(frames_of_20(5, 2, 1, 10), 0);  /* stack 10 has no more */
+    assert_int_equal(frames_of_20(4, 2, 2, 10), 0);  /* nor from there on */
+    assert_int_equal(frames_of_20(4, 2, 0, 20), 0);  /* itself */
+    assert_int_equal(frames_of_20(4, 2, 0, 30), 0);  /* a younger one */
+    assert_int_equal(frames_of_20(4, 2, 0, 0), 0);   /* none */
+    assert_int_equal(frames_of_20(4, 2, 0, 5), 0);   /* where there is none */
+    assert_int_equal(frames_of_20(4, 0, 0, 10), 0);  /* nothing of its own */
+    assert_int_equal(frames_of_20(4, 5, 0, 10), 0);  /* more than there are */
+    assert_int_equal(frames_of_20(0, 0, 0, 10), 0);
+    assert_int_equal(frames_of_20(PW_MAX_FRAMES + 1, 2, 0, 10), 0);
+    assert_int_equal(frames_of_20(30, 30, 0, 0), 0); /* over the end */
+    assert_int_equal(pw_stack_frames(read_hostile, NULL, 0, frames, &hash), 0);
+    assert_int_equal(pw_stack_frames(read_hostile, NULL, 39, frames, &hash), 0);
+}
+
 struct putter {
     pthread_t thread;
     uint32_t ids[SHARED];
@@ -247,6 +360,9 @@ int main(void)
         cmocka_unit_test(the_hash_of_inner_frames_follows_from_two_sums_and_finds_the_trace),
         cmocka_unit_test(the_trace_that_was_added_next_is_found_by_the_one_before),
         cmocka_unit_test(an_id_that_is_none_gives_no_frames),
+        cmocka_unit_test(a_trace_that_goes_on_from_another_is_stored_by_its_own_frames),
+        cmocka_unit_test(a_trace_may_go_on_from_any_frame_of_another),
+        cmocka_unit_test(a_damaged_stack_gives_no_frames_and_is_read_to_an_end),
         cmocka_unit_test(threads_that_put_the_same_traces_at_once_get_the_same_ids),
         cmocka_unit_test(without_memory_new_traces_have_no_id_and_known_ones_keep_theirs),
     };

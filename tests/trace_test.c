@@ -1,4 +1,5 @@
 /* trace_test.c - pw_unwind_capture over frames of all kinds: the answer is libunwind's, always. */
+#include "base/arch.h"
 #include "trace/compare.h"
 #include "trace/depot.h"
 #include "trace/frames.h"
@@ -54,6 +55,25 @@ static void recursion_that_branches_is_traced_as_libunwind_does(void **state)
         assert_true(compare.takes == 2 * (3 * 127 + 128));
         assert_no_failures(&compare);
     }
+}
+
+static PW_NOINLINE void capture_id_here(void *argument)
+{
+    uint32_t *id = argument;
+    *id = pw_unwind_capture_id(PW_MAX_FRAMES, (uint64_t)__builtin_return_address(0), (uint64_t)__builtin_dwarf_cfa(),
+                               PW_ARCH_FP());
+    __asm__ volatile("" ::: "memory");
+}
+
+/* Thousands of traces of some twenty frames, each of which ends as one before did. */
+static void the_traces_of_a_recursion_are_stored_by_what_is_new_in_each(void **state)
+{
+    (void)state;
+    enum { DEPTH = 12, TRACES = (3 << DEPTH) - 3 + (1 << DEPTH), MOST_UNITS = 6 };
+    uint32_t id = 0, used = atomic_load(&pw_depot_image->used);
+    with_fp_tree(DEPTH, capture_id_here, &id);
+    assert_int_not_equal(id, 0);
+    assert_in_range(atomic_load(&pw_depot_image->used) - used, TRACES * 3, TRACES * MOST_UNITS);
 }
 
 static void a_trace_is_cut_at_max_frames(void **state)
@@ -303,6 +323,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recursion_of_any_depth_is_traced_as_libunwind_does),
         cmocka_unit_test(recursion_that_branches_is_traced_as_libunwind_does),
+        cmocka_unit_test(the_traces_of_a_recursion_are_stored_by_what_is_new_in_each),
         cmocka_unit_test(a_trace_is_cut_at_max_frames),
         cmocka_unit_test(very_deep_recursion_is_cut_at_max_and_followed_out_again),
         cmocka_unit_test(frames_of_unknown_size_are_undone),

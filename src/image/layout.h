@@ -42,7 +42,7 @@
 
 #include <stdatomic.h>
 
-#define PW_IMAGE_VERSION 3u
+#define PW_IMAGE_VERSION 4u
 #define PW_IMAGE_MAGIC "PWHEAP\n" /* 8 bytes with the NUL */
 #define PW_ROOT_SYMBOL "pwheap_image_root"
 
@@ -281,17 +281,23 @@ struct pw_module {
 /*
  * The stack depot: stack traces once each. Id i > 0 is the struct pw_stack at byte
  * (i % 2^PW_DEPOT_CHUNK_UNITS_SHIFT) * 8 of chunk i >> PW_DEPOT_CHUNK_UNITS_SHIFT.
+ *
+ * Stacks share their outer frames: one has its `own` innermost frames, at least one, and where that is not all
+ * (own < count), behind them a word, the id of the stack whose frames from its `skip`th on are the others. That one
+ * is older, so its id is less, and it may again have some from another. image/stack.c puts them together.
  */
 #define PW_DEPOT_CHUNK_SHIFT 22u /* 4 MiB a chunk */
 #define PW_DEPOT_CHUNK_UNITS_SHIFT (PW_DEPOT_CHUNK_SHIFT - 3u)
 #define PW_DEPOT_MAX_CHUNKS 4096u
 #define PW_MAX_FRAMES 64u
 struct pw_stack {
-    uint64_t hash;  /* of the frames (trace/depot.h) */
-    uint16_t count; /* frames; at most PW_MAX_FRAMES */
-    _Atomic uint16_t is_known; /* 1 once it is found by its hash */
+    uint64_t hash; /* of all frames (trace/depot.h) */
+    uint8_t count; /* frames; at most PW_MAX_FRAMES */
+    uint8_t own;
+    uint8_t skip;
+    _Atomic uint8_t is_known; /* 1 once it is found by its hash */
     _Atomic uint32_t site; /* what the guard pool notes of it as a place that allocates: guard/policy.h */
-    uint64_t frames[];     /* return addresses, innermost first */
+    uint64_t frames[];     /* `own` return addresses, innermost first, and that word */
 };
 struct pw_depot_image {
     _Atomic uint64_t chunks[PW_DEPOT_MAX_CHUNKS]; /* addresses; 0 where there is none yet */

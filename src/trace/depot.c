@@ -5,7 +5,8 @@
  *         1 [ line | line | line | … ]                                 │
  *         2   …                                                        └─id──> struct pw_stack
  *
- * Stacks lie one behind the other in chunks of 4 MiB that never move and are never given back. Their ids are in
+ * Stacks lie one behind the other in chunks of 4 MiB that never move and are never given back. What one has in common with
+ * one before, its outer frames, it leaves to that (image/layout.h: struct pw_stack). Their ids are in
  * a hash table of levels, each some times as large as the one before: a stack belongs into one line of each, and is in
  * the first that had a slot free. So a program of few stacks touches few pages, nothing is ever moved, and who looks
  * for a stack may stop at the first line that is not full.
@@ -15,13 +16,14 @@
  */
 #include "trace/depot.h"
 
+#include "image/stack.h"
 #include "os/memory.h"
 
 #include <string.h>
 
 enum {
     SLOTS = 8, /* a cache line */
-    LEVELS = 4,
+    LEVELS = 5,
     FIRST_BITS = 7, /* of the first level's lines */
     UNIT_BYTES = 8,
     HEAD_UNITS = sizeof(struct pw_stack) / UNIT_BYTES,
@@ -37,8 +39,17 @@ _Static_assert(LIMIT_CHUNKS <= PW_DEPOT_MAX_CHUNKS, "the image has no more");
 _Static_assert((uint64_t)LIMIT_CHUNKS << PW_DEPOT_CHUNK_UNITS_SHIFT <= UINT32_MAX,
                "ids are 32 bits");
 _Static_assert(HEAD_UNITS + PW_MAX_FRAMES <= CHUNK_UNITS, "every stack fits in a chunk");
+_Static_assert(PW_MAX_FRAMES <= UINT8_MAX, "struct pw_stack counts in bytes");
 
 struct pw_depot_image *pw_depot_image;
+
+/* A trace that is looked for or to be added. */
+struct trace {
+    uint64_t hash;
+    const uint64_t *frames;
+    size_t count, own;
+    struct pw_depot_place rest; /* the frames from `own` on; unless that is all of them */
+};
 
 struct line {
     _Atomic uint64_t slots[SLOTS]; /* tag << 32 | id; 0: free, and so are those after it */
@@ -47,7 +58,7 @@ struct line {
 /* Bits of the hash that tell a level's line: each has bits of its own, so that those who meet in one part in the next. */
 static const struct {
     uint32_t shift, bits;
-} geometry[LEVELS] = {{57, FIRST_BITS}, {46, 11}, {30, 16}, {9, 21}}; /* 8 KiB, 128 KiB, 4 MiB, 128 MiB */
+} geometry[LEVELS] = {{57, FIRST_BITS}, {46, 11}, {31, 15}, {13, 18}, {0, 21}}; /* 8 and 128 KiB; 2, 16 and 128 MiB */
 
 static _Alignas(64) struct line first_lines[1 << FIRST_BITS];
 static _Atomic(struct line *) levels[LEVELS] = {first_lines};
@@ -152,61 +163,85 @@ static void units_return(uint32_t start, uint32_t units)
                                             memory_order_relaxed);
 }
 
-/* A stack that nobody knows yet; 0: no room. */
-static uint32_t stack_write(uint64_t hash, const uint64_t *frames, size_t count)
+PW_INLINE uint32_t units_of(size_t count, size_t own)
 {
-    uint32_t id = units_take(HEAD_UNITS + (uint32_t)count);
+    return HEAD_UNITS + (uint32_t)own + (own < count);
+}
+
+/* Where a stack's frames from a place on are: itself, or one that it has them from, which may have them from another. */
+static struct pw_depot_place owner_of(struct pw_depot_place place)
+{
+    const struct pw_stack *stack;
+    while (stack = pw_depot_stack(place.id), place.index >= stack->own)
+        place = (struct pw_depot_place){.id = (uint32_t)stack->frames[stack->own],
+                                        .index = place.index - stack->own + stack->skip};
+    return place;
+}
+
+/* A stack that nobody knows yet; 0: no room. */
+static uint32_t stack_write(const struct trace *trace)
+{
+    uint32_t id = units_take(units_of(trace->count, trace->own));
     if (id == 0)
         return 0;
     struct pw_stack *stack = pw_depot_stack(id);
-    stack->hash = hash;
-    stack->count = (uint16_t)count;
-    for (size_t i = 0; i < count; i++)
-        stack->frames[i] = frames[i];
+    stack->hash = trace->hash;
+    stack->count = (uint8_t)trace->count;
+    stack->own = (uint8_t)trace->own;
+    stack->skip = 0;
+    for (size_t i = 0; i < trace->own; i++)
+        stack->frames[i] = trace->frames[i];
+    if (trace->own < trace->count) {
+        struct pw_depot_place rest = owner_of(trace->rest);
+        stack->skip = (uint8_t)rest.index;
+        stack->frames[trace->own] = rest.id;
+    }
     return id;
 }
 
-static void stack_forget(uint32_t id, size_t count)
+static void stack_forget(uint32_t id)
 {
     if (id == 0)
         return;
-    pw_depot_stack(id)->count = 0;
-    units_return(id, HEAD_UNITS + (uint32_t)count);
+    struct pw_stack *stack = pw_depot_stack(id);
+    uint32_t units = units_of(stack->count, stack->own);
+    stack->count = 0;
+    units_return(id, units);
 }
 
 enum put { IS_FULL, IS_IN, NO_ROOM };
 
 /* Put a stack into the first free slot of a line. *id is it once it is written; IS_IN: *id is found by its hash from now on. */
-static enum put line_put(struct line *line, uint64_t hash, const uint64_t *frames, size_t count, uint32_t *id)
+static enum put line_put(struct line *line, const struct trace *trace, uint32_t *id)
 {
     for (size_t i = 0; i < SLOTS; i++) {
         uint64_t slot = atomic_load_explicit(&line->slots[i], memory_order_acquire);
-        if (slot == 0 && *id == 0 && (*id = stack_write(hash, frames, count)) == 0)
+        if (slot == 0 && *id == 0 && (*id = stack_write(trace)) == 0)
             return NO_ROOM;
         if (slot == 0 && atomic_compare_exchange_strong_explicit(
-                             &line->slots[i], &slot, (uint64_t)tag_of(hash) << 32 | *id, memory_order_acq_rel,
+                             &line->slots[i], &slot, (uint64_t)tag_of(trace->hash) << 32 | *id, memory_order_acq_rel,
                              memory_order_acquire))
             return IS_IN;
-        uint32_t known = id_if_right(slot, hash, count);
+        uint32_t known = id_if_right(slot, trace->hash, trace->count);
         if (known == 0)
             continue;
-        stack_forget(*id, count);
+        stack_forget(*id);
         *id = known;
         return IS_IN;
     }
     return IS_FULL;
 }
 
-static PW_NOINLINE uint32_t stack_add(uint64_t hash, const uint64_t *frames, size_t count)
+static PW_NOINLINE uint32_t stack_add(const struct trace *trace)
 {
     uint32_t id = 0;
     enum put put = IS_FULL;
     for (size_t level = 0; level < LEVELS && put == IS_FULL; level++) {
         struct line *lines = level_ensure(level);
-        put = lines == NULL ? NO_ROOM : line_put(line_of(lines, level, hash), hash, frames, count, &id);
+        put = lines == NULL ? NO_ROOM : line_put(line_of(lines, level, trace->hash), trace, &id);
     }
     if (put != IS_IN) {
-        stack_forget(id, count);
+        stack_forget(id);
         return 0;
     }
     atomic_store_explicit(&pw_depot_stack(id)->is_known, 1, memory_order_release);
@@ -251,14 +286,26 @@ uint32_t pw_depot_find(uint64_t hash, size_t count)
 uint32_t pw_depot_find_next(uint32_t id, uint64_t hash, size_t count)
 {
     const struct pw_stack *stack = pw_depot_stack(id);
-    uint32_t units = HEAD_UNITS + stack->count;
+    uint32_t units = units_of(stack->count, stack->own);
     if (id % CHUNK_UNITS + units > CHUNK_UNITS - HEAD_UNITS)
         return 0;
     const struct pw_stack *next = (const struct pw_stack *)((const uint64_t *)stack + units);
     if (atomic_load_explicit(&next->is_known, memory_order_acquire) == 0 || !has_hash(next, hash, count))
         return 0;
-    __builtin_prefetch(&next->frames[count]); /* the one after it */
+    __builtin_prefetch(&next->frames[next->own + 1]); /* the one after it */
     return id + units;
+}
+
+bool pw_depot_place_has(struct pw_depot_place place, size_t count)
+{
+    return place.id != 0 && place.index + count <= pw_depot_stack(place.id)->count;
+}
+
+static uint32_t put(struct trace *trace)
+{
+    trace->hash = hash_frames(trace->frames, trace->count);
+    uint32_t known = pw_depot_find(trace->hash, trace->count);
+    return pw_likely(known != 0) ? known : stack_add(trace);
 }
 
 uint32_t pw_depot_put(const uint64_t *frames, size_t count)
@@ -267,33 +314,37 @@ uint32_t pw_depot_put(const uint64_t *frames, size_t count)
         return 0;
     if (pw_unlikely(count > PW_MAX_FRAMES))
         count = PW_MAX_FRAMES;
-    uint64_t hash = hash_frames(frames, count);
-    uint32_t known = pw_depot_find(hash, count);
-    return pw_likely(known != 0) ? known : stack_add(hash, frames, count);
+    return put(&(struct trace){.frames = frames, .count = count, .own = count});
 }
 
-/*
- * An id may come out of damaged memory. A stack is believed when it lies within what was handed out
- * and its hash is that of its frames, which bytes that are not the start of a stack won't fulfil.
- */
+uint32_t pw_depot_put_before(const uint64_t *frames, size_t count, size_t own, struct pw_depot_place rest)
+{
+    ENSURE(own > 0 && own < count && count <= PW_MAX_FRAMES && pw_depot_place_has(rest, count - own));
+    return put(&(struct trace){.frames = frames, .count = count, .own = own, .rest = rest});
+}
+
+/* A part of a stack; ids may come out of damaged memory. For pw_stack_frames. */
+static bool read_stack(void *context, uint32_t id, uint64_t offset, void *to, uint64_t bytes)
+{
+    (void)context;
+    uint64_t unit = id % CHUNK_UNITS;
+    if (id < FIRST_UNIT || id >= atomic_load_explicit(&pw_depot_image->used, memory_order_acquire) ||
+        atomic_load_explicit(&pw_depot_image->chunks[id >> PW_DEPOT_CHUNK_UNITS_SHIFT], memory_order_acquire) == 0 ||
+        unit * UNIT_BYTES + offset + bytes > CHUNK_BYTES)
+        return false;
+    memcpy(to, (const char *)pw_depot_stack(id) + offset, bytes);
+    return true;
+}
+
+/* A stack is believed when its hash is that of its frames, which bytes that are not the start of a stack won't fulfil. */
 size_t pw_depot_get(uint32_t id, uint64_t *frames, size_t max)
 {
-    if (pw_depot_image == NULL || id < FIRST_UNIT ||
-        id >= atomic_load_explicit(&pw_depot_image->used, memory_order_acquire))
-        return 0;
-    if (atomic_load_explicit(&pw_depot_image->chunks[id >> PW_DEPOT_CHUNK_UNITS_SHIFT],
-                             memory_order_acquire) == 0)
-        return 0;
-    if (id % CHUNK_UNITS + HEAD_UNITS > CHUNK_UNITS)
-        return 0;
-    const struct pw_stack *stack = pw_depot_stack(id);
-    uint32_t count = stack->count;
-    if (count == 0 || count > PW_MAX_FRAMES || id % CHUNK_UNITS + HEAD_UNITS + count > CHUNK_UNITS)
-        return 0;
-    if (!has_hash(stack, hash_frames(stack->frames, count), count))
+    uint64_t all[PW_MAX_FRAMES], hash;
+    size_t count = pw_depot_image == NULL ? 0 : pw_stack_frames(read_stack, NULL, id, all, &hash);
+    if (count == 0 || hash != hash_frames(all, count))
         return 0;
     size_t copied = count < max ? count : max;
-    memcpy(frames, stack->frames, copied * sizeof *frames);
+    memcpy(frames, all, copied * sizeof *frames);
     return copied;
 }
 

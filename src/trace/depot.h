@@ -61,6 +61,18 @@ uint32_t pw_depot_find_next(uint32_t id, uint64_t hash, size_t count);
  * trace that is known keeps its id even then). More than PW_MAX_FRAMES frames are cut.
  */
 uint32_t pw_depot_put(const uint64_t *frames, size_t count);
+/* A frame of a known trace, and by that those outside of it. */
+struct pw_depot_place {
+    uint32_t id; /* 0: none */
+    uint32_t index;
+};
+/* Has the trace at least `count` frames from that place on? */
+bool pw_depot_place_has(struct pw_depot_place place, size_t count);
+/*
+ * The same for a trace whose frames from the `own`th on (1 to count - 1) are those at that place, which has them: if it
+ * is new, only the others are stored. Who recurses has ever new traces, and each differs from one before by a frame or two.
+ */
+uint32_t pw_depot_put_before(const uint64_t *frames, size_t count, size_t own, struct pw_depot_place rest);
 /* The trace of an id, at most `max` frames; the count, 0 for 0 and for any id that is none. */
 size_t pw_depot_get(uint32_t id, uint64_t *frames, size_t max);
 /*

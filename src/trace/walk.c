@@ -159,6 +159,7 @@ size_t pw_walk(struct pw_walk_memory *memory, const struct pw_entry *entry, size
         return 0;
     }
     remember(&walk);
+    pw_walk_places_set(memory, walk.met, 0);
     /* The caller is part of it wherever it lies. */
     return walk.kept > 0 ? walk.kept : 1;
 }

@@ -16,6 +16,9 @@
  * (depot.h) is kept beside each record, of all ips from the outermost up to it; so the hash of a trace costs as
  * little, and by it the ids of the thread's last traces are found without going to the depot.
  *
+ * Each record also knows a trace in the depot that it was part of, and which frame it was there. A trace that is new to the
+ * depot is stored by its fresh frames then, and leaves the others to that one.
+ *
  * A program calls from few places over and over, and between two calls only the innermost frames differ. How a trace
  * that came up twice got to the records is remembered too: a branch (walk_branch.h). Where it still holds, nothing is
  * found or stored anew.
@@ -105,6 +108,7 @@ struct pw_walk_memory {
     struct pw_walk_record records[PW_WALK_RECORDS];
     uint8_t plain[PW_WALK_RECORDS]; /* so many records from this on have no flags */
     uint64_t sums[PW_WALK_RECORDS]; /* of the ips of all records from the last down to this */
+    uint64_t places[PW_WALK_RECORDS]; /* where the depot has the trace from this on: pw_walk_place_of */
 };
 
 /* What another thread left there is forgotten. */

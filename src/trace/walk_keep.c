@@ -21,20 +21,27 @@ size_t pw_walk_make_room(struct pw_walk_memory *memory, size_t met)
         memory->records[to + i] = memory->records[met + i];
         memory->plain[to + i] = memory->plain[met + i];
         memory->sums[to + i] = memory->sums[met + i];
+        memory->places[to + i] = memory->places[met + i];
     }
     return to;
 }
 
-static PW_NOINLINE uint32_t id_make(const struct pw_walk_memory *memory, size_t count)
+/* A trace that the depot doesn't know. Another one that it has may have the outer frames. */
+static PW_NOINLINE uint32_t id_make(const struct pw_walk_memory *memory, size_t met, size_t count)
 {
     uint64_t frames[PW_MAX_FRAMES];
     pw_walk_ips(memory, frames, count);
+    for (size_t own = met > memory->first ? met - memory->first : 1; own < count; own++) {
+        struct pw_depot_place rest = pw_walk_place_of(memory, memory->first + own);
+        if (pw_depot_place_has(rest, count - own))
+            return pw_depot_put_before(frames, count, own, rest);
+    }
     return pw_depot_put(frames, count);
 }
 
 enum { FEW_MISSES = 4, TRIES_APART = 64 };
 
-uint32_t pw_walk_id_in_depot(struct pw_walk_memory *memory, uint64_t hash, size_t count)
+uint32_t pw_walk_id_in_depot(struct pw_walk_memory *memory, size_t met, uint64_t hash, size_t count)
 {
     uint32_t id = 0;
     bool is_in_order = memory->misses < FEW_MISSES || memory->misses % TRIES_APART == 0;
@@ -44,7 +51,7 @@ uint32_t pw_walk_id_in_depot(struct pw_walk_memory *memory, uint64_t hash, size_
     if (id == 0)
         id = pw_depot_find(hash, count);
     if (pw_unlikely(id == 0))
-        id = id_make(memory, count);
+        id = id_make(memory, met, count);
     memory->last_id = id;
     return id;
 }

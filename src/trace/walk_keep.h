@@ -58,8 +58,21 @@ PW_INLINE void pw_walk_keep(struct pw_walk_memory *memory, size_t first, size_t 
     memory->first = (uint32_t)first;
 }
 
-/* The id of a trace that is not among the thread's last ones; 0: there is no room. */
-uint32_t pw_walk_id_in_depot(struct pw_walk_memory *memory, uint64_t hash, size_t count);
+/* Where in the depot a record is, and with it those further out. */
+PW_INLINE struct pw_depot_place pw_walk_place_of(const struct pw_walk_memory *memory, size_t record)
+{
+    return (struct pw_depot_place){.id = (uint32_t)memory->places[record], .index = (uint32_t)(memory->places[record] >> 32)};
+}
+
+/* The records up to `met`, which are new, are the innermost frames of trace `id`; 0: of none that the depot has. */
+PW_INLINE void pw_walk_places_set(struct pw_walk_memory *memory, size_t met, uint32_t id)
+{
+    for (size_t i = memory->first; i < met; i++)
+        memory->places[i] = (i - memory->first) << 32 | id;
+}
+
+/* The id of a trace that is not among the thread's last ones, and whose records up to `met` are new; 0: there is no room. */
+uint32_t pw_walk_id_in_depot(struct pw_walk_memory *memory, size_t met, uint64_t hash, size_t count);
 /* Remember how the trace of at most `max` frames that is kept came to the record `met`, if that hangs on few words. */
 void pw_walk_keep_branch(struct pw_walk_memory *memory, size_t met, uint64_t fp_slot, size_t max, uint32_t id);
 
@@ -77,10 +90,11 @@ PW_INLINE uint32_t pw_walk_kept_id(struct pw_walk_memory *memory, size_t met, si
     if (place->hash == hash && place->id != 0) {
         if (met != PW_WALK_RECORDS && met != memory->first)
             pw_walk_keep_branch(memory, met, fp_slot, max, place->id);
-        return place->id;
+    } else {
+        place->hash = hash;
+        place->id = pw_walk_id_in_depot(memory, met, hash, count); /* 0: there may be room later */
     }
-    place->hash = hash;
-    place->id = pw_walk_id_in_depot(memory, hash, count); /* 0: there may be room later */
+    pw_walk_places_set(memory, met, place->id);
     return place->id;
 }
 

@@ -5,6 +5,7 @@
 #include "message.h"
 
 #include "base/text.h"
+#include "image/stack.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -338,16 +339,19 @@ static size_t leave_out_own(struct target *target, uint64_t *frames, size_t coun
     return kept;
 }
 
+/* For pw_stack_frames. */
+static bool read_stack(void *context, uint32_t id, uint64_t offset, void *to, uint64_t bytes)
+{
+    struct target *target = context;
+    uint64_t chunk = 0, index = id >> PW_DEPOT_CHUNK_UNITS_SHIFT;
+    uint64_t place = (uint64_t)(id & ((1u << PW_DEPOT_CHUNK_UNITS_SHIFT) - 1)) * 8;
+    return index < PW_DEPOT_MAX_CHUNKS &&
+           target_read(target, target->root.depot + index * sizeof chunk, &chunk, sizeof chunk) && chunk != 0 &&
+           target_read(target, chunk + place + offset, to, bytes);
+}
+
 size_t target_stack(struct target *target, uint32_t id, uint64_t frames[PW_MAX_FRAMES])
 {
-    struct pw_stack stack;
-    uint64_t chunk = 0, index = id >> PW_DEPOT_CHUNK_UNITS_SHIFT;
-    uint64_t offset = (uint64_t)(id & ((1u << PW_DEPOT_CHUNK_UNITS_SHIFT) - 1)) * 8;
-    if (id == 0 || index >= PW_DEPOT_MAX_CHUNKS ||
-        !target_read(target, target->root.depot + index * sizeof chunk, &chunk, sizeof chunk) ||
-        chunk == 0 || !target_read(target, chunk + offset, &stack, sizeof stack) ||
-        stack.count > PW_MAX_FRAMES ||
-        !target_read(target, chunk + offset + sizeof stack, frames, stack.count * sizeof *frames))
-        return 0;
-    return leave_out_own(target, frames, stack.count);
+    uint64_t hash;
+    return leave_out_own(target, frames, pw_stack_frames(read_stack, target, id, frames, &hash));
 }
