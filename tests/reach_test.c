@@ -355,6 +355,21 @@ static void blocks_out_of_order_or_of_no_sense_are_left_out(void **state)
     give_back();
 }
 
+/* Behind them the index of pages has no entries. */
+static void a_block_that_reaches_out_of_the_address_space_is_left_out(void **state)
+{
+    struct pw_reach reach = {.image = &image, .map = take};
+    uint64_t end = (uint64_t)1 << PW_ADDRESS_BITS;
+    (void)state;
+    assert_true(pw_reach_begin(&reach));
+    add_block(&reach, end - 128, 63, PW_STATE_LIVE, PW_FAMILY_MALLOC);
+    add_block(&reach, end - 64, (uint64_t)1 << (PW_ADDRESS_BITS - 1), PW_STATE_LIVE, PW_FAMILY_MALLOC);
+    assert_int_equal(reach.count, 1);
+    assert_int_equal(pw_reach_find(&reach, end - 128), 0);
+    assert_int_equal(pw_reach_find(&reach, end + (end >> 2)), PW_REACH_NO_BLOCK);
+    give_back();
+}
+
 /* ---- roots ---- */
 
 struct selected {
@@ -565,6 +580,7 @@ int main(void)
         cmocka_unit_test(a_page_that_cant_be_read_hides_no_other),
         cmocka_unit_test(a_range_that_is_not_there_is_passed_over_at_once),
         cmocka_unit_test(blocks_out_of_order_or_of_no_sense_are_left_out),
+        cmocka_unit_test(a_block_that_reaches_out_of_the_address_space_is_left_out),
         cmocka_unit_test(what_the_program_can_write_to_is_searched_and_what_is_the_librarys_is_not),
         cmocka_unit_test(of_stacks_what_is_above_the_stack_pointer_is_searched),
         cmocka_unit_test(a_template_is_a_part_of_the_name_with_stars_and_anchors),

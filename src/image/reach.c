@@ -75,10 +75,10 @@ static bool can_be_lost(const struct pw_block_info *info)
 /* Nobody's, and not asked for; not the program's; or of a damaged image, not in order. */
 static bool is_left_out(const struct pw_reach *reach, const struct pw_block_info *info)
 {
+    static const uint64_t end = (uint64_t)1 << PW_ADDRESS_BITS;
     bool is_asked_for = reach->dead != 0 && info->address == reach->dead;
-    return (!is_searched(info) && !is_asked_for) || info->address < reach->high ||
-           info->address >> PW_ADDRESS_BITS != 0 || info->size > info->block_size ||
-           info->block_size >> PW_ADDRESS_BITS != 0;
+    return (!is_searched(info) && !is_asked_for) || info->address < reach->high || info->address >= end ||
+           info->size > info->block_size || info->size > end - info->address;
 }
 
 static void reached(struct pw_reach *reach, uint32_t index, uint64_t place);
