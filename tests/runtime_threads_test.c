@@ -27,6 +27,8 @@ AS_ON_GLIBC(so_do_children_of_children_with_threads_of_their_own, "forks generat
 AS_ON_GLIBC(atfork_handlers_may_allocate_wherever_they_were_registered, "forks handlers")
 AS_ON_GLIBC(vfork_posix_spawn_system_and_popen_work_while_threads_allocate, "forks others")
 AS_ON_GLIBC(children_of_a_program_that_loads_libraries_may_allocate, "forks while_loading")
+PRINTS(children_of_a_program_that_makes_snapshots_may_make_them_too, "forks while_dumping",
+       "40 of 40 children of a program that makes snapshots ended with 0\n")
 AS_ON_GLIBC(a_child_that_ran_no_atfork_handlers_may_allocate, "forks without_handlers")
 
 int main(void)
@@ -48,6 +50,7 @@ int main(void)
         cmocka_unit_test(atfork_handlers_may_allocate_wherever_they_were_registered),
         cmocka_unit_test(vfork_posix_spawn_system_and_popen_work_while_threads_allocate),
         cmocka_unit_test(children_of_a_program_that_loads_libraries_may_allocate),
+        cmocka_unit_test(children_of_a_program_that_makes_snapshots_may_make_them_too),
         cmocka_unit_test(a_child_that_ran_no_atfork_handlers_may_allocate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

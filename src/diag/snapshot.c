@@ -26,7 +26,7 @@ enum { MAX_THREADS = 4096, PATH_BYTES = 4096 };
 static const char default_path[] = "pwheap.%e.%p.%n.core";
 
 /* Guarded by `starting`; the copy has its own. */
-static _Atomic bool starting;
+PW_WRITTEN_IN_FORK static _Atomic bool starting;
 static struct pw_core_thread threads[MAX_THREADS];
 static uint32_t thread_ids[MAX_THREADS];
 static size_t thread_count;
@@ -38,6 +38,11 @@ static _Atomic uint32_t snapshots; /* made so far, for %n */
 void pw_snapshot_init(const struct pw_snapshot_hooks *new_hooks)
 {
     hooks = *new_hooks;
+}
+
+PW_RUN_IN_FORK void pw_snapshot_after_fork(void)
+{
+    atomic_store(&starting, false);
 }
 
 /* ---- before the copy */

@@ -24,6 +24,8 @@ struct pw_snapshot_hooks {
     void (*let_go)(void);
 };
 void pw_snapshot_init(const struct pw_snapshot_hooks *hooks);
+/* In the child of fork: the thread that was making one is not there. */
+void pw_snapshot_after_fork(void);
 
 struct pw_snapshot {
     const char *path;           /* where to; NULL: as dump_path says, into `name` */

@@ -229,6 +229,8 @@ void pw_signals_start(void);
 void pw_snapshot_start_up(void);
 int pw_snapshot_signal(void);
 void pw_snapshot_on_signal(const void *context);
+/* In the child of fork: nobody is making one. */
+void pw_snapshots_after_fork(void);
 void pw_fork_start(void);
 
 /* An alignment, a power of two, as the evidence of a block keeps it. */

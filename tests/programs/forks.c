@@ -2,7 +2,11 @@
 #include "common.h"
 
 #include <dlfcn.h>
+#include <signal.h>
 #include <spawn.h>
+#include <time.h>
+
+extern int pwheap_dump(const char *path) __attribute__((weak));
 
 extern char **environ;
 
@@ -281,6 +285,58 @@ static void while_loading(void)
     (void)printf("%u of 100 children of a program that loads libraries ended with 0\n", fine);
 }
 
+static bool dump_is_refused(void)
+{
+    return pwheap_dump("/nonexistent/core") == -1 && errno == ENOENT;
+}
+
+static void *dump_until_stop(void *unused)
+{
+    while (!atomic_load(&stop)) {
+        CHECK(dump_is_refused());
+        atomic_fetch_add(&rounds, 1);
+    }
+    return unused;
+}
+
+/* The same as ends_with_0 for one that may hang, all signals blocked. */
+static unsigned ends_in_time(pid_t pid, const sigset_t *child_ends)
+{
+    enum { SECONDS = 20 };
+    struct timespec most = {.tv_sec = SECONDS};
+    if (sigtimedwait(child_ends, NULL, &most) < 0) {
+        (void)dprintf(2, "child %d hangs\n", (int)pid);
+        CHECK(kill(pid, SIGKILL) == 0);
+    }
+    return ends_with_0(pid);
+}
+
+/* One snapshot at a time: but the thread that is making one is not in the child. */
+static void while_dumping(void)
+{
+    enum { FORKS = 40 };
+    sigset_t child_ends;
+    pthread_t thread;
+    unsigned fine = 0;
+    CHECK(sigemptyset(&child_ends) == 0 && sigaddset(&child_ends, SIGCHLD) == 0);
+    CHECK(pthread_sigmask(SIG_BLOCK, &child_ends, NULL) == 0);
+    CHECK(pthread_create(&thread, NULL, dump_until_stop, NULL) == 0);
+    while (atomic_load(&rounds) < 10)
+        churn(10, 1000, 1);
+    for (unsigned i = 0; i < FORKS; i++) {
+        pid_t pid = fork();
+        if (pid == 0)
+            _exit(dump_is_refused() ? 0 : 1);
+        unsigned ended = ends_in_time(pid, &child_ends);
+        fine += ended;
+        if (ended == 0)
+            break;
+    }
+    atomic_store(&stop, true);
+    CHECK(pthread_join(thread, NULL) == 0);
+    (void)printf("%u of %d children of a program that makes snapshots ended with 0\n", fine, FORKS);
+}
+
 /* _Fork runs no handlers: fine in a program with one thread. */
 static void without_handlers(void)
 {
@@ -299,7 +355,7 @@ int main(int argc, char **argv)
     static const struct mode modes[] = {
         {"loop", loop},         {"from_threads", from_threads}, {"generations", generations},
         {"handlers", handlers}, {"others", others},             {"without_handlers", without_handlers},
-        {"while_loading", while_loading},
+        {"while_loading", while_loading}, {"while_dumping", while_dumping},
     };
     return RUN_MODE(argc, argv, modes);
 }

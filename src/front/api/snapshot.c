@@ -12,7 +12,7 @@
 
 enum { LOCK_TRIES = 20000 }; /* a millisecond or so */
 
-static uint64_t held; /* a bit for each heap whose lock hold() has; under the lock of the start */
+PW_WRITTEN_IN_FORK static uint64_t held; /* a bit for each heap whose lock hold() has; under the lock of the start */
 _Static_assert(PW_MAX_HEAPS <= 64, "a bit each");
 
 static void let_go(void)
@@ -58,11 +58,21 @@ int pw_snapshot_signal(void)
     return pw_snapshot_signal_number(pw_options()->dump_signal);
 }
 
+/* dump_signal has come, and its snapshot is being made. */
+PW_WRITTEN_IN_FORK static _Atomic bool is_answering;
+
+/* The thread that was at it is not in the child. */
+PW_RUN_IN_FORK void pw_snapshots_after_fork(void)
+{
+    pw_snapshot_after_fork();
+    held = 0;
+    atomic_store(&is_answering, false);
+}
+
 void pw_snapshot_on_signal(const void *context)
 {
     static struct pw_snapshot snapshot;
-    static _Atomic bool busy;
-    if (atomic_exchange(&busy, true))
+    if (atomic_exchange(&is_answering, true))
         return; /* another thread got the same signal; its snapshot will do */
     snapshot.path = NULL;
     snapshot.signal_context = context;
@@ -73,7 +83,7 @@ void pw_snapshot_on_signal(const void *context)
         pw_snapshot_tell(&snapshot, -snapshot.copy, &text);
         pw_report_line(storage);
     }
-    atomic_store(&busy, false);
+    atomic_store(&is_answering, false);
 }
 
 PW_PUBLIC int pwheap_dump(const char *path)

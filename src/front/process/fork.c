@@ -79,6 +79,7 @@ static void after_in_child(void)
     pw_patrol_after_fork();
     pw_report_after_fork();
     pw_leaks_after_fork();
+    pw_snapshots_after_fork();
     pw_modules_after_fork();
     pw_unwind_after_fork();
     pw_threads_after_fork();
