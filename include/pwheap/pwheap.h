@@ -47,7 +47,7 @@ enum pwheap_relation {
 #define PWHEAP_MAX_FRAMES 32
 struct pwheap_block {
     void *address;
-    size_t size;       /* bytes, as requested; of a block that is not live what it could hold */
+    size_t size;       /* bytes, as requested, of a freed one too; of one in a bin what it could hold */
     size_t block_size; /* bytes taken, red zone included */
     enum pwheap_block_state state;
     enum pwheap_family family;
@@ -57,7 +57,7 @@ struct pwheap_block {
     uint32_t number; /* of the allocation in its thread, from 1; 0: not known at this level */
     uint32_t alloc_frame_count;
     uint32_t free_frame_count;
-    void *alloc_frames[PWHEAP_MAX_FRAMES]; /* at level full only */
+    void *alloc_frames[PWHEAP_MAX_FRAMES]; /* at level full; below it of blocks with guard pages only */
     void *free_frames[PWHEAP_MAX_FRAMES];
 };
 
@@ -144,7 +144,8 @@ bool pwheap_ignore(const void *pointer);
  *     pwheap_checkpoint_free(before);
  *
  * A checkpoint costs 256 KiB of address space and a look at each thread, however large the heap is. At
- * level full only: NULL and ENOTSUP below it, NULL and ENOMEM without memory. Thread-safe.
+ * level full only: NULL and ENOTSUP below it, NULL and ENOMEM without memory; the other two take NULL for
+ * "nothing has grown". Thread-safe, not signal-safe.
  */
 struct pwheap_checkpoint;
 struct pwheap_checkpoint *pwheap_checkpoint(void);
@@ -190,19 +191,23 @@ pwheap_error_callback pwheap_set_error_callback(pwheap_error_callback callback, 
 long pwheap_option_get(const char *name, char *value, size_t size);
 /*
  * Set an option that may be changed while the program runs (`PWHEAP_CHECK=help` marks them). 0, or
- * -1 with EINVAL (no such option, or not a value of it) or EPERM (fixed at start-up).
+ * -1 with EINVAL (no such option, or not a value of it) or EPERM (fixed at start-up). Thread-safe, not
+ * signal-safe.
  */
 int pwheap_option_set(const char *name, const char *value);
 
-/* Heap instances of one's own: blocks of one are apart from all others and go with it. */
+/*
+ * Heap instances of one's own: blocks of one are apart from all others and go with it. None of these functions
+ * is signal-safe.
+ */
 struct pwheap_heap;
 /* A new heap, or NULL and ENOMEM. At most 50 at a time. Thread-safe. */
 struct pwheap_heap *pwheap_heap_create(void);
-/* Give back the heap and all of its blocks at once. Nobody may use it any more. */
+/* Give back the heap and all of its blocks at once. Nobody may use it any more. NULL is allowed. Thread-safe. */
 void pwheap_heap_destroy(struct pwheap_heap *heap);
-/* `size` bytes from `heap`, 16-byte aligned, or NULL and ENOMEM. Thread-safe, not signal-safe. */
+/* `size` bytes from `heap`, 16-byte aligned, or NULL and ENOMEM. Thread-safe. */
 void *pwheap_heap_malloc(struct pwheap_heap *heap, size_t size);
-/* Give back a block of `heap`; one of another heap is reported as a bad-free. NULL is allowed. */
+/* Give back a block of `heap`; one of another heap is reported as a bad-free. NULL is allowed. Thread-safe. */
 void pwheap_heap_free(struct pwheap_heap *heap, void *block);
 
 /*

@@ -83,6 +83,8 @@ static void tell(const struct pw_sites *sites,
 PW_PUBLIC size_t pwheap_diff(const struct pwheap_checkpoint *since,
                              bool (*visit)(void *context, const struct pwheap_site *site), void *context)
 {
+    if (since == NULL)
+        return 0;
     struct growth growth = {.since = since, .sites = {.capacity = SITES}};
     growth.sites.all = pw_os_map(SITES * sizeof *growth.sites.all);
     size_t blocks = 0;
