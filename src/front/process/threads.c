@@ -30,14 +30,16 @@ static struct pw_thread_image *thread_entry(uint16_t thread)
     return (struct pw_thread_image *)pw_root.threads + thread;
 }
 
-/* The next ordinal; those past the table share its last entry. */
+/* The next ordinal; those past the table share its last entry. The count never says more than the table has. */
 static uint16_t new_thread(void)
 {
-    uint32_t ordinal = atomic_fetch_add_explicit(&pw_root.thread_count, 1, memory_order_relaxed);
-    if (ordinal >= PW_MAX_THREADS) {
-        atomic_store_explicit(&pw_root.thread_count, PW_MAX_THREADS, memory_order_relaxed);
+    uint32_t ordinal = atomic_load_explicit(&pw_root.thread_count, memory_order_relaxed);
+    while (ordinal < PW_MAX_THREADS &&
+           !atomic_compare_exchange_weak_explicit(&pw_root.thread_count, &ordinal, ordinal + 1, memory_order_relaxed,
+                                                  memory_order_relaxed))
+        ;
+    if (ordinal == PW_MAX_THREADS)
         ordinal = PW_MAX_THREADS - 1;
-    }
     struct pw_thread_image *entry = thread_entry((uint16_t)ordinal);
     entry->tid = pw_os_thread_id();
     pw_os_thread_name(entry->name);
