@@ -11,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include <cmocka.h>
 
 #include "child.h"
+#include "forbid.h"
 
 #define MIB ((size_t)1 << 20)
 #define ODD_ERRNO 4711
@@ -161,6 +163,24 @@ static void process_and_thread_are_who_the_kernel_says(void **state)
     assert_string_equal(path, "");
 }
 
+/* What execve was given is known without /proc. */
+static int ask_path_without_proc(void *unused)
+{
+    char path[4096], small[5] = "xxxx";
+    (void)unused;
+    if (!forbid_system_call(SYS_readlinkat))
+        return 1;
+    pw_os_program_path(path, sizeof path);
+    pw_os_program_path(small, sizeof small);
+    return (path[0] == '/' || path[0] == '\0') && small[0] == '\0' ? 0 : 2;
+}
+
+static void a_path_that_does_not_fit_is_none_without_proc_too(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(ask_path_without_proc, NULL), 0);
+}
+
 static void processors_are_those_that_the_process_may_use(void **state)
 {
     (void)state;
@@ -190,6 +210,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(writing_where_nobody_reads_is_an_error_and_no_signal),
         cmocka_unit_test(a_file_is_read_whole_or_cut_at_the_buffer),
         cmocka_unit_test(process_and_thread_are_who_the_kernel_says),
+        cmocka_unit_test(a_path_that_does_not_fit_is_none_without_proc_too),
         cmocka_unit_test(processors_are_those_that_the_process_may_use),
         cmocka_unit_test(time_goes_on_and_entropy_differs),
     };

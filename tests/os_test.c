@@ -3,8 +3,6 @@
 #include "os/process.h"
 
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include <cmocka.h>
 
 #include "child.h"
+#include "forbid.h"
 
 #define MIB ((size_t)1 << 20)
 #define ODD_ERRNO 4711
@@ -305,20 +303,6 @@ static void only_what_can_be_read_to_its_last_byte_is_readable(void **state)
     assert_false(pw_os_is_readable((void *)((uintptr_t)1 << 62), 16));
     assert_int_equal(errno, ODD_ERRNO);
     pw_os_unmap(memory, pages * page());
-}
-
-/* As some containers do. */
-static bool forbid_system_call(unsigned number)
-{
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {.len = PW_ARRAY_SIZE(filter), .filter = filter};
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
 static int ask_where_process_vm_readv_is_forbidden(void *context)

@@ -5,11 +5,12 @@
  */
 #include "os/breakpoint.h"
 
+#include "os/threads.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/hw_breakpoint.h>
 #include <linux/perf_event.h>
-#include <stddef.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,14 +28,14 @@ static int move_up(int fd)
     return high;
 }
 
-static bool watch_thread(int thread, uint64_t address)
+static bool watch_thread(void *address, uint32_t thread)
 {
     struct perf_event_attr attributes = {
         .type = PERF_TYPE_BREAKPOINT,
         .size = sizeof attributes,
         .sample_period = 1,
         .bp_type = HW_BREAKPOINT_W,
-        .bp_addr = address,
+        .bp_addr = (uint64_t)address,
         .bp_len = HW_BREAKPOINT_LEN_1,
         .exclude_kernel = 1,
         .exclude_hv = 1,
@@ -47,48 +48,24 @@ static bool watch_thread(int thread, uint64_t address)
         return false;
     long fd = syscall(SYS_perf_event_open, &attributes, thread, -1, -1, PERF_FLAG_FD_CLOEXEC);
     if (fd < 0)
-        return false;
+        return errno == ESRCH; /* it has ended since it was listed */
     descriptors[count++] = move_up((int)fd);
     return true;
 }
 
-struct entry { /* of getdents64 */
-    uint64_t inode;
-    int64_t offset;
-    uint16_t length;
-    uint8_t type;
-    char name[];
-};
-
-/* Every thread that there is; those that come later inherit it. */
-static bool watch_threads(uint64_t address)
+/* Every thread that there is; those that come later inherit it. Without /proc the calling one alone. */
+static bool watch_threads(void *address)
 {
-    char buffer[1024];
-    bool done = true;
-    int folder = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0)
-        return watch_thread(0, address);
-    long length;
-    while ((length = syscall(SYS_getdents64, folder, buffer, sizeof buffer)) > 0) {
-        for (long at = 0; at < length;) {
-            const struct entry *entry = (const struct entry *)(const void *)(buffer + at);
-            int thread = 0;
-            for (const char *c = entry->name; *c >= '0' && *c <= '9'; c++)
-                thread = thread * 10 + (*c - '0');
-            if (thread != 0)
-                done = watch_thread(thread, address) && done;
-            at += entry->length;
-        }
-    }
-    (void)close(folder);
-    return done && count != 0;
+    if (pw_os_each_thread(watch_thread, address))
+        return count != 0;
+    return count == 0 && access("/proc/self/task", F_OK) != 0 && watch_thread(address, 0);
 }
 
 bool pw_os_break_on_write(const void *address)
 {
     int saved_errno = errno;
     pw_os_break_end();
-    bool done = watch_threads((uint64_t)address);
+    bool done = watch_threads((void *)(uintptr_t)address);
     if (!done)
         pw_os_break_end();
     errno = saved_errno;

@@ -23,7 +23,7 @@
 #define MADV_GUARD_REMOVE 103
 #endif
 
-enum { MAPPINGS_PER_GUARD = 2 };
+enum { MAPPINGS_PER_GUARD = 2, PROTECT_SHARE = 4 * MAPPINGS_PER_GUARD }; /* a quarter of all mappings */
 
 static _Atomic int guard_mode = PW_OS_GUARD_AUTO;
 enum { MARKERS_UNKNOWN, MARKERS_WORK, MARKERS_MISSING };
@@ -38,31 +38,14 @@ void pw_os_guard_mode(enum pw_os_guard_mode mode)
     atomic_store_explicit(&guard_mode, mode, memory_order_relaxed);
 }
 
-/* How many guards mprotect may make: a quarter of the mappings that the process may have. */
-static uint32_t protect_budget(void)
-{
-    return pw_os_max_map_count() / 4 / MAPPINGS_PER_GUARD;
-}
-
 static bool take_protect_budget(void)
 {
-    uint32_t used = atomic_load_explicit(&protected_guards, memory_order_relaxed);
-    do {
-        if (used >= protect_budget())
-            return false;
-    } while (!atomic_compare_exchange_weak_explicit(&protected_guards, &used, used + 1,
-                                                    memory_order_relaxed, memory_order_relaxed));
-    return true;
+    return pw_os_take_mapping(&protected_guards, PROTECT_SHARE);
 }
 
-/* Never below zero, whatever parts of guards the caller takes off one by one. */
 static void give_protect_budget(void)
 {
-    uint32_t used = atomic_load_explicit(&protected_guards, memory_order_relaxed);
-    while (used != 0 &&
-           !atomic_compare_exchange_weak_explicit(&protected_guards, &used, used - 1,
-                                                  memory_order_relaxed, memory_order_relaxed))
-        ;
+    pw_os_give_mapping(&protected_guards);
 }
 
 /*

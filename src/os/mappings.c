@@ -4,7 +4,6 @@
 #include "os/memory.h"
 #include "os/process.h"
 
-#include <stdatomic.h>
 #include <sys/mman.h>
 
 #ifndef MAP_FIXED_NOREPLACE /* Linux 4.17; older kernels take it as a mere hint */
@@ -29,6 +28,25 @@ void pw_os_know_limits(void)
 uint32_t pw_os_max_map_count(void)
 {
     return atomic_load_explicit(&max_map_count, memory_order_relaxed);
+}
+
+bool pw_os_take_mapping(_Atomic uint32_t *used, uint32_t share)
+{
+    uint32_t count = atomic_load_explicit(used, memory_order_relaxed), most = pw_os_max_map_count() / share;
+    do {
+        if (count >= most)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(used, &count, count + 1, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return true;
+}
+
+void pw_os_give_mapping(_Atomic uint32_t *used)
+{
+    uint32_t count = atomic_load_explicit(used, memory_order_relaxed);
+    while (count != 0 && !atomic_compare_exchange_weak_explicit(used, &count, count - 1, memory_order_relaxed,
+                                                                memory_order_relaxed))
+        ;
 }
 
 void pw_os_close_holes(void *start, size_t bytes)

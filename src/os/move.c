@@ -15,7 +15,6 @@
 #include "os/mappings.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <sys/mman.h>
 
 #ifndef MREMAP_DONTUNMAP /* Linux 5.7 */
@@ -24,14 +23,7 @@
 
 enum { MOVES_SHARE = 64 }; /* of the mappings that a process may have, one in so many */
 
-static bool take_move(void)
-{
-    static _Atomic uint32_t moves;
-    uint32_t budget = pw_os_max_map_count() / MOVES_SHARE;
-    if (atomic_load_explicit(&moves, memory_order_relaxed) >= budget)
-        return false;
-    return atomic_fetch_add_explicit(&moves, 1, memory_order_relaxed) < budget;
-}
+static _Atomic uint32_t moves;
 
 static bool is_zero(const char *page, size_t bytes)
 {
@@ -57,7 +49,7 @@ static bool copy_rest(const char *from, char *to, size_t bytes)
 
 bool pw_os_move_pages(void *from, void *to, size_t bytes)
 {
-    if (pw_os_call_fails() || !pw_os_is_paged(from, bytes) || !pw_os_is_paged(to, bytes) || !take_move())
+    if (pw_os_call_fails() || !pw_os_is_paged(from, bytes) || !pw_os_is_paged(to, bytes) || !pw_os_take_mapping(&moves, MOVES_SHARE))
         return false;
     int saved_errno = errno;
     bool done = madvise(to, bytes, MADV_DONTNEED) == 0;

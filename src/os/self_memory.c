@@ -1,10 +1,8 @@
-/* self_memory.c - this process's memory and threads, as the kernel knows them: see snapshot.h */
-#include "os/directory.h"
+/* self_memory.c - this process's memory, as the kernel knows it, and whose it is: see snapshot.h */
 #include "os/memory.h"
 #include "os/process.h"
 #include "os/snapshot.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -12,7 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { ENTRIES = 64, DIRECTORY_BYTES = 4096, HOLDS = 1, ANONYMOUS = 2 };
+enum { ENTRIES = 64, HOLDS = 1, ANONYMOUS = 2 };
 #define PAGE_PRESENT ((uint64_t)1 << 63)
 #define PAGE_SWAPPED ((uint64_t)1 << 62)
 #define PAGE_OF_FILE ((uint64_t)1 << 61)
@@ -88,33 +86,6 @@ bool pw_os_ask_pages(int page_map, uint64_t address, size_t pages, bool is_share
                            : page_map >= 0 && ask_page_map(page_map, address, pages, answer);
     errno = saved_errno;
     return known;
-}
-
-static size_t list_part(const char *bytes, size_t length, uint32_t *threads, size_t count, size_t most)
-{
-    for (size_t at = 0; at < length;) {
-        const struct pw_os_directory_entry *entry = (const void *)(bytes + at);
-        uint32_t number = pw_os_number_of_name(entry->name);
-        if (number != 0 && count < most)
-            threads[count++] = number;
-        at += entry->bytes;
-    }
-    return count;
-}
-
-size_t pw_os_list_threads(uint32_t *threads, size_t most)
-{
-    _Alignas(8) char bytes[DIRECTORY_BYTES];
-    int saved_errno = errno;
-    size_t count = 0;
-    int fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-    long got;
-    while (fd >= 0 && (got = syscall(SYS_getdents64, fd, bytes, sizeof bytes)) > 0)
-        count = list_part(bytes, (size_t)got, threads, count, most);
-    if (fd >= 0)
-        (void)syscall(SYS_close, fd);
-    errno = saved_errno;
-    return count;
 }
 
 void pw_os_ids(uint32_t *parent, uint32_t *user, uint32_t *group)

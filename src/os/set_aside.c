@@ -11,7 +11,6 @@
 #include "os/mappings.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <sys/mman.h>
 
 #ifndef MREMAP_DONTUNMAP /* Linux 5.7 */
@@ -24,19 +23,13 @@ static _Atomic uint32_t counts[3]; /* of ranges that are CLOSED, and MOVED */
 
 static bool take(enum pw_os_backing kind)
 {
-    uint32_t count = atomic_load_explicit(&counts[kind], memory_order_relaxed);
-    do {
-        if (count >= pw_os_max_map_count() / BUDGET_SHARE)
-            return false;
-    } while (!atomic_compare_exchange_weak_explicit(&counts[kind], &count, count + 1, memory_order_relaxed,
-                                                    memory_order_relaxed));
-    return true;
+    return pw_os_take_mapping(&counts[kind], BUDGET_SHARE);
 }
 
 static void give(enum pw_os_backing kind)
 {
     if (kind != PW_OS_COMMON)
-        atomic_fetch_sub_explicit(&counts[kind], 1, memory_order_relaxed);
+        pw_os_give_mapping(&counts[kind]);
 }
 
 /* A range became another kind, of which one was taken. */

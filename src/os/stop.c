@@ -11,14 +11,13 @@
  */
 #include "os/stop.h"
 
-#include "os/directory.h"
 #include "os/memory.h"
 #include "os/process.h"
+#include "os/threads.h"
 
 #include "base/text.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
@@ -119,7 +118,7 @@ static void on_stop(int number, siginfo_t *info, void *context)
     uint64_t ticket = (uint64_t)info->si_value.sival_ptr;
     uint32_t wanted = (uint32_t)(ticket >> 32), index = (uint32_t)ticket;
     bool is_ours = info->si_code == SI_QUEUE && info->si_pid == (pid_t)pw_os_process_id();
-    if (!is_ours && before.handler != NULL)
+    if (!is_ours && before.handler != NULL && (uintptr_t)before.handler != (uintptr_t)SIG_IGN)
         before.handler(number, info, context);
     if (is_ours && atomic_load(&generation) == wanted && index < PW_OS_MOST_STOPPED) {
         tell(&threads[index], context);
@@ -194,31 +193,15 @@ static void ask(uint32_t tid)
     thread_count++;
 }
 
-/* Ask every thread that is listed and not known yet: how many, or -1: they can't be listed or asked. */
-static int64_t ask_new(void)
+static bool ask_if_new(void *asked, uint32_t tid)
 {
-    char bytes[4096] __attribute__((aligned(8)));
-    int64_t asked = 0;
-    uint32_t self = pw_os_thread_id();
-    int fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    for (;;) {
-        long length = syscall(SYS_getdents64, fd, bytes, sizeof bytes);
-        if (length <= 0)
-            break;
-        for (long at = 0; at < length;) {
-            const struct pw_os_directory_entry *entry = (const void *)(bytes + at);
-            uint32_t tid = pw_os_number_of_name(entry->name);
-            at += entry->bytes;
-            if (tid == 0 || tid == self || is_known(tid) || thread_count == PW_OS_MOST_STOPPED)
-                continue;
-            ask(tid);
-            asked++;
-        }
-    }
-    (void)syscall(SYS_close, fd);
-    return asked;
+    if (tid == pw_os_thread_id() || is_known(tid))
+        return true;
+    if (thread_count == PW_OS_MOST_STOPPED)
+        return false;
+    ask(tid);
+    ++*(uint32_t *)asked;
+    return true;
 }
 
 static void nap(void)
@@ -260,8 +243,8 @@ static bool forget_gone(void)
 static enum pw_os_stop_result stop_all(uint64_t deadline_ns)
 {
     for (;;) {
-        int64_t asked = ask_new();
-        if (asked < 0)
+        uint32_t asked = 0;
+        if (!pw_os_each_thread(ask_if_new, &asked))
             return PW_OS_STOP_UNKNOWN;
         if (!await(deadline_ns))
             return PW_OS_STOP_UNANSWERED;

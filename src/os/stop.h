@@ -30,7 +30,7 @@ enum { PW_OS_MOST_STOPPED = 65536 };
 
 enum pw_os_stop_result {
     PW_OS_STOPPED,
-    PW_OS_STOP_UNKNOWN,    /* /proc does not tell which threads there are */
+    PW_OS_STOP_UNKNOWN,    /* /proc does not tell which threads there are, or of too many */
     PW_OS_STOP_FORBIDDEN,  /* signals can't be sent, or no memory */
     PW_OS_STOP_UNANSWERED, /* a thread did not stop in time */
 };
