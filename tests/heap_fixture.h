@@ -10,8 +10,7 @@
 
 #include "base/bitmap.h"
 #include "base/random.h"
-#include "check/poison.h"
-#include "check/zone.h"
+#include "front/hooks.h"
 #include "heap/mapped.h"
 #include "heap/slab.h"
 #include "image/image.h"
@@ -73,20 +72,7 @@ static inline void start_heaps_with(enum pw_level level, const struct pw_heap_ho
 /* The same as start-up makes them. */
 static inline void start_heaps(enum pw_level level)
 {
-    static const struct pw_heap_hooks fast_hooks = {.cut = pw_zone_cut,
-                                                    .joined = pw_zone_joined,
-                                                    .taken = pw_poison_taken,
-                                                    .renewed = pw_poison_renewed,
-                                                    .is_intact = pw_poison_is_intact,
-                                                    .is_untouched = pw_poison_is_untouched};
-    static const struct pw_heap_hooks full_hooks = {.cut = pw_zone_cut,
-                                                    .joined = pw_zone_joined,
-                                                    .renewed = pw_poison_renewed,
-                                                    .is_untouched = pw_poison_is_untouched};
-    static const struct pw_heap_hooks no_hooks = {.cut = NULL};
-    start_heaps_with(level, level == PW_LEVEL_OFF    ? &no_hooks
-                            : level == PW_LEVEL_FAST ? &fast_hooks
-                                                     : &full_hooks);
+    start_heaps_with(level, pw_hooks_of(level, true));
 }
 
 /* The block that starts at `address`, which is a block's. */

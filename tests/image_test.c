@@ -314,22 +314,10 @@ static void small_steps_come_to_the_same_end_as_one_large_one(void **state)
         }
 }
 
-static void fill_taken(uint64_t start, uint64_t bytes, bool is_zeroed)
-{
-    if (!is_zeroed)
-        pw_poison_write(start, pw_poison_bytes(bytes));
-}
-
 /* The fill of freed memory is an option; what is not filled may hold anything. */
 static void validate_with_fill_of(enum pw_level level, uint64_t most)
 {
-    /* Front gives the heap a hook that fills what is taken, where not all of it may be filled. */
-    static const struct pw_heap_hooks hooks = {
-        .cut = pw_zone_cut, .joined = pw_zone_joined, .taken = fill_taken};
-    if (level == PW_LEVEL_FULL && most < PW_HEAP_LARGE_ALLOC_THRESHOLD)
-        start_heaps_with(level, &hooks);
-    else
-        start_heaps(level);
+    start_heaps_with(level, pw_hooks_of(level, most >= PW_HEAP_LARGE_ALLOC_THRESHOLD));
     pw_root.free_fill_max = most;
     void *blocks[64], *kept[64];
     uint64_t random = most + 1;

@@ -9,9 +9,7 @@
  */
 #include "base/random.h"
 #include "cache/transfer.h"
-#include "check/poison.h"
 #include "check/quarantine.h"
-#include "check/zone.h"
 #include "diag/log_path.h"
 #include "diag/report.h"
 #include "front/api/leaks.h"
@@ -19,6 +17,7 @@
 #include "front/cap.h"
 #include "front/guarded/guarded.h"
 #include "front/guarded/watch.h"
+#include "front/hooks.h"
 #include "front/state.h"
 #include "os/memory.h"
 #include "os/process.h"
@@ -100,26 +99,8 @@ _Static_assert((int)PW_MOST_SHARED_HEAPS <= (int)PW_TRANSFER_HEAPS, "each has a 
 
 static bool make_tables(void)
 {
-    static const struct pw_heap_hooks fast_hooks = {.cut = pw_zone_cut,
-                                                    .joined = pw_zone_joined,
-                                                    .taken = pw_poison_taken,
-                                                    .renewed = pw_poison_renewed,
-                                                    .is_intact = pw_poison_is_intact,
-                                                    .is_untouched = pw_poison_is_untouched};
-    static const struct pw_heap_hooks full_hooks = {.cut = pw_zone_cut,
-                                                    .joined = pw_zone_joined,
-                                                    .renewed = pw_poison_renewed,
-                                                    .is_untouched = pw_poison_is_untouched};
-    static const struct pw_heap_hooks part_hooks = {.cut = pw_zone_cut,
-                                                    .joined = pw_zone_joined,
-                                                    .taken = pw_poison_taken_part,
-                                                    .renewed = pw_poison_renewed,
-                                                    .is_untouched = pw_poison_is_untouched};
     bool fills_whole = pw_root.free_fill_max >= PW_HEAP_LARGE_ALLOC_THRESHOLD;
-    const struct pw_heap_hooks *hooks = pw_root.level == PW_LEVEL_OFF    ? NULL
-                                        : pw_root.level == PW_LEVEL_FAST ? &fast_hooks
-                                        : fills_whole                    ? &full_hooks
-                                                                         : &part_hooks;
+    const struct pw_heap_hooks *hooks = pw_hooks_of((enum pw_level)pw_root.level, fills_whole);
     pw_shared_heaps = pw_os_cpu_count();
     if (pw_shared_heaps > PW_MOST_SHARED_HEAPS)
         pw_shared_heaps = PW_MOST_SHARED_HEAPS;
