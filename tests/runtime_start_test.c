@@ -31,6 +31,7 @@ AS_ON_GLIBC(a_C_program_gets_no_C_plus_plus_library_and_its_plugins_catch_their_
 AS_ON_GLIBC(an_object_may_bring_its_own_operators_new_and_delete, "hidden_runtime")
 AS_ON_GLIBC(an_object_without_symbols_may_bring_its_own_operators, "hidden_runtime_stripped")
 AS_ON_GLIBC(no_descriptor_of_the_heap_shows, "descriptors open_ones")
+AS_ON_GLIBC(addresses_that_the_kernel_refuses_are_refused_by_it, "descriptors bad_vectors")
 
 static void allocation_works_in_the_resolvers_that_the_loader_runs(void **state)
 {
@@ -209,6 +210,7 @@ int main(void)
         cmocka_unit_test(an_object_may_bring_its_own_operators_new_and_delete),
         cmocka_unit_test(an_object_without_symbols_may_bring_its_own_operators),
         cmocka_unit_test(no_descriptor_of_the_heap_shows),
+        cmocka_unit_test(addresses_that_the_kernel_refuses_are_refused_by_it),
         cmocka_unit_test(a_program_without_descriptors_keeps_0_1_and_2_for_itself),
         cmocka_unit_test(a_file_that_got_the_number_of_stderr_gets_no_report),
     };

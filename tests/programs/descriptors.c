@@ -7,6 +7,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 static void *use_the_heap(void *unused)
 {
@@ -74,9 +77,29 @@ static void closed_with_bug(void)
     _exit(status == 1000 + 6 && pread(file, &byte, 1, 0) == 0 ? 0 : 3);
 }
 
+/* What the kernel can't read either: it says so, and no more. */
+static void bad_vectors(void)
+{
+    char *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(pages != MAP_FAILED && mprotect(pages + 4096, 4096, PROT_NONE) == 0);
+    void *const bad[] = {NULL, (void *)16, pages + 4096, pages + 4096 - sizeof(struct iovec) / 2, (void *)UINTPTR_MAX};
+    int both[2];
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, both) == 0);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        void *volatile at = bad[i];
+        CHECK(writev(both[0], at, 1) == -1 && errno == EFAULT);
+        CHECK(readv(both[0], at, 1) == -1 && errno == EFAULT);
+        CHECK(sendmsg(both[0], at, 0) == -1 && errno == EFAULT);
+        CHECK(recvmsg(both[0], at, MSG_DONTWAIT) == -1 && errno == EFAULT);
+        struct msghdr message = {.msg_iov = at, .msg_iovlen = 1};
+        CHECK(sendmsg(both[0], &message, 0) == -1 && errno == EFAULT);
+    }
+    (void)printf("%zu bad addresses are told by errno\n", sizeof bad / sizeof *bad);
+}
+
 int main(int argc, char **argv)
 {
     static const struct mode modes[] = {
-        {"open_ones", open_ones}, {"closed", closed}, {"closed_with_bug", closed_with_bug}};
+        {"open_ones", open_ones}, {"closed", closed}, {"bad_vectors", bad_vectors}, {"closed_with_bug", closed_with_bug}};
     return RUN_MODE(argc, argv, modes);
 }

@@ -3,8 +3,21 @@
  * told, for it may use all of it. Into a page guard it would only fail with EFAULT. See libc.h.
  */
 #include "front/libc/libc.h"
+#include "os/memory.h"
 
 #include <limits.h>
+
+enum { NEAR_STACK_BYTES = 4096 };
+
+/*
+ * Can it be read? Else the kernel says EFAULT, which is the program's to hear of. Mostly it is one of the caller's
+ * variables, and need not be asked about.
+ */
+static bool is_readable(const void *at, size_t bytes)
+{
+    uint64_t above = (uint64_t)at - (uint64_t)__builtin_frame_address(0);
+    return (above < NEAR_STACK_BYTES && bytes < NEAR_STACK_BYTES - above) || pw_os_is_readable(at, bytes);
+}
 
 static void check_vectors(const struct pw_site *site, const struct iovec *vectors, size_t count,
                           enum pw_access access)
@@ -12,6 +25,8 @@ static void check_vectors(const struct pw_site *site, const struct iovec *vector
     if (count > IOV_MAX)
         return; /* EINVAL */
     pw_check_read(site, vectors, count * sizeof *vectors);
+    if (!is_readable(vectors, count * sizeof *vectors))
+        return;
     for (size_t i = 0; i < count; i++)
         pw_check_range(site, vectors[i].iov_base, vectors[i].iov_len, access);
 }
@@ -30,6 +45,8 @@ static void check_scatter(const struct pw_site *site, const struct iovec *vector
 static void check_message(const struct pw_site *site, const struct msghdr *message, enum pw_access access)
 {
     pw_check_read(site, message, sizeof *message);
+    if (!is_readable(message, sizeof *message))
+        return;
     pw_check_range(site, message->msg_name, message->msg_name != NULL ? message->msg_namelen : 0, access);
     pw_check_range(site, message->msg_control, message->msg_control != NULL ? message->msg_controllen : 0,
                    access);

@@ -15,8 +15,9 @@
  *      │  └─ pw_found_bad_access libc/check.c: it does not fit; look again under the heap's lock, and report
  *      └─ pw_libc.memcpy         libc's own
  *
- * No lock, no allocation, no system call, unless there is something to report. The address of a LIVE
- * block finds that block's header whatever other threads do, so who passes one never sees a report.
+ * No lock, no allocation, no system call, unless there is something to report (or there are vectors that may not be
+ * readable: descriptor.c). The address of a LIVE block finds that block's header whatever other threads do, so who passes
+ * one never sees a report.
  *
  * These files are in libpwheap.so alone: in a static program libc.a has functions of these names, and
  * nothing is checked there. Built with sibling calls, without builtins, and without own_calls.h.
