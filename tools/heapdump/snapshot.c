@@ -277,7 +277,9 @@ static int take(struct snapshot *snapshot)
         snapshot->path = choose_path(snapshot);
     open_part(snapshot);
     progress_start("writing");
-    if (snapshot->error == 0 && know_all(snapshot) && !pw_core_write(snapshot->work) && snapshot->error == 0)
+    if (snapshot->error == 0 && !know_all(snapshot))
+        snapshot->error = ENOMEM;
+    if (snapshot->error == 0 && !pw_core_write(snapshot->work) && snapshot->error == 0)
         snapshot->error = EIO;
     progress_end();
     target_resume(snapshot->target);
