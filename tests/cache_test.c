@@ -223,6 +223,26 @@ static void at_fast_a_refill_brings_what_stays_in_on_top(void **state)
     pw_cache_close(cache);
 }
 
+static void at_full_fresh_blocks_come_out_in_the_order_of_addresses(void **state)
+{
+    (void)state;
+    struct pw_cache *cache = fresh_cache(PW_LEVEL_FULL);
+    uint32_t block_class = pw_class_for(100);
+    static void *blocks[64];
+    size_t count = 0;
+    for (int round = 0; round < 3; round++) {
+        assert_true(pw_cache_refill(cache, block_class));
+        for (void *block; (block = pw_cache_pop(cache, block_class, false)) != NULL; count++) {
+            assert_true(count == 0 || (char *)block > (char *)blocks[count - 1]);
+            blocks[count] = block;
+        }
+    }
+    assert_true(count > 3);
+    pw_heap_give(blocks, (uint32_t)count);
+    pw_cache_close(cache);
+    check_shape(heap);
+}
+
 static void without_memory_a_refill_fails_and_with_it_it_works_again(void **state)
 {
     (void)state;
@@ -577,6 +597,7 @@ int main(void)
         cmocka_unit_test(a_ring_takes_as_many_as_it_has_places_and_no_more),
         cmocka_unit_test(a_refill_takes_a_batch_that_doubles_up_to_half_the_ring),
         cmocka_unit_test(at_fast_a_refill_brings_what_stays_in_on_top),
+        cmocka_unit_test(at_full_fresh_blocks_come_out_in_the_order_of_addresses),
         cmocka_unit_test(without_memory_a_refill_fails_and_with_it_it_works_again),
         cmocka_unit_test(a_drain_hands_the_older_half_to_the_next_refill_of_any_thread),
         cmocka_unit_test(what_finds_no_room_goes_back_to_the_heaps_as_far_as_the_check_lets_it),

@@ -227,8 +227,10 @@ bool pw_cache_refill(struct pw_cache *cache, uint32_t block_class)
     if (count == 0)
         count = pw_class_is_slab(block_class) ? pw_slab_take(cache->heap, block_class, want, blocks)
                                               : pw_heap_take(cache->heap, block_class, want, blocks);
+    /* At full the last one in is the first one out: so a run of fresh blocks is handed out in the order of addresses. */
+    bool is_reversed = cache->level >= PW_LEVEL_FULL;
     for (uint32_t i = 0; i < count; i++)
-        (void)pw_cache_push(cache, block_class, blocks[i]);
+        (void)pw_cache_push(cache, block_class, blocks[is_reversed ? count - 1 - i : i]);
     uint32_t most = ((uint32_t)ring->mask + 1) / 2;
     ring->batch = (uint16_t)(ring->batch * 2u > most ? most : ring->batch * 2u);
     return count > 0;

@@ -2,8 +2,9 @@
  * cache.h - per-thread caches: what stands in front of the heaps, so that malloc and free of a small
  * block take no lock.
  *
- * For each class of block sizes (heap/slab.h) a cache has a ring of CACHED blocks. At level off the newest comes
- * out first; from fast on the oldest, and some always stay in: that is the quarantine of that level.
+ * For each class of block sizes (heap/slab.h) a cache has a ring of CACHED blocks. At fast the oldest comes out first, and
+ * some always stay in: that is the quarantine of that level. At off and full it is the newest: at full blocks have waited
+ * in the quarantine, and the last one was verified just now, so that it is in the processor's cache.
  * A ring that is empty is refilled by a run cut under one lock, one that is full drained in a batch.
  *
  * A cache is used by its thread alone and only while `busy` is set: an allocation from a signal
@@ -95,7 +96,7 @@ void pw_cache_drain(struct pw_cache *cache, uint32_t block_class, bool (*check)(
 /* The same, but all that leaves goes back to the heaps: for sizes that no refill ever asks for. */
 void pw_cache_drain_home(struct pw_cache *cache, uint32_t block_class, bool (*check)(void *block));
 
-/* A block of a class, CACHED; NULL: refill first. Level off: the newest. */
+/* A block of a class, CACHED; NULL: refill first. The oldest, as is right at fast, or the newest. */
 PW_INLINE void *pw_cache_pop(struct pw_cache *cache, uint32_t block_class, bool is_fifo)
 {
     struct pw_ring *ring = &cache->rings[block_class - 1];

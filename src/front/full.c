@@ -128,16 +128,16 @@ PW_INLINE void *acquire(struct pw_cache *cache, size_t size, bool zero, struct p
     if (pw_unlikely(ring->count == 0))
         return NULL;
     void *const *places = &cache->places[ring->first];
-    struct pw_handle handle = pw_quick_handle(ring, (uint64_t)places[ring->head]);
+    uint32_t place = (ring->head + ring->count - 1) & ring->mask;
+    struct pw_handle handle = pw_quick_handle(ring, (uint64_t)places[place]);
     struct pw_evidence *evidence = pw_entry_evidence(pw_quick_entry(handle.address), handle.header);
     __builtin_prefetch(evidence, 1);
     pw_fetch_ends(handle.address, handle.bytes);
-    pw_fetch_ends((uint64_t)places[(ring->head + 1) & ring->mask], ring->bytes); /* for the next one */
+    pw_fetch_ends((uint64_t)places[(place - 1) & ring->mask], ring->bytes); /* for the next one */
     uint32_t stack = call->stack = stack_of(cache, call);
     if ((pw_guards_are_on && pw_unlikely(!pw_guarded_passes(cache, size, stack))) ||
         pw_unlikely(!pw_cached_is_intact(&handle, PW_LEVEL_FULL)))
         return NULL;
-    ring->head = (ring->head + 1) & ring->mask;
     ring->count--;
     cache->allocations++;
     *evidence = (struct pw_evidence){

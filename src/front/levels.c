@@ -55,7 +55,7 @@ static void clear_out(struct pw_cache *cache)
 void *pw_refill(struct pw_cache *cache, uint32_t block_class, const struct pw_call *call)
 {
     (void)call;
-    bool is_fifo = cache->level >= PW_LEVEL_FAST;
+    bool is_fifo = cache->level == PW_LEVEL_FAST;
     pw_note_others(cache);
     pw_reentry_settle();
     if (pw_unlikely(pw_heap_has_grown(cache->heap)))
@@ -90,7 +90,7 @@ static void fill_new(void *block, size_t size)
 static struct pw_handle take_block(struct pw_cache *cache, uint64_t bytes, size_t align,
                                    const struct pw_call *call)
 {
-    bool is_fifo = cache->level >= PW_LEVEL_FAST;
+    bool is_fifo = cache->level == PW_LEVEL_FAST;
     uint32_t block_class = align > PW_SLAB_ALIGNMENT && align <= PW_HEAP_ALIGNMENT
                                ? pw_class_aligned(bytes, align)
                                : pw_class_for(bytes);
