@@ -33,6 +33,11 @@ holds "which heapdump opens" "$heapdump" summary --json ./*.core -e "$program" >
 holds "away from a terminal nothing more is said" lacks err '^heapdump: '
 holds "no colours either" lacks err "$(printf '\033')"
 
+mkdir "$dir/100%p" && TMPDIR="$dir/100%p" look run --no-dump "$program" damage
+holds "a folder for the reports may have a % in its name" [ "$(kinds)" = 1 ]
+holds "which means nothing there" lacks err "can't be written"
+holds "and is empty then" rmdir "$dir/100%p"
+
 on_terminal "$program" damage
 holds "on a terminal one line says what was found, and where the snapshot is" \
     says out "^heapdump: $program: 1 error: heap-buffer-overflow .*/snapshot.c:[0-9:]* in damage; snapshot: pwheap.snapshot.[0-9]*.1.core$"

@@ -27,13 +27,26 @@ struct log_file {
     struct bytes line; /* begun, not ended */
 };
 
+enum { FOLDER_BYTES = 512 };
 struct run_log {
-    char folder[512];
-    char path[528];
+    char folder[FOLDER_BYTES];
+    char path[2 * FOLDER_BYTES + sizeof "/report.%p"]; /* as log_path has it */
     int notify;
     struct log_file *files;
     size_t count;
 };
+
+/* In a log_path a % begins what is to be put in; two of them are one. */
+static void set_path(struct run_log *log)
+{
+    size_t length = 0;
+    for (const char *at = log->folder; *at != '\0'; at++) {
+        log->path[length++] = *at;
+        if (*at == '%')
+            log->path[length++] = '%';
+    }
+    snprintf(log->path + length, sizeof log->path - length, "/report.%%p");
+}
 
 struct run_log *run_log_open(void)
 {
@@ -48,7 +61,7 @@ struct run_log *run_log_open(void)
         free(log);
         return NULL;
     }
-    snprintf(log->path, sizeof log->path, "%s/report.%%p", log->folder);
+    set_path(log);
     (void)inotify_add_watch(log->notify, log->folder, IN_MODIFY);
     return log;
 }

@@ -37,6 +37,7 @@ char *run_find_program(const char *name)
 {
     const char *at = getenv("PATH");
     if (strchr(name, '/') != NULL) {
+        errno = 0;
         if (is_executable(name))
             return heapdump_copy(name);
         message("can't run %s: %s", name, errno != 0 ? strerror(errno) : "it is no program");
