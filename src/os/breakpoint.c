@@ -5,10 +5,10 @@
  */
 #include "os/breakpoint.h"
 
+#include "os/descriptor.h"
 #include "os/threads.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/hw_breakpoint.h>
 #include <linux/perf_event.h>
 #include <sys/syscall.h>
@@ -17,16 +17,6 @@
 enum { MOST_THREADS = 256, HIGH_DESCRIPTOR = 512 };
 static int descriptors[MOST_THREADS];
 static uint32_t count;
-
-/* Out of the way of programs that count on the lowest numbers. */
-static int move_up(int fd)
-{
-    int high = fcntl(fd, F_DUPFD_CLOEXEC, HIGH_DESCRIPTOR);
-    if (high < 0)
-        return fd;
-    (void)close(fd);
-    return high;
-}
 
 static bool watch_thread(void *address, uint32_t thread)
 {
@@ -49,7 +39,7 @@ static bool watch_thread(void *address, uint32_t thread)
     long fd = syscall(SYS_perf_event_open, &attributes, thread, -1, -1, PERF_FLAG_FD_CLOEXEC);
     if (fd < 0)
         return errno == ESRCH; /* it has ended since it was listed */
-    descriptors[count++] = move_up((int)fd);
+    descriptors[count++] = pw_os_move_up((int)fd, HIGH_DESCRIPTOR);
     return true;
 }
 

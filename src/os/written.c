@@ -5,6 +5,7 @@
  */
 #include "os/written.h"
 
+#include "os/descriptor.h"
 #include "os/process.h"
 
 #include <errno.h>
@@ -45,26 +46,14 @@ static int fault_fd = -1, map_fd = -1;
 static struct stat fault_file, map_file; /* what they were when they were opened */
 static uint32_t owner;                   /* the process that they are of */
 
-/* A number that no program hands out by itself; the one it has if there is no room. */
-static int move_up(int fd)
-{
-    if (fd < 0)
-        return fd;
-    int high = fcntl(fd, F_DUPFD_CLOEXEC, HIGH_DESCRIPTOR);
-    if (high < 0)
-        return fd;
-    (void)close(fd);
-    return high;
-}
-
 static bool open_both(void)
 {
     struct uffd_api api = {.api = UFFD_API, .features = FEATURE_WP_ASYNC};
     owner = pw_os_process_id();
-    fault_fd = move_up((int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | USER_MODE_ONLY));
+    fault_fd = pw_os_move_up((int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | USER_MODE_ONLY), HIGH_DESCRIPTOR);
     if (fault_fd < 0 || fstat(fault_fd, &fault_file) != 0 || ioctl(fault_fd, UFFD_IOCTL_API, &api) != 0)
         return false;
-    map_fd = move_up(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+    map_fd = pw_os_move_up(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), HIGH_DESCRIPTOR);
     return map_fd >= 0 && fstat(map_fd, &map_file) == 0;
 }
 
