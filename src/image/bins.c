@@ -21,16 +21,6 @@ struct lists {
     uint32_t near_index;
 };
 
-static const struct pw_heap_image *heap_image(const struct pw_image *image, uint32_t heap,
-                                              struct pw_heap_image *scratch)
-{
-    _Static_assert(sizeof(struct pw_heap_image) <= PW_VIEW_MAX, "one view");
-    if (heap >= image->root->heap_count || heap >= PW_MAX_HEAPS)
-        return NULL;
-    return image->view(image->context, image->root->heaps + (uint64_t)heap * image->root->heap_stride,
-                       sizeof *scratch, scratch);
-}
-
 static uint64_t reference_to(enum pw_region_kind kind, uint32_t index, uint32_t granule)
 {
     return kind == PW_REGION_SMALL ? index << PW_REF_GRANULE_BITS | granule
@@ -155,7 +145,7 @@ const char *pw_bins_broken_link(const struct pw_image *image, const struct pw_re
 {
     struct pw_heap_image scratch;
     struct lists lists = {.image = image,
-                          .heap = heap_image(image, region->heap, &scratch),
+                          .heap = pw_image_heap(image, region->heap, &scratch),
                           .heap_index = region->heap,
                           .kind = region->kind,
                           .near = region,
@@ -213,7 +203,7 @@ bool pw_bins_check_heads(const struct pw_image *image, uint32_t heap, uint32_t *
                          struct pw_fault *fault)
 {
     struct pw_heap_image scratch;
-    struct lists lists = {.image = image, .heap = heap_image(image, heap, &scratch), .heap_index = heap};
+    struct lists lists = {.image = image, .heap = pw_image_heap(image, heap, &scratch), .heap_index = heap};
     uint64_t address = image->root->heaps + (uint64_t)heap * image->root->heap_stride;
     while (lists.heap != NULL && *bin < PW_HEADS_A_HEAP) {
         if (*bin % BINS_AT_ONCE == 0 && *bin < PW_HEAP_NUM_BINS + PW_PAGE_BINS && are_empty(lists.heap, *bin)) {

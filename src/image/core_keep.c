@@ -33,9 +33,9 @@ void pw_core_keep_tables(struct pw_core_work *work, const struct pw_image *image
     keep(work, r->threads, (PW_MAX_THREADS + 1) * sizeof(struct pw_thread_image));
     keep(work, r->modules, PW_MAX_MODULES * sizeof(struct pw_module));
     keep(work, r->page_map, PW_SLOT_COUNT * sizeof(uint64_t));
-    for (uint32_t i = 0; i <= regions; i++) {
+    for (uint32_t i = 1; i < regions; i++) {
         struct pw_region region;
-        if (i < PW_MAX_REGIONS && pw_image_region(image, i, &region))
+        if (pw_image_region(image, i, &region))
             keep(work, region.mapping, region.mapping_bytes);
     }
     keep_depot(work, image);

@@ -87,8 +87,8 @@ static PW_RACES void picture(const struct pw_image *image, const struct range *r
                              struct pw_damage *damage)
 {
     uint64_t start = PW_ALIGN_DOWN(damage->start, (uint64_t)16);
-    if (start >= range->start + 16 || start % PW_PAGE_BYTES != 0)
-        start -= start % PW_PAGE_BYTES != 0 ? 16 : 0;
+    if (start % PW_PAGE_BYTES != 0) /* the row before, but not of another page, which may be a guard */
+        start -= 16;
     uint64_t limit = PW_ALIGN_UP(range->start + range->bytes, (uint64_t)16);
     uint64_t bytes = limit - start < PW_DAMAGE_WINDOW ? limit - start : PW_DAMAGE_WINDOW;
     uint8_t scratch[PW_DAMAGE_WINDOW];
@@ -300,7 +300,7 @@ static const char *broken_rule(const struct pw_image *image, const struct pw_reg
 {
     if (!header->is_sealed)
         return "the header's magic and seal do not fit what it says";
-    if (pw_state_name(header->state) == pw_state_name(0))
+    if (!pw_state_is_known(header->state))
         return "the header's state is none that a block can have";
     if (region->kind == PW_REGION_SLABS) {
         bool is_free = pw_spans_free_bit(image, region, pw_spans_slot(image, region, granule));

@@ -34,6 +34,8 @@ enum pw_kind {
 const char *pw_kind_name(enum pw_kind kind);
 /* "live", "quarantined", "cached", "free", "pending", "retired"; "damaged" for any other byte. */
 const char *pw_state_name(uint32_t state);
+/* Is it the byte of a state that a block can have? */
+bool pw_state_is_known(uint32_t state);
 /* "malloc", "new", "new[]". */
 const char *pw_family_name(enum pw_family family);
 /* The function that gives back what `family` gave: "free", "operator delete", "operator delete[]". */

@@ -79,6 +79,15 @@ bool pw_image_heap_is_used(const struct pw_image *image, uint32_t heap)
     return gate_word(image, heap, 1) != 0;
 }
 
+const struct pw_heap_image *pw_image_heap(const struct pw_image *image, uint32_t heap, struct pw_heap_image *scratch)
+{
+    _Static_assert(sizeof(struct pw_heap_image) <= PW_VIEW_MAX, "one view");
+    if (heap >= image->root->heap_count || heap >= PW_MAX_HEAPS)
+        return NULL;
+    return image->view(image->context, image->root->heaps + (uint64_t)heap * image->root->heap_stride,
+                       sizeof *scratch, scratch);
+}
+
 uint32_t pw_image_find_region(const struct pw_image *image, uint64_t address)
 {
     uint32_t count = atomic_load_explicit(&image->root->region_count, memory_order_acquire);

@@ -40,8 +40,10 @@ bool pw_image_region(const struct pw_image *image, uint32_t index, struct pw_reg
  * stands still, and may let it go on and look again. False as well when it can't be read.
  */
 bool pw_image_heap_is_held(const struct pw_image *image, uint32_t heap);
-/* Is it anybody's, or was no block ever of it? */
+/* Does it belong to anybody: to the threads, or as an instance to the program? One that does not has no blocks. */
 bool pw_image_heap_is_used(const struct pw_image *image, uint32_t heap);
+/* What anyone may know of a heap, perhaps a copy in `scratch`; NULL: there is no such heap, or it can't be read. */
+const struct pw_heap_image *pw_image_heap(const struct pw_image *image, uint32_t heap, struct pw_heap_image *scratch);
 /* The index of the region that holds `address`, or 0. */
 uint32_t pw_image_find_region(const struct pw_image *image, uint64_t address);
 /* The granule of the first block at or after `granule` by the bitmap of starts, or 0. */

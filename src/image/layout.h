@@ -14,7 +14,7 @@
  *                    └── evidence: one struct pw_evidence a granule (stacks, thread, number)
  *                    └── starts:   one bit a granule, set where a block starts
  *
- * A granule is 64 bytes in a small region and a page in a page region (blocks above 16 KiB).
+ * A granule is 256 bytes in a small region and a page in a page region (blocks above 16 KiB).
  * Blocks tile such a region without gaps from `first` to `limit`: the next of a block at granule g is
  * g + size, the previous g - prev, and both directions must agree.
  *

@@ -26,7 +26,8 @@ const char *pw_kind_name(enum pw_kind kind)
     return (unsigned)kind < PW_KIND_COUNT ? kind_names[kind] : "none";
 }
 
-const char *pw_state_name(uint32_t state)
+/* NULL: no state has this byte. */
+static const char *known_state_name(uint32_t state)
 {
     switch (state) {
     case PW_STATE_FREE:
@@ -42,8 +43,19 @@ const char *pw_state_name(uint32_t state)
     case PW_STATE_RETIRED:
         return "retired";
     default:
-        return "damaged";
+        return NULL;
     }
+}
+
+const char *pw_state_name(uint32_t state)
+{
+    const char *name = known_state_name(state);
+    return name != NULL ? name : "damaged";
+}
+
+bool pw_state_is_known(uint32_t state)
+{
+    return known_state_name(state) != NULL;
 }
 
 const char *pw_family_name(enum pw_family family)

@@ -150,21 +150,12 @@ static const char *broken_bits(const struct pw_image *image, const struct pw_reg
     return NULL;
 }
 
-static const struct pw_heap_image *heap_image(const struct pw_image *image, uint32_t heap,
-                                              struct pw_heap_image *scratch)
-{
-    if (heap >= image->root->heap_count || heap >= PW_MAX_HEAPS)
-        return NULL;
-    return image->view(image->context, image->root->heaps + (uint64_t)heap * image->root->heap_stride,
-                       sizeof *scratch, scratch);
-}
-
 const char *pw_spans_broken_rule(const struct pw_image *image, const struct pw_region *region,
                                  uint32_t index, uint32_t number)
 {
     struct pw_span span;
     struct pw_heap_image scratch;
-    struct lists lists = {image, heap_image(image, region->heap, &scratch), region->heap};
+    struct lists lists = {image, pw_image_heap(image, region->heap, &scratch), region->heap};
     if (!pw_image_span(image, region, number, &span))
         return "the entry of a span of small blocks does not fit its check";
     const char *rule = broken_bits(image, region, number, &span);
