@@ -5,7 +5,6 @@
 #include "blocks.h"
 #include "command_line.h"
 #include "heapdump.h"
-#include "message.h"
 #include "pointers.h"
 
 #include <inttypes.h>
@@ -90,7 +89,9 @@ static void write_event(struct look *look, const char *what, bool has_thread, ui
         printf("T%u", thread);
     else
         putchar('?');
-    printf(name[0] != '\0' ? " (%s) here:\n" : " here:\n", name);
+    if (name[0] != '\0')
+        printf(" (%s)", name);
+    puts(" here:");
     places_write_stack(look->places, stdout, stack, PW_MAX_FRAMES);
     putchar('\n');
 }
@@ -272,14 +273,13 @@ static int look(struct target *target, void *input)
 
 int block_command(int argc, char **argv)
 {
-    static const struct argp_child children[] = {{&command_line_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {
         .options = options,
         .parser = parse_option,
         .args_doc = "TARGET ADDRESS",
         .doc = "Which block an address is in or near: its state, who allocated and freed it, its bytes, its "
                "neighbours, who points at it.\vThe address is hexadecimal. Exit status 1: the block is damaged.",
-        .children = children,
+        .children = command_line_children,
     };
     struct arguments arguments = {.line = command_line_init(), .bytes = shown_bytes};
     return command_line_run(&arguments.line, &argp, argc, argv, &arguments, look);

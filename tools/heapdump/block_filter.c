@@ -94,7 +94,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     }
 }
 
-const struct argp block_filter_argp = {.options = options, .parser = parse_option};
+static const struct argp block_filter_argp = {.options = options, .parser = parse_option};
+const struct argp_child block_filter_children[] = {{&block_filter_argp, 0, NULL, 0}, {&command_line_argp, 0, NULL, 0}, {0}};
 
 struct block_filter block_filter_init(void)
 {

@@ -23,8 +23,11 @@ struct block_filter {
     uint32_t thread_ordinal;         /* UINT32_MAX: the thread isn't there; of `thread` */
 };
 
-/* For a command's children; its input is a struct block_filter that block_filter_init has filled. */
-extern const struct argp block_filter_argp;
+/*
+ * `children` of a command's struct argp. The first's input is its struct block_filter, which block_filter_init has
+ * filled, the second's its struct command_line.
+ */
+extern const struct argp_child block_filter_children[];
 struct block_filter block_filter_init(void);
 /* Choose LIVE blocks unless a state was asked for. */
 void block_filter_default_live(struct block_filter *filter);

@@ -169,7 +169,6 @@ static int look(struct target *target, void *input)
 
 int check_command(int argc, char **argv)
 {
-    static const struct argp_child children[] = {{&command_line_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {
         .options = options,
         .parser = parse_option,
@@ -177,7 +176,7 @@ int check_command(int argc, char **argv)
         .doc = "Check every block of a heap: headers, links, red zones, poison, free lists.\v"
                "The damage is listed as reports. A live process is stopped meanwhile. Exit status 1: damage was found, 3: none, but the core is "
                "not whole.",
-        .children = children,
+        .children = command_line_children,
     };
     struct arguments arguments = {.line = command_line_init(), .most = MOST_REPORTS};
     return command_line_run(&arguments.line, &argp, argc, argv, &arguments, look);

@@ -55,6 +55,8 @@ const struct argp command_line_argp = {
            "at where it ends.",
 };
 
+const struct argp_child command_line_children[] = {{&command_line_argp, 0, NULL, 0}, {0}};
+
 struct command_line command_line_init(void)
 {
     return (struct command_line){.style.demangle = true};
@@ -102,6 +104,12 @@ error_t command_line_take_target(struct command_line *line, int key, char *arg, 
         argp_error(state, "one target at a time; what is `%s'?", arg);
     line->name = arg;
     return 0;
+}
+
+void command_line_take_limit(const char *arg, uint64_t *limit, struct argp_state *state)
+{
+    if (!parse_bytes(arg, limit) || *limit == 0)
+        argp_error(state, "--limit=%s: that is no number above 0", arg);
 }
 
 error_t command_line_take_address(struct command_line *line, struct address_argument *address, const char *question,

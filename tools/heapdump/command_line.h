@@ -19,10 +19,12 @@ struct command_line {
 };
 
 /*
- * For `children` of a command's struct argp. The command's parser gives it its struct command_line on
- * ARGP_KEY_INIT: state->child_inputs[0] = &line, which command_line_init has filled.
+ * `children` of a command's struct argp. The command's parser gives them its struct command_line on ARGP_KEY_INIT:
+ * state->child_inputs[0] = &line, which command_line_init has filled. A command that goes through blocks has those of
+ * block_filter.h.
  */
 extern const struct argp command_line_argp;
+extern const struct argp_child command_line_children[];
 struct command_line command_line_init(void);
 
 /*
@@ -38,6 +40,9 @@ int command_line_run(struct command_line *line, const struct argp *argp, int arg
 
 /* For a command's parser: `arg` is the target; a second one, or none, is an error. */
 error_t command_line_take_target(struct command_line *line, int key, char *arg, struct argp_state *state);
+
+/* Of a command's parser: the option --limit, a number above 0; another is an error. */
+void command_line_take_limit(const char *arg, uint64_t *limit, struct argp_state *state);
 
 /* The address that stands behind the target. */
 struct address_argument {

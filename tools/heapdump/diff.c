@@ -7,7 +7,6 @@
 #include "blocks.h"
 #include "command_line.h"
 #include "heapdump.h"
-#include "message.h"
 #include "site_collect.h"
 
 #include <inttypes.h>
@@ -259,8 +258,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         arguments->by_blocks = true;
         return 0;
     case KEY_LIMIT:
-        if (!parse_bytes(arg, &arguments->limit) || arguments->limit == 0)
-            argp_error(state, "--limit=%s: that is no number above 0", arg);
+        command_line_take_limit(arg, &arguments->limit, state);
         return 0;
     case ARGP_KEY_ARG:
         if (state->arg_num >= SIDES)
@@ -299,15 +297,13 @@ static void compare(struct diff *diff)
 
 int diff_command(int argc, char **argv)
 {
-    static const struct argp_child children[] = {
-        {&block_filter_argp, 0, NULL, 0}, {&command_line_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {
         .options = options,
         .parser = parse_option,
         .args_doc = "BEFORE AFTER",
         .doc = "What grew from one target to another, by allocation stack and by size.\v"
                "Each is a PID or a core, the second one also `-- PROGRAM ARGUMENT...'. Compares live blocks; --state asks for others.",
-        .children = children,
+        .children = block_filter_children,
     };
     static struct diff diff; /* large */
     struct arguments arguments = {.line = command_line_init(), .filter = block_filter_init(), .limit = TABLE_SITES};

@@ -184,8 +184,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         arguments->is_into = true;
         return 0;
     case KEY_LIMIT:
-        if (!parse_bytes(arg, &arguments->limit) || arguments->limit == 0)
-            argp_error(state, "--limit=%s: that is no number above 0", arg);
+        command_line_take_limit(arg, &arguments->limit, state);
         return 0;
     case ARGP_KEY_END:
         if (arguments->line.name != NULL && arguments->sought_bytes == 0)
@@ -250,15 +249,13 @@ static int look(struct target *target, void *input)
 
 int find_command(int argc, char **argv)
 {
-    static const struct argp_child children[] = {
-        {&block_filter_argp, 0, NULL, 0}, {&command_line_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {
         .options = options,
         .parser = parse_option,
         .args_doc = "TARGET",
         .doc = "The blocks that hold some bytes, a string or a pointer.\v"
                "Looks through live blocks; --state asks for others. A live process is stopped meanwhile.",
-        .children = children,
+        .children = block_filter_children,
     };
     static struct arguments arguments;
     arguments = (struct arguments){.line = command_line_init(), .filter = block_filter_init(), .limit = UINT64_MAX};

@@ -257,8 +257,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         arguments->lists_blocks = true;
         return 0;
     case KEY_LIMIT:
-        if (!parse_bytes(arg, &arguments->limit) || arguments->limit == 0)
-            argp_error(state, "--limit=%s: that is no number above 0", arg);
+        command_line_take_limit(arg, &arguments->limit, state);
         return 0;
     default:
         return command_line_take_target(&arguments->line, key, arg, state);
@@ -306,7 +305,6 @@ static int look(struct target *target, void *input)
 
 int leaks_command(int argc, char **argv)
 {
-    static const struct argp_child children[] = {{&command_line_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {
         .options = options,
         .parser = parse_option,
@@ -315,7 +313,7 @@ int leaks_command(int argc, char **argv)
                "thread or library, no other memory of the program, no block that is reached.\v"
                "Indirect leaks are those that another lost block leads to. A live process is stopped meanwhile. "
                "Exit status 1 if there are leaks.",
-        .children = children,
+        .children = command_line_children,
     };
     struct arguments arguments = {.line = command_line_init(), .limit = UINT64_MAX};
     return command_line_run(&arguments.line, &argp, argc, argv, &arguments, look);

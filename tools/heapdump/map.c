@@ -142,14 +142,13 @@ int map_command(int argc, char **argv)
         {"color", KEY_COLOR, "WHEN", 0, "auto, always or never", 1},
         {0},
     };
-    static const struct argp_child children[] = {{&command_line_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {
         .options = options,
         .parser = parse_option,
         .args_doc = "TARGET",
         .doc = "The heap's address space as a picture: what is live, free, cached, in quarantine, red zone, guard, "
                "damaged. A live process is stopped meanwhile.",
-        .children = children,
+        .children = command_line_children,
     };
     struct map_command command = {.line = command_line_init(), .color = "auto"};
     (void)setlocale(LC_CTYPE, "");

@@ -243,6 +243,7 @@ static bool freeze_present(struct memory *memory, uint64_t start, uint64_t end, 
         if (data == NULL)
             return false;
         size_t got = memory->source(memory->context, start, data, bytes);
+        got -= got % MEMORY_PAGE_BYTES; /* what is looked up later is pages */
         if (got == 0)
             free(data);
         else

@@ -108,7 +108,6 @@ static int look(struct target *target, void *input)
 
 int refs_command(int argc, char **argv)
 {
-    static const struct argp_child children[] = {{&command_line_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {
         .options = options,
         .parser = parse_option,
@@ -116,7 +115,7 @@ int refs_command(int argc, char **argv)
         .doc = "Who points at a block (into it, wherever ADDRESS is), and the shortest chain that leads to it from "
                "a register, a stack, a global or other memory.\v"
                "A live process is stopped meanwhile.",
-        .children = children,
+        .children = command_line_children,
     };
     struct arguments arguments = {.line = command_line_init(), .limit = POINTERS_SHOWN};
     return command_line_run(&arguments.line, &argp, argc, argv, &arguments, look);

@@ -345,14 +345,13 @@ int snapshot_command(int argc, char **argv)
         {"no-content", KEY_NO_CONTENT, NULL, 0, "Only the heap's tables: no data of the program", 1},
         {0},
     };
-    static const struct argp_child children[] = {{&command_line_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {
         .options = options,
         .parser = parse_option,
         .args_doc = "PID",
         .doc = "Write a process to a file that heapdump and gdb open: an ELF core. It is stopped meanwhile; "
                "see the options dump_signal and dump_on_error of pwheap for shorter stops.",
-        .children = children,
+        .children = command_line_children,
     };
     struct snapshot snapshot = {.line = command_line_init(), .page_map = -1, .file = -1};
     return command_line_run(&snapshot.line, &argp, argc, argv, &snapshot, look);

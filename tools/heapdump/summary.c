@@ -6,7 +6,6 @@
 #include "blocks.h"
 #include "command_line.h"
 #include "heapdump.h"
-#include "message.h"
 #include "sites.h"
 
 #include <inttypes.h>
@@ -363,12 +362,11 @@ static int look(struct target *target, void *input)
 
 int summary_command(int argc, char **argv)
 {
-    static const struct argp_child children[] = {{&command_line_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {
         .parser = parse_option,
         .args_doc = "TARGET",
         .doc = "What the heap of a process (a PID) or of a core holds, on one screen.",
-        .children = children,
+        .children = command_line_children,
     };
     struct command_line line = command_line_init();
     return command_line_run(&line, &argp, argc, argv, &line, look);

@@ -165,13 +165,29 @@ static void take_process(struct target *target, struct span data)
     }
 }
 
+/* The index of the first segment that starts at or behind an address. */
+static size_t first_segment(const struct target *target, uint64_t address)
+{
+    size_t low = 0, high = target->segment_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (target->segments[middle].start < address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* Give the segments within [start, end) the path of the file that is mapped there. */
 static void name_segments(struct target *target, uint64_t start, uint64_t end, uint64_t offset,
                           const char *path)
 {
-    for (size_t i = 0; i < target->segment_count; i++) {
+    for (size_t i = first_segment(target, start); i < target->segment_count; i++) {
         struct target_segment *segment = &target->segments[i];
-        if (segment->start < start || segment->start >= end || segment->path[0] != '\0')
+        if (segment->start >= end)
+            return;
+        if (segment->path[0] != '\0')
             continue;
         free((char *)(uintptr_t)segment->path);
         segment->path = heapdump_copy(path);

@@ -277,7 +277,6 @@ int top_command(int argc, char **argv)
         {"filter", KEY_FILTER, "TEXT", 0, "Only sites with TEXT in them", 1},
         {0},
     };
-    static const struct argp_child children[] = {{&command_line_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {
         .options = options,
         .parser = parse_option,
@@ -286,7 +285,7 @@ int top_command(int argc, char **argv)
                "moments, while the heap's tables are copied.\vKeys: q quits; p pauses; b, n, g, s sort by bytes, blocks, "
                "growth, growth a second; / filters; r counts growth from now on; + and - change the delay; arrows and "
                "pages scroll.",
-        .children = children,
+        .children = command_line_children,
     };
     struct top top = {.line = command_line_init(), .interval = 2};
     (void)setlocale(LC_CTYPE, "");

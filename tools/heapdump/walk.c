@@ -282,8 +282,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case KEY_SORT:
         return parse_sort(arguments, arg, state);
     case KEY_LIMIT:
-        if (!parse_bytes(arg, &arguments->limit) || arguments->limit == 0)
-            argp_error(state, "--limit=%s: that is no number above 0", arg);
+        command_line_take_limit(arg, &arguments->limit, state);
         return 0;
     default:
         return command_line_take_target(&arguments->line, key, arg, state);
@@ -327,15 +326,13 @@ static int look(struct target *target, void *input)
 
 int walk_command(int argc, char **argv)
 {
-    static const struct argp_child children[] = {
-        {&block_filter_argp, 0, NULL, 0}, {&command_line_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {
         .options = options,
         .parser = parse_option,
         .args_doc = "TARGET",
         .doc = "Every block of a heap in address order, whatever its state.\v"
                "Stacks, threads and sequence numbers are kept at PWHEAP_CHECK=full.",
-        .children = children,
+        .children = block_filter_children,
     };
     struct arguments arguments = {.line = command_line_init(), .filter = block_filter_init(), .limit = UINT64_MAX};
     return command_line_run(&arguments.line, &argp, argc, argv, &arguments, look);
