@@ -14,7 +14,6 @@
 #include "os/memory.h"
 #include "os/process.h"
 #include "os/snapshot.h"
-#include "trace/file.h"
 
 #include <errno.h>
 #include <sched.h>

@@ -9,7 +9,6 @@
 #include "front/quick.h"
 
 #include <dlfcn.h>
-#include <errno.h>
 #include <stdlib.h>
 
 /* Present when the program is linked with a C++ library, statically or not. */

@@ -92,7 +92,7 @@ void pw_release_slowly(void *pointer, struct pw_call *call, size_t size, size_t 
 }
 
 /* Resize a small block where it is, if it stays in its class; the handle is that of a LIVE one. */
-static bool resize_small(struct pw_handle *handle, struct pw_block block, size_t size)
+static bool resize_small(const struct pw_handle *handle, size_t size)
 {
     enum pw_level level = (enum pw_level)pw_root.level;
     uint64_t bytes = pw_bytes_for(size, level);
@@ -112,7 +112,6 @@ static bool resize_small(struct pw_handle *handle, struct pw_block block, size_t
         pw_zone_write_near(handle->address + size);
     else if (level >= PW_LEVEL_FULL)
         pw_zone_write_slack(handle->address + size, end);
-    (void)block;
     pw_handle_set(handle, PW_STATE_LIVE, pw_word_fields(handle->word).flags,
                   (uint32_t)(handle->bytes - size));
     return true;
@@ -129,7 +128,7 @@ static void note_resizer(struct pw_cache *cache, struct pw_block block, size_t s
     pw_note(cache, pw_block_start(block), size, stack, call, false);
 }
 
-static bool resize_in_place(struct pw_handle *handle, struct pw_block block, size_t size,
+static bool resize_in_place(const struct pw_handle *handle, struct pw_block block, size_t size,
                             const struct pw_call *call)
 {
     struct pw_cache *cache = pw_self;
@@ -142,7 +141,7 @@ static bool resize_in_place(struct pw_handle *handle, struct pw_block block, siz
     }
     bool done = is_mapped && pw_is_guarded(block) ? pw_guarded_resize(block, size)
                 : is_mapped                       ? pw_big_resize(block, size)
-                                                  : resize_small(handle, block, size);
+                                                  : resize_small(handle, size);
     if (done)
         note_resizer(cache, block, size, call);
     pw_leave(cache);

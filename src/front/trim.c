@@ -1,8 +1,6 @@
 /* trim.c - see trim.h */
 #include "front/trim.h"
 
-#include "cache/transfer.h"
-
 static void empty_caches(struct pw_cache *cache)
 {
     pw_cache_flush(cache, pw_leaving_check(cache));

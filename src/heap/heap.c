@@ -4,7 +4,6 @@
 #include "heap/bins.h"
 #include "heap/mapped.h"
 #include "heap/slab.h"
-#include "os/memory.h"
 #include "os/process.h"
 
 struct pw_heap pw_heaps[PW_MAX_HEAPS];

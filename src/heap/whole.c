@@ -1,7 +1,6 @@
 /* whole.c - what is done to all heaps or to all of a heap at once: list, trim, instances, fork. */
 #include "heap/heap.h"
 
-#include "base/bitmap.h"
 #include "heap/mapped.h"
 #include "heap/page_runs.h"
 #include "heap/slab.h"

@@ -20,7 +20,6 @@
  * The result is passed in memory (struct job), so it holds also when a wait(__WALL) of the program
  * was faster than ours. Where clone is not allowed like this (seccomp, qemu-user) the answer is false.
  */
-#include "os/memory.h"
 #include "os/process.h"
 
 #include <errno.h>

@@ -12,7 +12,6 @@
 
 #include "os/inject.h"
 #include "os/mappings.h"
-#include "os/process.h"
 
 #include <errno.h>
 #include <stdatomic.h>

@@ -1,8 +1,6 @@
 /* pointers.c - see pointers.h */
 #include "pointers.h"
 
-#include "message.h"
-
 #include <inttypes.h>
 #include <stdlib.h>
 

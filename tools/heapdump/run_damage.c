@@ -7,8 +7,6 @@
 #include "run.h"
 
 #include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* "0x… is located 3 bytes after 24-byte block [" */

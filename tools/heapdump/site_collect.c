@@ -7,8 +7,6 @@
 #include "base/text.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { SITE_COLUMN = 33 };
 

@@ -8,7 +8,6 @@
  */
 #include "site_collect.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <zlib.h>

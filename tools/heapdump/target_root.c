@@ -9,7 +9,6 @@
 
 #include "message.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static const uint64_t most_scanned_bytes = (uint64_t)64 << 20; /* of one segment */

@@ -1,10 +1,7 @@
 /* top_screen.c - the screen of heapdump top, by ncurses: see top.h */
 #include "top.h"
 
-#include <inttypes.h>
 #include <ncurses.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { HEAD_LINES = 5, FOOT_LINES = 1 };
 

@@ -13,7 +13,6 @@
 #include "front/guarded/guarded.h"
 #include "front/guarded/watch.h"
 #include "front/hot.h"
-#include "os/process.h"
 
 #include "diag/report.h"
 #include "trace/modules.h"

@@ -5,10 +5,8 @@
  * ours asks to be called again for as many rounds as there are, and gives the cache back in the
  * last one; what comes after that goes through reentry.c.
  */
-#include "check/quarantine.h"
 #include "front/guarded/guarded.h"
 #include "front/state.h"
-#include "os/memory.h"
 #include "os/process.h"
 #include "trace/unwind.h"
 
