@@ -37,6 +37,8 @@ AS_ON_GLIBC_ENDING(a_fault_ends_a_program_by_default, "dispositions fault_by_def
 AS_ON_GLIBC_ENDING(a_fault_ends_a_program_that_ignores_it, "dispositions fault_while_ignored", -SIGSEGV)
 AS_ON_GLIBC_ENDING(a_fault_ends_a_program_that_blocks_it, "dispositions fault_while_blocked", -SIGSEGV)
 AS_ON_GLIBC_ENDING(a_fault_s_signal_from_elsewhere_ends_a_program, "dispositions killed_by_segv", -SIGSEGV)
+AS_ON_GLIBC(a_program_is_told_what_it_blocks_and_waits_for_what_comes, "dispositions masks")
+AS_ON_GLIBC(a_program_is_told_what_its_handlers_block, "dispositions mask_of_a_handler")
 AS_ON_GLIBC(an_ignored_signal_stays_ignored_in_a_program_that_is_executed, "trouble ignore_and_execute")
 
 int main(void)
@@ -54,6 +56,8 @@ int main(void)
         cmocka_unit_test(a_fault_ends_a_program_that_ignores_it),
         cmocka_unit_test(a_fault_ends_a_program_that_blocks_it),
         cmocka_unit_test(a_fault_s_signal_from_elsewhere_ends_a_program),
+        cmocka_unit_test(a_program_is_told_what_it_blocks_and_waits_for_what_comes),
+        cmocka_unit_test(a_program_is_told_what_its_handlers_block),
         cmocka_unit_test(an_ignored_signal_stays_ignored_in_a_program_that_is_executed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,6 +40,10 @@ bool pw_os_is_secure(void);
  */
 uint64_t pw_os_block_signals(void);
 void pw_os_restore_signals(uint64_t mask);
+/* rt_sigprocmask of the calling thread, bit n-1 for signal n; either may be NULL. 0, or an error number; errno stays. */
+int pw_os_change_mask(int how, const uint64_t *set, uint64_t *old);
+/* Send a signal that came from elsewhere once more, to the thread or the process that it was for, with its siginfo_t. */
+void pw_os_send_again(int number, const void *info);
 
 uint32_t pw_os_process_id(void);
 /* The kernel's id of the calling thread. */

@@ -1,6 +1,8 @@
 /* guarded.c - accesses that run into a guard page: found at the instruction that makes them. */
 #include "bugs.h"
 
+#include <signal.h>
+
 static volatile char sink;
 
 static char *text_of(size_t size)
@@ -57,6 +59,38 @@ BUG(read_by_a_thread_that_ends)
     left_behind = text_of(33 - wrong);
     if (pthread_key_create(&key, reads_at_the_end) == 0 && pthread_create(&reader, NULL, ends_late, &key) == 0)
         pthread_join(reader, NULL);
+}
+
+/* A worker of a daemon: signals are for other threads. */
+static void *reads_with_signals_blocked(void *block)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+    return reads_behind(block);
+}
+
+BUG(read_while_signals_are_blocked)
+{
+    char *block = text_of(33 - wrong);
+    pthread_t reader;
+    if (pthread_create(&reader, NULL, reads_with_signals_blocked, block) == 0)
+        pthread_join(reader, NULL);
+}
+
+static void handles(int number)
+{
+    (void)number;
+    (void)reads_behind(left_behind);
+}
+
+BUG(read_in_a_handler_that_blocks_signals)
+{
+    struct sigaction action = {.sa_handler = handles};
+    left_behind = text_of(33 - wrong);
+    sigfillset(&action.sa_mask);
+    sigaction(SIGUSR1, &action, NULL);
+    raise(SIGUSR1);
 }
 
 BUG(written_far_behind)

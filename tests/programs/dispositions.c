@@ -159,6 +159,76 @@ static void fault_while_blocked(void)
     *bad_address = 1;
 }
 
+/* -- What is blocked, and what comes meanwhile */
+
+static void show_blocked(const char *when)
+{
+    sigset_t now, pending;
+    CHECK(sigprocmask(SIG_BLOCK, NULL, &now) == 0 && sigpending(&pending) == 0);
+    (void)printf("%s: SEGV %d, BUS %d, USR2 %d, pending %d\n", when, sigismember(&now, SIGSEGV),
+                 sigismember(&now, SIGBUS), sigismember(&now, SIGUSR2), sigismember(&pending, SIGSEGV));
+}
+
+static sigset_t set_of(int first, int second)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, first);
+    (void)sigaddset(&set, second);
+    return set;
+}
+
+static void wait_for_fault(void)
+{
+    siginfo_t info;
+    sigset_t set = set_of(SIGSEGV, SIGSEGV);
+    CHECK(sigtimedwait(&set, &info, &(struct timespec){10, 0}) == SIGSEGV);
+    (void)printf("came: code %d, from us %d\n", info.si_code, info.si_pid == getpid());
+}
+
+static void masks(void)
+{
+    sigset_t all, old, usr2_segv = set_of(SIGUSR2, SIGSEGV), bus = set_of(SIGBUS, SIGBUS);
+    (void)sigfillset(&all);
+    (void)signal(SIGSEGV, plain);
+    CHECK(sigprocmask(SIG_BLOCK, &usr2_segv, &old) == 0);
+    (void)printf("was: SEGV %d\n", sigismember(&old, SIGSEGV));
+    show_blocked("two");
+    CHECK(pthread_sigmask(SIG_UNBLOCK, &bus, &old) == 0 && sigismember(&old, SIGSEGV));
+    CHECK(raise(SIGSEGV) == 0 && last == 0);
+    show_blocked("raised");
+    wait_for_fault();
+    CHECK(kill(getpid(), SIGSEGV) == 0 && last == 0);
+    show_blocked("sent");
+    wait_for_fault();
+    CHECK(kill(getpid(), SIGSEGV) == 0 && last == 0);
+    CHECK(pthread_sigmask(SIG_SETMASK, &bus, &old) == 0 && last == SIGSEGV && sigismember(&old, SIGSEGV));
+    show_blocked("unblocked");
+    CHECK(sigprocmask(SIG_SETMASK, &all, NULL) == 0);
+    show_blocked("all");
+    CHECK(sigprocmask(SIG_UNBLOCK, &usr2_segv, NULL) == 0);
+    show_blocked("two less");
+    errno = 0;
+    (void)printf("%d %d\n", sigprocmask(77, &all, NULL), errno);
+    errno = 0;
+    (void)printf("%d %d\n", pthread_sigmask(77, &all, NULL), errno);
+    (void)printf("%d\n", pthread_sigmask(77, NULL, &all));
+    show_blocked("end");
+}
+
+static void mask_of_a_handler(void)
+{
+    struct sigaction action = {.sa_handler = plain}, now;
+    action.sa_mask = set_of(SIGSEGV, SIGUSR1);
+    CHECK(sigaction(SIGUSR2, &action, NULL) == 0 && sigaction(SIGUSR2, NULL, &now) == 0);
+    (void)printf("SEGV %d, BUS %d, USR1 %d\n", sigismember(&now.sa_mask, SIGSEGV), sigismember(&now.sa_mask, SIGBUS),
+                 sigismember(&now.sa_mask, SIGUSR1));
+    CHECK(sigaction(SIGUSR2, &(struct sigaction){.sa_handler = plain}, &now) == 0);
+    (void)printf("SEGV %d\n", sigismember(&now.sa_mask, SIGSEGV));
+    CHECK(sigaction(SIGUSR2, NULL, &now) == 0);
+    (void)printf("SEGV %d\n", sigismember(&now.sa_mask, SIGSEGV));
+}
+
 static void killed_by_segv(void)
 {
     (void)kill(getpid(), SIGSEGV);
@@ -174,6 +244,8 @@ int main(int argc, char **argv)
         {"fault_while_ignored", fault_while_ignored},
         {"fault_while_blocked", fault_while_blocked},
         {"killed_by_segv", killed_by_segv},
+        {"masks", masks},
+        {"mask_of_a_handler", mask_of_a_handler},
     };
     return RUN_MODE(argc, argv, modes);
 }

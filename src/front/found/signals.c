@@ -5,9 +5,11 @@
  *
  * Our handler stays installed; what the program asks for by sigaction and signal (which this file
  * provides) is noted and called by ours, with its mask, so that a fault after the program set up its
- * own handler is explained as well. Queries answer with the program's own settings.
+ * own handler is explained as well. Queries answer with the program's own settings. masks.c sees to
+ * it that the signals of faults get here where the program blocks them.
  */
 #include "diag/report.h"
+#include "front/found/masks.h"
 #include "front/found/poison_source.h"
 #include "front/guarded/guarded.h"
 #include "front/guarded/watch.h"
@@ -21,6 +23,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -133,34 +136,49 @@ static void do_default(int number, const siginfo_t *info)
     (void)syscall(SYS_tgkill, getpid(), pw_os_thread_id(), number);
 }
 
+/* The program's handler, with the mask that it asked for. */
+static void call(struct sigaction *action, int number, siginfo_t *info, void *context)
+{
+    sigset_t mask = action->sa_mask;
+    uint64_t blocked = 0;
+    if ((action->sa_flags & SA_NODEFER) == 0)
+        (void)sigaddset(&mask, number);
+    memcpy(&blocked, &mask, sizeof blocked);
+    (void)pw_os_change_mask(SIG_BLOCK, &blocked, NULL);
+    struct sigaction now = *action;
+    if ((now.sa_flags & (int)SA_RESETHAND) != 0)
+        action->sa_handler = SIG_DFL;
+    uint64_t noted = pw_masks_noted();
+    if ((now.sa_flags & SA_SIGINFO) != 0)
+        now.sa_sigaction(number, info, context);
+    else
+        now.sa_handler(number);
+    pw_masks_renote(noted);
+}
+
 static void pass_on(int number, siginfo_t *info, void *context)
 {
     struct sigaction *action = &wanted[index_of(number)];
     if (number == watched[DUMP] && action->sa_handler == SIG_DFL)
         return; /* it was sent for the snapshot, not to end the program */
-    if (action->sa_handler == SIG_DFL || (action->sa_handler == SIG_IGN && info->si_code > 0)) {
+    bool is_fault = info->si_code > 0;
+    if (action->sa_handler == SIG_DFL || (is_fault && (action->sa_handler == SIG_IGN || pw_masks_block(number)))) {
         do_default(number, info);
         return;
     }
     if (action->sa_handler == SIG_IGN)
         return;
-    sigset_t mask = action->sa_mask;
-    if ((action->sa_flags & SA_NODEFER) == 0)
-        (void)sigaddset(&mask, number);
-    (void)pthread_sigmask(SIG_BLOCK, &mask, NULL);
-    struct sigaction now = *action;
-    if ((now.sa_flags & (int)SA_RESETHAND) != 0)
-        action->sa_handler = SIG_DFL;
-    if ((now.sa_flags & SA_SIGINFO) != 0)
-        now.sa_sigaction(number, info, context);
-    else
-        now.sa_handler(number);
+    call(action, number, info, context);
 }
 
 static void on_signal(int number, siginfo_t *info, void *context)
 {
     int saved_errno = errno;
     bool is_done = false;
+    if (info->si_code <= 0 && pw_masks_block(number)) {
+        pw_masks_put_off(number, info, context);
+        return;
+    }
     if (number == watched[DUMP])
         pw_snapshot_on_signal(context);
     else if (number == SIGABRT)
@@ -206,12 +224,32 @@ void pw_signals_start(void)
     bool wants[WATCHED] = {options->handle_segv, options->handle_sigbus,
                            options->handle_abort, pw_snapshot_signal() != 0, pw_watch_is_on};
     watched[DUMP] = pw_snapshot_signal();
+    int of_faults[WATCHED], count = 0;
     find_real();
     for (int i = 0; real_sigaction != NULL && i < WATCHED; i++) {
         if (!wants[i] || real_sigaction(watched[i], NULL, &wanted[i]) != 0)
             continue;
         is_ours[i] = install(i);
+        if (is_ours[i] && i != DUMP && watched[i] != SIGABRT)
+            of_faults[count++] = watched[i];
     }
+    pw_masks_start(of_faults, count);
+}
+
+/* A handler of the program's for a signal that is not ours. */
+static int set_other(int number, const struct sigaction *action, struct sigaction *old)
+{
+    sigset_t before = {0};
+    struct sigaction without;
+    pw_masks_restore(number, &before);
+    if (action != NULL) {
+        without = *action;
+        pw_masks_strip(number, &without.sa_mask);
+    }
+    int status = real_sigaction(number, action != NULL ? &without : NULL, old);
+    if (status == 0 && old != NULL)
+        (void)sigorset(&old->sa_mask, &old->sa_mask, &before);
+    return status;
 }
 
 PW_PUBLIC int sigaction(int number, const struct sigaction *action, struct sigaction *old)
@@ -223,7 +261,7 @@ PW_PUBLIC int sigaction(int number, const struct sigaction *action, struct sigac
         return -1;
     }
     if (i < 0 || !is_ours[i])
-        return real_sigaction(number, action, old);
+        return set_other(number, action, old);
     struct sigaction before = wanted[i];
     if (action != NULL) {
         wanted[i] = *action;
