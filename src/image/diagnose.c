@@ -377,3 +377,19 @@ bool pw_diagnose_block(const struct pw_image *image, uint32_t index, uint32_t gr
         return true;
     return pw_diagnose_header(image, &region, index, granule, &header, fault);
 }
+
+void pw_diagnose_zone(const struct pw_image *image, struct pw_fault *fault)
+{
+    struct range ranges[MAX_RANGES];
+    const struct pw_block_info *block = &fault->block;
+    if (!block->known || !block->sealed || block->state != PW_STATE_LIVE ||
+        (fault->kind != PW_KIND_OVERFLOW && fault->kind != PW_KIND_UNDERFLOW))
+        return;
+    unsigned count = plan_ranges(image, block, ranges);
+    for (unsigned i = 0; i < count; i++)
+        if ((ranges[i].start < block->address) == (fault->kind == PW_KIND_UNDERFLOW) &&
+            measure_damage(image, &ranges[i], &fault->damage)) {
+            picture(image, &ranges[i], &fault->damage);
+            return;
+        }
+}

@@ -115,6 +115,11 @@ bool pw_diagnose_header(const struct pw_image *image, const struct pw_region *re
 void pw_diagnose_free(const struct pw_image *image, uint64_t address, struct pw_fault *fault);
 /* The block that an access to `address` was most likely meant for; fills block, relation, offset, neighbours. */
 void pw_diagnose_address(const struct pw_image *image, uint64_t address, struct pw_fault *fault);
+/*
+ * Of a fault before or behind a LIVE block, on which pw_diagnose_address has given its verdict: the bytes of the
+ * block's zone on that side which are damaged already, where the access ran through them, into fault->damage.
+ */
+void pw_diagnose_zone(const struct pw_image *image, struct pw_fault *fault);
 
 /* validate.c ----------------------------------------------------------------------------------- */
 

@@ -106,6 +106,21 @@ BUG(written_past_the_end)
         ((volatile int *)block)[i] = i; // HERE
 }
 
+/* The guard is met some bytes behind the end. */
+BUG(copied_past_an_odd_end)
+{
+    char *block = text_of(21);
+    for (int i = 0; i < 21 + 30 * wrong; i++)
+        ((volatile char *)block)[i] = "a name that is long"[i % 19]; // HERE
+}
+
+BUG(filled_downwards_past_its_start)
+{
+    char *block = text_of(4096 - 32);
+    for (int i = 4095 - 32; i >= 0 - 40 * (int)wrong; i--)
+        ((volatile char *)block)[i] = 'Z'; // HERE
+}
+
 BUG(read_past_an_odd_end)
 {
     char *block = text_of(21);
