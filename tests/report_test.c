@@ -321,6 +321,46 @@ static void test_what_the_damage_looks_like_is_said(void **state)
     assert_null(strstr(text_report(fault), "  found "));
 }
 
+/* Damage behind the block: these numbers, of `bytes` bytes in all. */
+static const char *report_with_numbers(const void *numbers, size_t bytes)
+{
+    struct pw_fault fault = overflow();
+    sample_damage(&fault, BLOCK, 0, BLOCK + 8, numbers, bytes);
+    return text_report(fault);
+}
+
+static void test_damage_that_may_be_numbers_is_told_as_such(void **state)
+{
+    (void)state;
+    expect_in(report_with_numbers((double[]){1.5}, 8), "found the number 4609434218613702656 (0x3ff8000000000000), 1.5 as a double\n");
+    expect_in(report_with_numbers((double[]){-12345.0625}, 8), "), -12345.0625 as a double\n");
+    expect_in(report_with_numbers((float[]){0.25f}, 4), "found the number 1048576000 (0x3e800000), 0.25 as a float\n");
+    expect_in(report_with_numbers((double[]){34, 1e10, 0.00002}, 24), "found the numbers 34, 10000000000, 0.00002 as doubles\n");
+    expect_in(report_with_numbers((float[]){1, -2.5f, 1e6f}, 12), "found the numbers 1, -2.5, 1000000 as floats\n");
+    expect_in(report_with_numbers((int32_t[]){48, -49, 50, 51, 52}, 20), "found the numbers 48, -49, 50, 51 ... of 4 bytes\n");
+    expect_in(report_with_numbers((int64_t[]){48, -49}, 16), "found the numbers 48, -49 of 8 bytes\n");
+    assert_null(strstr(report_with_numbers((uint64_t[]){0x7f1200000440, 0xfedcba9876543210}, 16), "  found "));
+}
+
+/* One byte of a freed block changed: the one at `offset` holds `found`. */
+static const char *report_with_fill(struct pw_fault fault, size_t offset, const char *found)
+{
+    sample_damage(&fault, BLOCK, 0, BLOCK + offset, found, 1);
+    sample_poison(&fault);
+    return text_report(fault);
+}
+
+static void test_a_count_in_freed_memory_is_told(void **state)
+{
+    (void)state;
+    struct pw_fault fault = use_after_free();
+    expect_in(report_with_fill(fault, 8, "\xee"), "found the fill less 1: a count in it that was decremented?\n");
+    expect_in(report_with_fill(fault, 12, "\xf1"), "found the fill and 2 more: a count in it that was incremented?\n");
+    expect_in(report_with_fill(fault, 9, "\xee"), "found the number 238 (0xee)\n");
+    expect_in(report_with_fill(fault, 8, "\xe0"), "found the number 224 (0xe0)\n");
+    expect_in(report_with_fill(overflow(), 8, "\xee"), "found the number 238 (0xee)\n");
+}
+
 static void test_threads_without_a_known_name_have_none(void **state)
 {
     (void)state;
@@ -409,6 +449,8 @@ int main(void)
         cmocka_unit_test(test_summary_of_late_damage_is_the_allocation_s_first_frame_of_the_program),
         cmocka_unit_test(test_the_picture_marks_damage_at_the_edges_of_rows_and_window),
         cmocka_unit_test(test_what_the_damage_looks_like_is_said),
+        cmocka_unit_test(test_damage_that_may_be_numbers_is_told_as_such),
+        cmocka_unit_test(test_a_count_in_freed_memory_is_told),
         cmocka_unit_test(test_threads_without_a_known_name_have_none),
         cmocka_unit_test(test_what_a_free_block_no_longer_tells_is_not_made_up),
         cmocka_unit_test(test_a_report_that_is_too_long_is_cut_and_keeps_its_end),

@@ -166,6 +166,7 @@ static bool number_write(struct pw_text *text, const struct pw_damage *damage, u
     pw_text_str(text, " (");
     pw_text_hex(text, value, 2 * width);
     pw_text_char(text, ')');
+    pw_number_as_real(text, value, width);
     const struct pw_module *module = width == 8 ? pw_modules_find(value) : NULL;
     if (module != NULL) {
         pw_text_str(text, ", an address in ");
@@ -179,6 +180,25 @@ static bool is_zero(const uint8_t *bytes, uint32_t length)
     for (uint32_t i = 0; i < length; i++)
         if (bytes[i] != 0)
             return false;
+    return true;
+}
+
+/*
+ * What a reference count does to a freed object: one less, in its lowest byte, and nothing else. The aligned place
+ * is one of its first byte.
+ */
+static bool count_write(struct pw_text *text, const struct pw_fault *fault, uint32_t first, uint32_t length)
+{
+    enum { SMALL = 4, LEAST_WIDTH = 4 };
+    const struct pw_damage *damage = &fault->damage;
+    int change = damage->found[first] - damage->expected[first];
+    if (fault->kind != PW_KIND_USE_AFTER_FREE || length != 1 || (damage->window + first) % LEAST_WIDTH != 0 ||
+        change < -SMALL || change > SMALL)
+        return false;
+    pw_text_str(text, "the fill ");
+    pw_text_str(text, change < 0 ? "less " : "and ");
+    pw_text_dec(text, (uint64_t)(change < 0 ? -change : change));
+    pw_text_str(text, change < 0 ? ": a count in it that was decremented?" : " more: a count in it that was incremented?");
     return true;
 }
 
@@ -201,7 +221,8 @@ static void meaning_write(struct pw_text *text, const struct pw_fault *fault)
         pw_text_str(text, " zero bytes");
     } else if (is_text(bytes, length)) {
         quoted_write(text, bytes, length);
-    } else if (!number_write(text, damage, first, length)) {
+    } else if (!count_write(text, fault, first, length) && !number_write(text, damage, first, length) &&
+               (length <= sizeof(uint64_t) || !pw_numbers_write(text, damage, first, length))) {
         text->length = before; /* nothing that one could name */
         text->buffer[before] = '\0';
         return;

@@ -103,6 +103,10 @@ void pw_time_write(struct pw_text *text, uint64_t time_ns);
 bool pw_damage_is_shown(const struct pw_damage *damage);
 bool pw_damage_has(const struct pw_damage *damage, uint32_t index);
 /* Nothing where there is no picture. */
+/* ", 1.5 as a double", where `width` bytes may be one; else nothing. */
+void pw_number_as_real(struct pw_text *text, uint64_t bits, uint32_t width);
+/* "the numbers 1, 2, 3 of 4 bytes", if the bytes of a run that is longer than a number look like that; false: no. */
+bool pw_numbers_write(struct pw_text *text, const struct pw_damage *damage, uint32_t first, uint32_t length);
 void pw_damage_write(struct pw_text *text, const struct pw_fault *fault);
 
 /* -- report_head.c: parts 1 and 2; report_text.c: the rest; report_json.c */
