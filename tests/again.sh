@@ -49,9 +49,15 @@ holds "of a shorter run it says how short" says err '^heapdump: the runs differ:
 
 run --pinpoint "$program" follow
 holds "a pointer out of a freed block is followed: it runs again with guards" \
-    says err '^heapdump: run again, with guard pages on all blocks of the place that allocated the freed one$'
+    says err '^heapdump: run again, with guard pages on all blocks of the place that allocated it$'
 holds "and stops where the pointer is read" \
     says err '^heapdump: pinpointed, with guard pages .* report: heap-use-after-free .*/again.c:[0-9:]* in follow$'
+
+run --pinpoint "$program" follow_behind
+holds "a pointer from behind a block is followed: it runs again with guards" \
+    says err '^heapdump: run again, with guard pages on all blocks of the place that allocated it$'
+holds "and stops where that pointer is read" \
+    says err '^heapdump: pinpointed, with guard pages .* report: heap-buffer-overflow .*/again.c:[0-9:]* in follow$'
 
 run --pinpoint "$program" nothing
 holds "a program without a bug is run once" [ "$(grep -c '^heapdump: ' err)" = 1 ]

@@ -32,8 +32,10 @@ static void relation_write(struct pw_render *render, uint64_t address)
 static void poison_write(struct pw_render *render)
 {
     pw_say_address(render, "", render->fault->address);
-    pw_say(render, " is what freed memory is filled with: "
-                   "a pointer was read from memory that was freed\n");
+    pw_say(render, render->fault->is_zone ? " is what pwheap puts before and behind blocks: "
+                                            "a pointer was read from outside of a block\n"
+                                          : " is what freed memory is filled with: "
+                                            "a pointer was read from memory that was freed\n");
 }
 
 static void location_write(struct pw_render *render)
@@ -49,7 +51,7 @@ static void location_write(struct pw_render *render)
         pw_say(render, " lies in ");
         pw_say(render, fault->place);
         pw_say(render, "\n");
-    } else if (!block->known && fault->kind == PW_KIND_BAD_FREE && fault->is_poison) {
+    } else if (!block->known && fault->kind == PW_KIND_BAD_FREE && (fault->is_poison || fault->is_zone)) {
         poison_write(render);
     } else if (!block->known && fault->kind == PW_KIND_BAD_FREE) {
         pw_say_address(render, "", fault->address);
@@ -66,7 +68,8 @@ static void location_write(struct pw_render *render)
         pw_say(render, "(probably: it can't be told for sure from what is left)\n");
     if (is_related && fault->kind == PW_KIND_POISON) {
         pw_say(render, "probably from here, by what registers and stack hold: ");
-        relation_write(render, block->address + fault->offset);
+        relation_write(render, fault->relation == PW_RELATION_BEFORE ? block->address - fault->offset
+                               : block->address + fault->offset + (fault->relation == PW_RELATION_AFTER ? block->size : 0));
     }
     if (!block->known && render->text.length != before)
         pw_say(render, "\n");

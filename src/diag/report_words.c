@@ -129,6 +129,20 @@ static void damage_advice(struct pw_text *text, const struct pw_fault *fault, en
         pw_text_str(text, "the first stack is the access itself: look there");
 }
 
+static const char *pointer_source(const struct pw_fault *fault)
+{
+    return fault->is_zone ? "before or behind a block (an index too far, or a list without its end?)"
+                          : "a block that was freed too early";
+}
+
+static void bad_free_advice(struct pw_text *text, const struct pw_fault *fault)
+{
+    bool is_read = fault->is_poison || fault->is_zone;
+    pw_text_str(text, is_read ? "the pointer that was given was read from "
+                              : "only what malloc and its like returned can be given back, once");
+    pw_text_str(text, is_read ? pointer_source(fault) : "");
+}
+
 void pw_advice_write(struct pw_text *text, const struct pw_fault *fault, enum pw_level level)
 {
     switch (fault->kind) {
@@ -142,15 +156,16 @@ void pw_advice_write(struct pw_text *text, const struct pw_fault *fault, enum pw
         double_free_advice(text, fault, level);
         break;
     case PW_KIND_POISON:
-        pw_text_str(text, "the pointer that the first frame follows was read from a block that was "
-                          "freed too early");
-        if (fault->block.has_evidence)
-            pw_text_str(text, "; `heapdump run --pinpoint -- PROGRAM ...` runs it again and stops where it is read");
+        pw_text_str(text, "the pointer that the first frame follows was read from ");
+        pw_text_str(text, pointer_source(fault));
+        if (fault->block.has_evidence || fault->is_zone) {
+            pw_text_str(text, "; `heapdump run ");
+            pw_text_str(text, fault->block.has_evidence ? "--pinpoint" : "--thorough");
+            pw_text_str(text, " -- PROGRAM ...` runs it again and stops where it is read");
+        }
         break;
     case PW_KIND_BAD_FREE:
-        pw_text_str(text, fault->is_poison
-                              ? "the pointer that was given was read from a block that was freed too early"
-                              : "only what malloc and its like returned can be given back, once");
+        bad_free_advice(text, fault);
         break;
     case PW_KIND_INTERIOR_FREE:
         interior_advice(text, fault);

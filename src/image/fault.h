@@ -139,6 +139,7 @@ struct pw_fault {
     const char *function; /* of PW_OP_LIBC: its name, a string constant; else NULL */
     bool is_certain;  /* false: the report says "probably" */
     bool is_poison;   /* bad-free: the pointer given is the fill of freed memory */
+    bool is_zone;     /* bad-free, poison-dereference: it is what lies before and behind blocks, not that fill */
     bool is_watched;  /* the store itself was seen, by a breakpoint on `address`: the stack is the writer's */
     bool is_passed_on; /* a signal that has its own effect after the report: the reporter doesn't halt */
     uint64_t address; /* that the fault is about: the pointer given, or the first damaged byte */

@@ -31,9 +31,21 @@ size_t pw_os_context_registers(const void *ucontext, uint64_t values[PW_OS_MAX_R
     return PW_ARRAY_SIZE(order);
 }
 
+uint32_t pw_os_kept_registers(void)
+{
+    return 1u << 2 | 1u << 7 | 1u << 13 | 1u << 14 | 1u << 15 | 1u << 16; /* rbx, rbp, r12 to r15 */
+}
+
 uint64_t pw_os_context_stack(const void *ucontext)
 {
     return (uint64_t)((const ucontext_t *)ucontext)->uc_mcontext.gregs[REG_RSP];
+}
+
+uint64_t pw_os_context_below_stack(const void *ucontext)
+{
+    enum { RED_ZONE_BYTES = 128 };
+    const greg_t *registers = ((const ucontext_t *)ucontext)->uc_mcontext.gregs;
+    return registers[REG_RBP] == registers[REG_RSP] ? RED_ZONE_BYTES : 0;
 }
 
 enum { FAULT_IS_WRITE = 2, FAULT_IS_FETCH = 16 }; /* bits of a page fault's error code */
@@ -76,9 +88,20 @@ size_t pw_os_context_registers(const void *ucontext, uint64_t values[PW_OS_MAX_R
     return 32;
 }
 
+uint32_t pw_os_kept_registers(void)
+{
+    return 0x3ffu << 20; /* x19 to x28 */
+}
+
 uint64_t pw_os_context_stack(const void *ucontext)
 {
     return ((const ucontext_t *)ucontext)->uc_mcontext.sp;
+}
+
+uint64_t pw_os_context_below_stack(const void *ucontext)
+{
+    (void)ucontext;
+    return 0;
 }
 
 struct pw_os_access pw_os_context_access(const void *ucontext, bool by_address)

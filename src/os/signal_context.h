@@ -8,8 +8,15 @@ enum { PW_OS_MAX_REGISTERS = 34 };
 
 /* The general registers (the program counter first) into `values`; how many there are. */
 size_t pw_os_context_registers(const void *ucontext, uint64_t values[PW_OS_MAX_REGISTERS]);
+/* Bit i: value i of these is one that a function leaves as it was, so what is in it is the code's that was interrupted. */
+uint32_t pw_os_kept_registers(void);
 /* The stack pointer. */
 uint64_t pw_os_context_stack(const void *ucontext);
+/*
+ * How many bytes below it are the function's own as well: one that calls no other, and was not optimised, has its
+ * variables there on x86-64.
+ */
+uint64_t pw_os_context_below_stack(const void *ucontext);
 /* Give a signal its default effect, past any sigaction() that the process has. */
 void pw_os_signal_default(int number);
 

@@ -54,3 +54,40 @@ BUG(poison_call)
     struct object *object = make(wrong);
     object->method(object); // HERE
 }
+
+/* -- Read from beside a block: an array that nobody ended */
+
+static struct object **make_array(size_t count)
+{
+    struct object **all = malloc(count * sizeof *all); // ARRAY
+    for (size_t i = 0; i < count; i++)
+        all[i] = make(false);
+    return all;
+}
+
+BUG(zone_read)
+{
+    struct object **all = make_array(10), **last = all + 9 + wrong;
+    volatile char seen = (*last)->rest[5]; // HERE
+    (void)seen;
+}
+
+BUG(zone_read_before)
+{
+    struct object **all = make_array(10), **first = all - wrong;
+    first[0]->rest[5] = 'X'; // HERE
+}
+
+BUG(zone_read_by_index)
+{
+    struct object **all = make_array(10);
+    for (int i = 0; i < 10 + wrong; i++)
+        all[i]->method(all[i]); // HERE
+}
+
+BUG(zone_free)
+{
+    struct object **all = make_array(10);
+    for (int i = 0; i < 10 + wrong; i++)
+        free(all[i]); // HERE
+}

@@ -88,6 +88,8 @@ int main(int argc, char **argv)
         (void)*(volatile char *)(blocks[0] - 1);
     else if (strcmp(bug, "over_read") == 0)
         (void)*(volatile char *)(blocks[0] + 48);
+    else if (strcmp(bug, "follow_behind") == 0)
+        follow((char **)(blocks[9] + 48));
     free(block);
     if (strcmp(bug, "after_free") == 0)
         store(block + 5);

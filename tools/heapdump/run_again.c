@@ -153,9 +153,11 @@ static bool run_from_first(struct run *run, const char *program, const char *lib
     if (is_done && findings->errors == 0)
         message("nothing was found: there is nothing to pinpoint");
     else if (is_done && damage->is_poison && damage->has_block) {
-        message("run again, with guard pages on all blocks of the place that allocated the freed one");
+        message("run again, with guard pages on all blocks of the place that allocated it");
         is_done = run_guarded(run, program, library, status);
-    } else if (is_done && !damage->is_late)
+    } else if (is_done && damage->is_poison)
+        message("nothing tells which block the pointer was read from; `heapdump run --thorough' may meet the read itself");
+    else if (is_done && !damage->is_late)
         message("the report's first stack is the access itself: there is nothing to pinpoint");
     else if (is_done && (!damage->has_offset || !damage->has_block))
         message("the report does not name the allocation and the byte: there is nothing to watch");

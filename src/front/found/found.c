@@ -194,6 +194,7 @@ void pw_found_bad_pointer(const void *pointer, const struct pw_call *call)
     char words[PLACE_BYTES];
     struct pw_text place = pw_text_over(words, sizeof words);
     fault.is_poison = fault.kind == PW_KIND_BAD_FREE && pw_poison_is(fault.address);
+    fault.is_zone = fault.kind == PW_KIND_BAD_FREE && pw_poison_is_zone(fault.address);
     if (fault.kind == PW_KIND_BAD_FREE && fault.place == NULL && !fault.block.known) {
         pw_threads_refresh_names();
         pw_modules_refresh_if_changed();

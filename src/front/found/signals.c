@@ -77,6 +77,10 @@ static bool explain(const siginfo_t *info, void *context)
     } else {
         /* The address of a non-canonical access is not told; a register has it. */
         uint64_t poison = pw_poison_find(context, address);
+        if (poison == 0) {
+            poison = pw_poison_find_zone(context, address, info->si_code == SI_KERNEL);
+            fault.is_zone = poison != 0;
+        }
         if (poison == 0)
             return false;
         fault.kind = PW_KIND_POISON;
