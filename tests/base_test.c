@@ -302,6 +302,23 @@ static void test_a_mangled_name_tells_what_is_of_the_cxx_library(void **state)
     assert_false(pw_is_name_of_cxx_library(NULL));
 }
 
+static void test_a_name_tells_what_hands_on_memory(void **state)
+{
+    (void)state;
+    assert_true(pw_is_name_of_allocator("xmalloc"));
+    assert_true(pw_is_name_of_allocator("g_malloc0_n"));
+    assert_true(pw_is_name_of_allocator("mosquitto__strdup"));
+    assert_true(pw_is_name_of_allocator("png_calloc"));
+    assert_false(pw_is_name_of_allocator("_ZN4shop6mallocEv"));
+    assert_true(pw_is_name_of_allocator("xreallocarray"));
+    assert_false(pw_is_name_of_allocator("calloc_block"));
+    assert_false(pw_is_name_of_allocator("malloc0x"));
+    assert_false(pw_is_name_of_allocator("allocate_table"));
+    assert_false(pw_is_name_of_allocator("main"));
+    assert_false(pw_is_name_of_allocator(""));
+    assert_false(pw_is_name_of_allocator(NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +335,7 @@ int main(void)
         cmocka_unit_test(a_held_lock_can_neither_be_tried_nor_stays_held_after_reset),
         cmocka_unit_test(the_sequence_is_the_published_one_of_splitmix64),
         cmocka_unit_test(test_a_mangled_name_tells_what_is_of_the_cxx_library),
+        cmocka_unit_test(test_a_name_tells_what_hands_on_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
 /* text.c - see text.h */
 #include "base/text.h"
 
+#include <string.h>
+
 struct pw_text pw_text_over(char *buffer, size_t size)
 {
     buffer[0] = '\0';
@@ -101,6 +103,33 @@ const char *pw_path_basename(const char *path)
         if (*path == '/')
             name = path + 1;
     return name;
+}
+
+/* Nothing but a number or "_n" may follow the word, as in g_malloc0_n: make_calloc_table hands on nothing. */
+static bool ends_with_word(const char *str, const char *word)
+{
+    for (; *str != '\0'; str++) {
+        if (!pw_has_prefix(str, word))
+            continue;
+        const char *rest = str + strlen(word);
+        rest += *rest >= '0' && *rest <= '9';
+        if (pw_has_prefix(rest, "_n") && rest[2] == '\0')
+            rest += 2;
+        if (*rest == '\0')
+            return true;
+    }
+    return false;
+}
+
+bool pw_is_name_of_allocator(const char *function)
+{
+    static const char *const words[] = {"malloc", "calloc", "realloc", "reallocarray", "memalign", "strdup", "strndup", "memdup"};
+    if (function == NULL || pw_has_prefix(function, "_Z") || pw_has_prefix(function, "_R"))
+        return false;
+    for (size_t i = 0; i < PW_ARRAY_SIZE(words); i++)
+        if (ends_with_word(function, words[i]))
+            return true;
+    return false;
 }
 
 bool pw_is_path_of_runtime(const char *path)

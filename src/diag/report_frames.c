@@ -119,12 +119,12 @@ static bool is_own(const struct pw_frame *frame)
     return !pw_module_is_runtime(frame->module) && !pw_is_name_of_cxx_library(frame->function);
 }
 
-struct pw_frame pw_frame_first_own(struct pw_render *render, const struct pw_trace *trace)
+struct pw_frame pw_frame_first_own(struct pw_render *render, const struct pw_trace *trace, bool is_allocation)
 {
     uint32_t culprit = pw_trace_culprit(trace);
     for (uint32_t i = culprit; i < trace->count; i++) {
         struct pw_frame frame = pw_frame_resolve(render, trace, i);
-        if (is_own(&frame))
+        if (is_own(&frame) && !(is_allocation && pw_is_name_of_allocator(frame.function)))
             return frame;
     }
     return pw_frame_resolve(render, trace, culprit);
@@ -136,7 +136,7 @@ void pw_frames_write_own(struct pw_render *render, const struct pw_trace *trace,
     for (uint32_t i = 0; i < trace->count && written < limit; i++) {
         struct pw_frame frame = pw_frame_resolve(render, trace, i);
         bool is_entry = frame.function != NULL && strcmp(frame.function, "_start") == 0;
-        if (is_own(&frame) && !is_entry)
+        if (is_own(&frame) && !is_entry && (written > 0 || !pw_is_name_of_allocator(frame.function)))
             frame_write(&render->text, written++, &frame);
     }
     if (written == 0)

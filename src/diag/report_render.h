@@ -74,8 +74,8 @@ struct pw_frame pw_frame_locate(const struct pw_trace *trace, uint32_t index);
 struct pw_frame pw_frame_resolve(struct pw_render *render, const struct pw_trace *trace, uint32_t index);
 /* The innermost frame that is not of libc, the C++ library or the loader; 0 where there is none. */
 uint32_t pw_trace_culprit(const struct pw_trace *trace);
-/* The innermost that is no template of the C++ library either. */
-struct pw_frame pw_frame_first_own(struct pw_render *render, const struct pw_trace *trace);
+/* The innermost that is no template of the C++ library either; of an allocation, nor the program's xmalloc. */
+struct pw_frame pw_frame_first_own(struct pw_render *render, const struct pw_trace *trace, bool is_allocation);
 void pw_frames_write(struct pw_render *render, const struct pw_trace *trace, uint32_t limit);
 /* Of the program's own alone; where there is none, the innermost. */
 void pw_frames_write_own(struct pw_render *render, const struct pw_trace *trace, uint32_t limit);

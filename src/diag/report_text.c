@@ -217,16 +217,16 @@ static void advice_write(struct pw_render *render)
  */
 static void summary_write(struct pw_render *render)
 {
-    struct pw_trace trace = pw_trace_of_fault(render->fault);
-    if (pw_fault_is_late(render->fault) && render->fault->block.has_evidence) {
-        struct pw_trace allocated = pw_trace_of_stack(render->frames, render->fault->block.alloc_stack);
-        if (allocated.count != 0)
-            trace = allocated;
-    }
+    struct pw_trace trace = pw_trace_of_fault(render->fault), allocated = {0};
+    if (pw_fault_is_late(render->fault) && render->fault->block.has_evidence)
+        allocated = pw_trace_of_stack(render->frames, render->fault->block.alloc_stack);
+    bool is_allocation = allocated.count != 0;
+    if (is_allocation)
+        trace = allocated;
     pw_say(render, pw_is_asan(render) ? "SUMMARY: AddressSanitizer: " : "SUMMARY: PWHeap: ");
     pw_say(render, pw_report_kind_name(render));
     if (trace.count != 0) {
-        struct pw_frame frame = pw_frame_first_own(render, &trace);
+        struct pw_frame frame = pw_frame_first_own(render, &trace, is_allocation);
         pw_say(render, " (");
         pw_say(render, frame.module != NULL ? frame.module->path : "<unknown module>");
         if (frame.module != NULL) {

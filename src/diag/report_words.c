@@ -100,8 +100,15 @@ static void mismatch_advice(struct pw_text *text, const struct pw_fault *fault)
     pw_text_str(text, pw_family_release_name(fault->block.family));
 }
 
+/* C++ gives addresses inside of its blocks to objects; those may be what was deleted. */
 static void interior_advice(struct pw_text *text, const struct pw_fault *fault)
 {
+    enum { ARRAY_COUNT_BYTES = 8 };
+    if (fault->block.family == PW_FAMILY_NEW_ARRAY && fault->offset == ARRAY_COUNT_BYTES)
+        pw_text_str(text, "an array that new[] made? delete[] gives it back: its objects are counted in the first 8 bytes. Else ");
+    else if (fault->block.family == PW_FAMILY_NEW && fault->operation == PW_OP_DELETE)
+        pw_text_str(text, "an object that is part of another: a base class that is not the first (a virtual destructor "
+                          "helps), a member, or one of make_shared? Else ");
     pw_text_str(text, "give back the address that the allocation returned");
     if (fault->block.known) {
         pw_text_str(text, ", ");

@@ -122,3 +122,19 @@ BUG(wrong_free_aligned_sized)
     void *block = aligned_alloc(128, 256); // ALLOC
     free_aligned_sized(block, 128, wrong ? 128 : 256); // HERE
 }
+
+/* An array of objects with destructors, which begins with their count. */
+BUG(array_deleted_as_object)
+{
+    char *block = new_array(8 + 3 * 24); // ALLOC
+    if (wrong)
+        delete_object(block + 8); // HERE
+    else
+        delete_array(block);
+}
+
+BUG(deleted_as_second_base)
+{
+    char *block = new_object(48); // ALLOC
+    delete_object(block + 16 * wrong); // HERE
+}

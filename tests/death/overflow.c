@@ -287,3 +287,25 @@ BUG(empty_block)
         block[0] = 'X';
     free(block); // HERE
 }
+
+/* Every large program has one: who asked is its caller. */
+__attribute__((noinline)) void *xmalloc(size_t size)
+{
+    void *block = malloc(size); // MALLOC
+    if (block == NULL)
+        abort();
+    return block;
+}
+
+__attribute__((noinline)) char *make_name(void)
+{
+    return fill(xmalloc(24), 24); // ALLOC
+}
+
+BUG(by_xmalloc)
+{
+    char *block = make_name();
+    kept[0] = make_name();
+    block[23 + wrong] = 'X';
+    free(block); // HERE
+}

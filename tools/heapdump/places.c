@@ -99,14 +99,15 @@ static struct spot *make_spot(struct places *places, uint64_t pc)
     *made = (struct place){0};
     for (size_t i = 0; i < count; i++) {
         set_place(places, &made[i], &frames[i]);
-        made[i].is_of_headers = source_first_own(&frames[i], 1) != 0;
+        made[i].is_of_headers = source_first_own(&frames[i], 1, false) != 0;
     }
-    size_t own = source_first_own(frames, count);
+    size_t own = source_first_own(frames, count, false), asked = source_first_own(frames, count, true);
     bool is_of_headers = count > 0 && own == count;
     const struct pw_module *module = target_find_module(places->target, pc);
     bool is_runtime = module != NULL && pw_is_path_of_runtime(module->path);
     *spot = (struct spot){.pc = pc, .module = module, .is_runtime = is_runtime,
-                          .is_of_headers = is_of_headers, .own = is_of_headers ? 0 : own,
+                          .is_of_headers = is_of_headers, .is_allocator = count > 0 && asked == count,
+                          .own = is_of_headers ? 0 : asked < count ? asked : own,
                           .place_count = count > 0 ? count : 1, .places = made};
     return spot;
 }
@@ -135,7 +136,7 @@ size_t places_site(struct places *places, const uint64_t *frames, size_t count)
         const struct spot *spot = places_call(places, frames[i]);
         if (spot->is_runtime)
             continue;
-        if (!spot->is_of_headers)
+        if (!spot->is_of_headers && !spot->is_allocator)
             return i;
         of_headers = of_headers < i ? of_headers : i;
     }

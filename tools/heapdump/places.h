@@ -23,6 +23,7 @@ struct spot {
     uint64_t pc;
     const struct pw_module *module; /* NULL: not known */
     bool is_runtime;                /* of libc, the C++ library, the loader, pwheap: no site of anybody's */
+    bool is_allocator;              /* all its functions are that, or the program's xmalloc: no site, but a caller's line */
     bool is_of_headers;             /* all its functions are the C++ library's, in the program: no site either */
     size_t own;                     /* the first place that is not, 0 where there is none */
     size_t place_count;             /* at least 1 */

@@ -192,6 +192,12 @@ bool brief_line_parse(struct span line)
            (count_blanks(line) == 2 && holds(line, SPAN(" bytes at 0x")));
 }
 
+/* "allocated by thread T0 here:" */
+bool allocation_line_parse(struct span line)
+{
+    return span_starts_with(line, SPAN("allocated by thread ")) || span_starts_with(line, SPAN("previously allocated by thread "));
+}
+
 bool head_line_parse(struct span line)
 {
     return span_starts_with(line, SPAN("==")) && holds(line, SPAN("==ERROR: "));

@@ -43,6 +43,8 @@ bool summary_line_parse(struct span line, struct summary_line *summary);
 
 /* True: the frames below are of a block's neighbour, or of one step of the history. */
 bool brief_line_parse(struct span line);
+/* True: the frames that follow are those of an allocation. */
+bool allocation_line_parse(struct span line);
 /* True: the first line of a report. */
 bool head_line_parse(struct span line);
 

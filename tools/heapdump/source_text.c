@@ -29,10 +29,11 @@ static bool is_of_headers(const struct source_frame *frame)
     return is_header(frame->file) || is_header(frame->directory);
 }
 
-size_t source_first_own(const struct source_frame *frames, size_t count)
+size_t source_first_own(const struct source_frame *frames, size_t count, bool is_allocation)
 {
     size_t own = 0;
-    while (own < count && is_of_headers(&frames[own]))
+    while (own < count &&
+           (is_of_headers(&frames[own]) || (is_allocation && pw_is_name_of_allocator(frames[own].function))))
         own++;
     return own;
 }

@@ -14,9 +14,9 @@ struct source_style {
 const char *source_function(const struct source_style *style, const struct source_frame *frame);
 /*
  * The innermost of `count` frames that is the program's own: no inline function or template of the C++ library's or libc's
- * headers. `count`: there is none.
+ * headers, and of an allocation none of its xmalloc and the like. `count`: there is none.
  */
-size_t source_first_own(const struct source_frame *frames, size_t count);
+size_t source_first_own(const struct source_frame *frames, size_t count, bool is_allocation);
 /* The path of its file as it is to be shown, into `path`; only where frame->file is known. */
 void source_path(const struct source_style *style, const struct source_frame *frame,
                  struct bytes *path);

@@ -87,9 +87,9 @@ static void append_frames(struct symbolizer *symbolizer, const struct frame_line
 /* The program's own among them; where none is, the innermost. */
 static void append_brief(struct symbolizer *symbolizer, const struct frame_line *frame, size_t count)
 {
-    size_t own = source_first_own(symbolizer->frames, count);
+    size_t own = source_first_own(symbolizer->frames, count, symbolizer->shown == 0);
     for (size_t i = own < count ? own : 0; i < count && symbolizer->shown < BRIEF_LINES; i++) {
-        if (i != 0 && source_first_own(&symbolizer->frames[i], 1) != 0)
+        if (i != 0 && source_first_own(&symbolizer->frames[i], 1, false) != 0)
             continue;
         append_frame(symbolizer, frame, &symbolizer->frames[i]);
         symbolizer->shown++;
@@ -128,10 +128,11 @@ static void note_own(struct symbolizer *symbolizer, const struct frame_line *fra
     if (!frame->has_place)
         return;
     bytes_clear(&symbolizer->line);
-    size_t own = source_first_own(symbolizer->frames, count);
+    size_t own = source_first_own(symbolizer->frames, count, symbolizer->is_allocation);
     bool is_own = (count == 0 || own < count) && !pw_is_path_of_runtime(copy(&symbolizer->module, frame->place.path));
     if (is_own && count == 0)
-        is_own = !pw_is_name_of_cxx_library(copy(&symbolizer->function, frame->function));
+        is_own = !pw_is_name_of_cxx_library(copy(&symbolizer->function, frame->function)) &&
+                 !(symbolizer->is_allocation && pw_is_name_of_allocator(symbolizer->function.data));
     if (is_own && own < count)
         write_line(symbolizer, &symbolizer->frames[own]);
     own_lines_add(&symbolizer->own, &frame->place, is_own ? &symbolizer->line : NULL);
@@ -163,7 +164,7 @@ static bool append_named(struct symbolizer *symbolizer, const struct summary_lin
     size_t count = locate(symbolizer, &summary->place, summary->function);
     if (count == 0)
         return false;
-    size_t own = source_first_own(symbolizer->frames, count);
+    size_t own = source_first_own(symbolizer->frames, count, false);
     const struct source_frame *innermost = &symbolizer->frames[own < count ? own : 0];
     if (innermost->file != NULL)
         append_source(symbolizer, output, innermost);
@@ -198,6 +199,7 @@ struct span symbolize_text(struct symbolizer *symbolizer, struct span line)
         return symbolize_frame(symbolizer, line, &frame);
     symbolizer->added = symbolizer->shown = 0;
     symbolizer->is_brief = brief_line_parse(line);
+    symbolizer->is_allocation = allocation_line_parse(line);
     if (head_line_parse(line))
         own_lines_clear(&symbolizer->own);
     if (summary_line_parse(line, &summary))

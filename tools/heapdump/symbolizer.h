@@ -13,6 +13,7 @@ struct symbolizer {
     struct source_style style;
     struct symbols *symbols;
     uint32_t added; /* frames that inlining added so far to the stack that is being read */
+    bool is_allocation; /* the stack is that of the block's allocation */
     bool is_brief;  /* the stack is a neighbour's or of the history: two lines of the program's own */
     uint32_t shown; /* of those */
     struct own_lines own;
