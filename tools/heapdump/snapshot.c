@@ -265,9 +265,9 @@ static void tell(const struct snapshot *snapshot)
         return;
     }
     double milliseconds = (double)target_stopped_ns(snapshot->target) / 1e6;
-    printf("%s: process %u, %s of memory%s, %zu threads", snapshot->path, target_pid(snapshot->target),
+    printf("%s: process %u, %s of memory%s, %zu thread%s", snapshot->path, target_pid(snapshot->target),
            bytes_text(bytes, snapshot->work->content_bytes), snapshot->leaves_content_out ? " (tables only)" : "",
-           snapshot->work->thread_count);
+           snapshot->work->thread_count, snapshot->work->thread_count == 1 ? "" : "s");
     printf(milliseconds > 0 ? ", stopped for %.0f ms\n" : "\n", milliseconds);
 }
 

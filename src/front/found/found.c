@@ -15,6 +15,7 @@
 #include "front/hot.h"
 
 #include "diag/report.h"
+#include "os/process.h"
 #include "trace/modules.h"
 #include "trace/unwind.h"
 
@@ -246,6 +247,23 @@ uint64_t pw_look_at_everything(enum pw_operation operation, const struct pw_call
     if (look.faults > look.most)
         tell_the_rest(look.faults - look.most);
     return count;
+}
+
+void pw_found_no_heap(void)
+{
+    static _Atomic bool is_told;
+    char storage[256];
+    struct pw_text line = pw_text_over(storage, sizeof storage);
+    if (pw_root.region_count != 0 || atomic_exchange(&is_told, true))
+        return;
+    uint64_t limit = pw_os_address_space_limit();
+    pw_text_str(&line, "the system gives no memory for the heap, so every allocation fails");
+    if (limit != UINT64_MAX) {
+        pw_text_str(&line, ": the address space is limited to ");
+        pw_text_dec(&line, limit >> 20);
+        pw_text_str(&line, " MiB (ulimit -v), and the heap begins with more than 100");
+    }
+    pw_report_line(storage);
 }
 
 static bool misuse_is_reported(void)
