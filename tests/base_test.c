@@ -311,6 +311,7 @@ static void test_a_name_tells_what_hands_on_memory(void **state)
     assert_true(pw_is_name_of_allocator("png_calloc"));
     assert_false(pw_is_name_of_allocator("_ZN4shop6mallocEv"));
     assert_true(pw_is_name_of_allocator("xreallocarray"));
+    assert_true(pw_is_name_of_allocator("g_slice_alloc0"));
     assert_false(pw_is_name_of_allocator("calloc_block"));
     assert_false(pw_is_name_of_allocator("malloc0x"));
     assert_false(pw_is_name_of_allocator("allocate_table"));

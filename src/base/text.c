@@ -123,7 +123,8 @@ static bool ends_with_word(const char *str, const char *word)
 
 bool pw_is_name_of_allocator(const char *function)
 {
-    static const char *const words[] = {"malloc", "calloc", "realloc", "reallocarray", "memalign", "strdup", "strndup", "memdup"};
+    static const char *const words[] = {"malloc", "calloc",  "realloc", "reallocarray", "memalign",
+                                        "strdup", "strndup", "memdup",  "slice_alloc"};
     if (function == NULL || pw_has_prefix(function, "_Z") || pw_has_prefix(function, "_R"))
         return false;
     for (size_t i = 0; i < PW_ARRAY_SIZE(words); i++)
