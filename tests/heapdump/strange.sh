@@ -24,8 +24,12 @@ all_say() { # SENTENCE PATTERN FILE
 mkfifo ready
 LD_PRELOAD=$library PWHEAP_CHECK=full "$scene" >ready &
 pid=$!
+string= # the address of one of its blocks
 while read -r line; do
-    [ "$line" != ready ] || break
+    case $line in
+    "string "*) string=${line#string } ;;
+    ready) break ;;
+    esac
 done <ready
 "$heapdump" snapshot -o core "$pid" >/dev/null
 kill -9 $pid
@@ -87,6 +91,17 @@ holds "a wrong program for a core does no harm" ends_with 0
 look summary -e /nonesuch core
 holds "nor does one that isn't there" ends_with 0
 holds "which is told" says err "can't open /nonesuch"
+
+# Names that a terminal would obey: those of the program, of its files and of its threads.
+name=$(basename "$scene")
+LC_ALL=C sed "s/$name/\x1b${name#?}/g" core >escapes
+for command in summary walk leaks sites map "block $string" "refs $string"; do
+    look ${command%% *} escapes ${command#${command%% *}}
+    holds "${command%% *}: a core with control characters in names can be read" [ "$status" -le 1 ]
+    holds "${command%% *}: none of them is written" lacks out "$(printf '\033')"
+done
+look block escapes $string
+holds "and a name is shown without" says out "?${name#?}"
 
 # Cut: in the memory, in the notes, at the headers.
 size=$(stat -c %s core)

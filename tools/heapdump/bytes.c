@@ -23,6 +23,15 @@ char *heapdump_copy(const char *str)
     return memcpy(heapdump_grow(NULL, bytes, 1), str, bytes);
 }
 
+char *make_printable(char *str)
+{
+    enum { DELETE = 127 };
+    for (char *c = str; *c != '\0'; c++)
+        if ((unsigned char)*c < ' ' || *c == DELETE)
+            *c = '?';
+    return str;
+}
+
 struct span span_of(const char *str)
 {
     return (struct span){str, strlen(str)};

@@ -47,5 +47,7 @@ static inline uint64_t least(uint64_t a, uint64_t b)
 void *heapdump_grow(void *old, size_t count, size_t size);
 /* A copy of a string. */
 char *heapdump_copy(const char *str);
+/* `str` with '?' for its control characters: a core's names are its maker's, and a terminal would obey them. */
+char *make_printable(char *str);
 
 #endif

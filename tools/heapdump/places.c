@@ -52,7 +52,7 @@ static void *take(struct places *places, size_t bytes)
 static const char *keep(struct places *places, const char *str)
 {
     size_t bytes = strlen(str) + 1;
-    return memcpy(take(places, bytes), str, bytes);
+    return make_printable(memcpy(take(places, bytes), str, bytes));
 }
 
 struct places *places_open(struct target *target, const struct source_style *style)

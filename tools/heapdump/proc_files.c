@@ -103,6 +103,7 @@ void proc_thread_name(pid_t pid, pid_t tid, char *name, size_t size)
     fclose(stream);
     name[got] = '\0';
     name[strcspn(name, "\n")] = '\0';
+    make_printable(name);
 }
 
 char *proc_program(pid_t pid)
@@ -111,7 +112,7 @@ char *proc_program(pid_t pid)
     snprintf(path, sizeof path, "/proc/%d/exe", pid);
     ssize_t length = readlink(path, target, sizeof target - 1);
     target[length > 0 ? length : 0] = '\0';
-    return heapdump_copy(target);
+    return make_printable(heapdump_copy(target));
 }
 
 uint16_t proc_machine(pid_t pid)

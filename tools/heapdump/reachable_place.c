@@ -27,6 +27,7 @@ static void set_thread(struct reachable *reachable, struct place_info *info, con
         info->ordinal = i;
         memcpy(info->name, image.name, sizeof image.name);
         info->name[sizeof image.name] = '\0';
+        make_printable(info->name);
     }
 }
 

@@ -30,7 +30,7 @@ void target_add_segment(struct target *target, const struct target_segment *segm
     }
     struct target_segment *added = &target->segments[target->segment_count++];
     *added = *segment;
-    added->path = heapdump_copy(segment->path);
+    added->path = make_printable(heapdump_copy(segment->path));
 }
 
 struct target_thread *target_add_thread(struct target *target, uint32_t tid)
@@ -323,7 +323,7 @@ const char *target_thread_name(struct target *target, uint32_t ordinal)
     target->thread_name[0] = '\0';
     if (target_thread_image(target, ordinal, &thread))
         memcpy(target->thread_name, thread.name, sizeof thread.name);
-    return target->thread_name;
+    return make_printable(target->thread_name);
 }
 
 /* As in reports: where a checked function of libc allocates (strdup), one of the library's own is in the middle. */

@@ -161,7 +161,7 @@ static void take_process(struct target *target, struct span data)
     memcpy(name, info.pr_fname, sizeof info.pr_fname);
     if (target->program[0] == '\0') {
         free(target->program);
-        target->program = heapdump_copy(name);
+        target->program = make_printable(heapdump_copy(name));
     }
 }
 
@@ -190,7 +190,7 @@ static void name_segments(struct target *target, uint64_t start, uint64_t end, u
         if (segment->path[0] != '\0')
             continue;
         free((char *)(uintptr_t)segment->path);
-        segment->path = heapdump_copy(path);
+        segment->path = make_printable(heapdump_copy(path));
         segment->offset = offset + (segment->start - start);
     }
 }

@@ -114,6 +114,7 @@ static void list_image(struct target *target, struct target_code *code)
         if (!target_read(target, target->root.modules + i * sizeof *module, module, sizeof *module))
             continue;
         module->path[sizeof module->path - 1] = '\0';
+        make_printable(module->path);
         module->build_id_len = (uint32_t)least(module->build_id_len, PW_BUILD_ID_BYTES);
         code->listed_count++;
     }
