@@ -34,8 +34,8 @@ void *pw_reallocate(void *pointer, size_t size, struct pw_call *call);
 
 /* Misuse that fails with errno, and is reported only when allocator_may_return_null=0; true: reported. */
 bool pw_found_size(size_t size, const struct pw_call *call);
-/* An allocation failed: say so once where the heap never had any memory, for then all of them will. */
-void pw_found_no_heap(void);
+/* An allocation of `size` bytes failed: say so once where the heap never had any memory, for then all of them will. */
+void pw_found_no_heap(size_t size);
 void pw_found_calloc_overflow(size_t count, size_t size, const struct pw_call *call);
 void pw_found_alignment(size_t align, const struct pw_call *call);
 

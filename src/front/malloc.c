@@ -31,7 +31,7 @@ void *pw_allocate(size_t size, size_t align, bool zero, const struct pw_call *ca
     if (pw_unlikely(block == NULL)) {
         if (!pw_options()->allocator_may_return_null)
             (void)pw_found_size(size, call);
-        pw_found_no_heap();
+        pw_found_no_heap(size);
         errno = ENOMEM;
     }
     return block;

@@ -249,12 +249,13 @@ uint64_t pw_look_at_everything(enum pw_operation operation, const struct pw_call
     return count;
 }
 
-void pw_found_no_heap(void)
+void pw_found_no_heap(size_t size)
 {
+    enum { SMALL_BYTES = 64 << 10 }; /* a first request that is large says nothing of the heap */
     static _Atomic bool is_told;
     char storage[256];
     struct pw_text line = pw_text_over(storage, sizeof storage);
-    if (pw_root.region_count != 0 || atomic_exchange(&is_told, true))
+    if (pw_root.region_count != 0 || size > SMALL_BYTES || atomic_exchange(&is_told, true))
         return;
     uint64_t limit = pw_os_address_space_limit();
     pw_text_str(&line, "the system gives no memory for the heap, so every allocation fails");
