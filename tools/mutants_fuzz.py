@@ -7,7 +7,7 @@ Two were tried and taken out, for they change nothing that a reader could see bu
 image: the bound of a heap's index in image/bins.c (the view refuses what is not there, and whoever calls has asked before),
 and that of the lengths in a module's note (what is read is of the same buffer on the stack).
 """
-SLAB, HEAP, BINS_HEAP = 'heap/slab.c', 'heap/heap.c', 'heap/bins.c'
+SLAB, SPAN_H, HEAP, BINS_HEAP = 'heap/slab.c', 'heap/span.h', 'heap/heap.c', 'heap/bins.c'
 RUNS, MAPPED, RELEASE = 'heap/page_runs.c', 'heap/mapped.c', 'front/release.c'
 DIAGNOSE, HOT, QUICK, BIG = 'image/diagnose.c', 'front/hot.h', 'front/quick.h', 'front/big.c'
 
@@ -32,7 +32,7 @@ MUTANTS = [
         (SLAB, 'uint32_t left = pw_shape_count(shape) - place.span->fresh,',
          'uint32_t left = pw_shape_count(shape) + 1 - place.span->fresh,')]),
     ('slab-front', 'the place of a block, by the front zone', 'ops', 'off', [
-        (SLAB, 'return memory_of(place) + PW_SPAN_FRONT_BYTES + ', 'return memory_of(place) + ')]),
+        (SPAN_H, 'return pw_span_memory(place) + PW_SPAN_FRONT_BYTES + ', 'return pw_span_memory(place) + ')]),
     ('slab-front-zone', 'the zone before the first block of a span', 'ops', 'full', [
         (SLAB, 'pw_heap_hooks.cut != NULL && place.span->fresh == 0', 'pw_heap_hooks.cut != NULL && false')]),
     ('slab-tail-zone', 'the zone at the end of a fresh block', 'ops', 'fast', [
@@ -40,9 +40,9 @@ MUTANTS = [
     ('slab-zeroed', 'that memory of a used span is not zero', 'ops', 'off', [
         (SLAB, 'PW_STATE_CACHED, is_dirty ? 0 : PW_HEAP_ZEROED,', 'PW_STATE_CACHED, PW_HEAP_ZEROED,')]),
     ('slab-bit', 'the bit of a free block is not set', 'ops', 'off', [
-        (SLAB, 'pw_bit_set(free_bits_of(place), index);', ';')]),
+        (SLAB, 'pw_bit_set(pw_span_free_bits(place), index);', ';')]),
     ('slab-close', 'a span is closed while a block of it is in use', 'ops', 'off', [
-        (SLAB, 'if (place.span->free == place.span->fresh && !is_only_one && may_close(place))',
+        (SLAB, 'if (place.span->free == place.span->fresh && !is_only_one && pw_span_may_close(place))',
          'if (place.span->free + 1 >= place.span->fresh && !is_only_one)')]),
     ('slab-renewed', 'the poison of a span that is used again', 'ops', 'full', [
         (SLAB, 'if (is_dirty && pw_heap_hooks.renewed != NULL)', 'if (false)')]),

@@ -1,0 +1,139 @@
+/* span.c - see span.h */
+#include "heap/span.h"
+
+#include "os/memory.h"
+#include "os/process.h"
+
+enum {
+    DIRTY_SPANS = 128,     /* of no size and not given back: 8 MiB a heap, or … */
+    DIRTY_SHARE_SHIFT = 3, /* … an eighth of those in use, if that is more */
+    PURGED_AT_ONCE = 2,    /* of those, with the lock held */
+    OVERDUE_FACTOR = 2,    /* so much over the limit, memory is given back at once, else seldom */
+    HUGE_PAGE_SPANS = 32,  /* are 2 MiB */
+};
+static const uint64_t purge_interval_ns = 250 * 1000 * 1000;
+
+/* A span of no size, in no list; region NULL: no memory. */
+static struct pw_span_place new_place(struct pw_heap *heap)
+{
+    if (heap->image.empty_spans != 0) {
+        struct pw_span_place place = pw_span_of_reference(heap->image.empty_spans);
+        pw_span_leave(&heap->image.empty_spans, place);
+        heap->dirty_spans -= place.span->flags & PW_SPAN_DIRTY;
+        return place;
+    }
+    struct pw_region *region = pw_region_at(heap->image.slab_region);
+    uint32_t number = pw_span_of(region->limit);
+    if (heap->image.slab_region == 0 || number >= PW_SPANS - 1) {
+        region = pw_region_create(heap->index, PW_REGION_SLABS, PW_SLOT_BYTES >> PW_SLAB_SHIFT,
+                                  PW_SLAB_SHIFT);
+        if (region == NULL)
+            return (struct pw_span_place){NULL, 0, NULL};
+        heap->regions++;
+        heap->image.slab_region = pw_region_index(region);
+        return pw_span_at(region, 1);
+    }
+    region->limit += PW_SPAN_GRANULES;
+    if (number == PW_SPANS - HUGE_PAGE_SPANS)
+        pw_region_guard_end(region);
+    if ((number + 1) % HUGE_PAGE_SPANS == 0 && number + 1 < PW_SPANS - 1)
+        heap->populate = region->base + ((uint64_t)(number + 1) << PW_SPAN_SHIFT);
+    return pw_span_at(region, number);
+}
+
+struct pw_span_place pw_span_open(struct pw_heap *heap, uint32_t slab_class)
+{
+    struct pw_span_place place = new_place(heap);
+    if (place.region == NULL)
+        return place;
+    uint32_t bytes = pw_class_bytes[PW_GRANULE_SIZES + 1 + slab_class];
+    place.span->fresh = place.span->free = 0;
+    place.span->slab_class = (uint16_t)slab_class;
+    atomic_store_explicit(&place.span->shape, pw_shape_of(bytes), memory_order_release);
+    pw_span_reseal(place);
+    pw_span_join(&heap->image.spans[slab_class], place);
+    heap->spans_in_use++;
+    if ((place.span->flags & PW_SPAN_DIRTY) == 0)
+        pw_heap_count_fresh(heap, PW_SPAN_BYTES);
+    return place;
+}
+
+uint64_t pw_span_purge(struct pw_heap *heap, struct pw_span_place place)
+{
+    uint64_t *headers = (uint64_t *)place.region->headers + pw_span_slot(place.number, 0);
+    struct pw_evidence *evidence =
+        (struct pw_evidence *)place.region->evidence + pw_span_slot(place.number, 0);
+    if ((place.span->flags & PW_SPAN_DIRTY) == 0 ||
+        !pw_os_purge((void *)pw_span_memory(place), PW_SPAN_BYTES))
+        return 0;
+    (void)pw_os_purge(headers, PW_SPAN_BLOCKS * sizeof *headers);
+    (void)pw_os_purge(evidence, PW_SPAN_BLOCKS * sizeof *evidence);
+    place.span->flags = 0;
+    pw_span_reseal(place);
+    heap->dirty_spans--;
+    return PW_SPAN_BYTES;
+}
+
+/* Purge up to `most` empty spans until no more than `keep` are dirty: the first of the list are the next to be used. */
+static uint64_t purge_some(struct pw_heap *heap, uint32_t keep, uint32_t most)
+{
+    uint64_t given = 0;
+    uint32_t kept = 0;
+    for (uint32_t at = heap->image.empty_spans;
+         at != 0 && heap->dirty_spans > keep && given < most * (uint64_t)PW_SPAN_BYTES;) {
+        struct pw_span_place place = pw_span_of_reference(at);
+        at = place.span->next;
+        if (kept < keep)
+            kept += place.span->flags & PW_SPAN_DIRTY;
+        else
+            given += pw_span_purge(heap, place);
+    }
+    return given;
+}
+
+void pw_span_purge_if_due(struct pw_heap *heap)
+{
+    uint32_t limit = heap->spans_in_use >> DIRTY_SHARE_SHIFT;
+    if (limit < DIRTY_SPANS)
+        limit = DIRTY_SPANS;
+    if (heap->dirty_spans <= limit)
+        return;
+    uint64_t now = pw_os_time_ns();
+    if (heap->dirty_spans <= limit * OVERDUE_FACTOR && now - heap->spans_purged_at_ns < purge_interval_ns)
+        return;
+    /* A few at a time, for the lock is held. */
+    (void)purge_some(heap, limit / 2, PURGED_AT_ONCE);
+    if (heap->dirty_spans <= limit)
+        heap->spans_purged_at_ns = now;
+}
+
+void pw_span_close(struct pw_heap *heap, struct pw_span_place place)
+{
+    uint32_t blocks = place.span->fresh, slot = pw_span_slot(place.number, 0);
+    pw_span_leave(&heap->image.spans[place.span->slab_class], place);
+    atomic_store_explicit(&place.span->shape, 0, memory_order_relaxed);
+    __builtin_memset((uint64_t *)place.region->headers + slot, 0, blocks * sizeof(uint64_t));
+    __builtin_memset(pw_span_free_bits(place), 0, PW_SPAN_BLOCKS / 8);
+    if (pw_root.level >= PW_LEVEL_FULL)
+        __builtin_memset((struct pw_evidence *)place.region->evidence + slot, 0,
+                         blocks * sizeof(struct pw_evidence));
+    place.span->fresh = place.span->free = place.span->slab_class = 0;
+    place.span->flags = PW_SPAN_DIRTY;
+    pw_span_reseal(place);
+    pw_span_join(&heap->image.empty_spans, place);
+    heap->spans_in_use--;
+    heap->dirty_spans++;
+}
+
+bool pw_span_may_close(struct pw_span_place place)
+{
+    uint64_t shape = pw_span_shape(place);
+    for (uint32_t i = 0; pw_heap_hooks.is_untouched != NULL && i < place.span->fresh; i++) {
+        uint64_t word = pw_span_word(place, i);
+        if (!pw_span_word_is(place, shape, i, word, PW_STATE_FREE) ||
+            !pw_heap_hooks.is_untouched(pw_span_block(place, shape, i), pw_shape_bytes(shape),
+                                        (pw_word_fields(word).flags & PW_HEAP_ZEROED) != 0))
+            return false;
+    }
+    return true;
+}
