@@ -288,6 +288,58 @@ static void a_span_with_a_damaged_header_of_a_free_block_stays(void **state)
     }
 }
 
+/* Spans go from size to size; nobody had the blocks that are looked at, others had their memory. */
+static void a_span_that_changes_its_size_holds_the_fill_wherever_nobody_wrote(void **state)
+{
+    static const uint32_t rooms[] = {48, 5952, 64, 1216, 4032, 32, 2624, 80};
+    static void *blocks[3 * MOST];
+    (void)state;
+    start_heaps(PW_LEVEL_FULL);
+    for (size_t round = 0; round < 3 * PW_ARRAY_SIZE(rooms); round++) {
+        uint32_t c = pw_class_for(rooms[round % PW_ARRAY_SIZE(rooms)]), count = 3 * count_of(c);
+        for (uint32_t i = 0; i < count; i++) {
+            blocks[i] = take_one(c);
+            assert_non_null(blocks[i]);
+            bool is_zeroed = (fields_of(blocks[i]).flags & PW_HEAP_ZEROED) != 0;
+            CHECK(pw_poison_is_untouched((uint64_t)blocks[i], room_of(blocks[i]), is_zeroed), "round %zu, block %u", round, i);
+            CHECK(pw_zone_tail_holds((uint64_t)blocks[i]) && pw_zone_tail_holds((uint64_t)blocks[i] + room_of(blocks[i])),
+                  "round %zu, block %u", round, i);
+            make_live(blocks[i], room_of(blocks[i]) - 32);
+        }
+        assert_nothing_found("with blocks in use");
+        drop_all(blocks, count - (uint32_t)(round % 3)); /* a few stay, with their span */
+    }
+    assert_nothing_found("at the end");
+}
+
+/* The span has no size then, so there is no block to look at; the next one that gets the byte tells. */
+static void a_write_into_a_span_between_two_sizes_is_found_when_it_is_used(void **state)
+{
+    static const size_t offsets[] = {17, 1000, 33333, PW_SPAN_BYTES - PW_SPAN_FRONT_BYTES - 3000};
+    static void *blocks[2 * MOST];
+    (void)state;
+    uint32_t small = pw_class_for(64), large = pw_class_for(2000);
+    for (size_t o = 0; o < PW_ARRAY_SIZE(offsets); o++) {
+        start_heaps(PW_LEVEL_FULL);
+        uint32_t count = 2 * count_of(small);
+        assert_int_equal(take_live(small, count, blocks), count);
+        char *start = blocks[count_of(small)];
+        drop_all(blocks, count);
+        if (span_of(start)->shape != 0)
+            start = blocks[0];
+        assert_int_equal(span_of(start)->shape, 0);
+        start[offsets[o]] ^= 0x20;
+        assert_nothing_found("while the span has no size");
+        for (uint32_t i = 0; i < count_of(large); i++)
+            assert_non_null(take_one(large));
+        assert_int_not_equal(span_of(start)->shape, 0);
+        struct findings *findings = validate();
+        CHECK(findings->count == 1 && findings->faults[0].kind == PW_KIND_USE_AFTER_FREE &&
+                  findings->faults[0].address == (uint64_t)start + offsets[o],
+              "offset %zu: %u found", offsets[o], (unsigned)findings->count);
+    }
+}
+
 /* ---- memory given back ---- */
 
 static void trim_gives_the_memory_of_empty_spans_back_and_they_are_zero_then(void **state)
@@ -585,6 +637,8 @@ int main(void)
         cmocka_unit_test(a_full_span_is_in_no_list_and_comes_back_first),
         cmocka_unit_test(a_span_with_a_write_into_a_free_block_stays_until_it_is_told),
         cmocka_unit_test(a_span_with_a_damaged_header_of_a_free_block_stays),
+        cmocka_unit_test(a_span_that_changes_its_size_holds_the_fill_wherever_nobody_wrote),
+        cmocka_unit_test(a_write_into_a_span_between_two_sizes_is_found_when_it_is_used),
         cmocka_unit_test(trim_gives_the_memory_of_empty_spans_back_and_they_are_zero_then),
         cmocka_unit_test(beyond_the_limit_empty_spans_are_purged_to_half_of_it),
         cmocka_unit_test(a_region_has_510_spans_and_then_there_is_another),

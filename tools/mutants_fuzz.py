@@ -45,7 +45,7 @@ MUTANTS = [
         (SLAB, 'if (place.span->free == place.span->fresh && !is_only_one && pw_span_may_close(place))',
          'if (place.span->free + 1 >= place.span->fresh && !is_only_one)')]),
     ('slab-renewed', 'the poison of a span that is used again', 'ops', 'full', [
-        (SLAB, 'if (is_dirty && pw_heap_hooks.renewed != NULL)', 'if (false)')]),
+        (SLAB, 'if (is_dirty && !is_filled && pw_heap_hooks.renewed != NULL)', 'if (false)')]),
     # -- Blocks to 16 KiB
     ('carve-link', 'the link back of the block behind a run that was cut', 'ops', 'fast', [
         (HEAP, 'set_previous(next, left == 0 ? granules : left);', ';')]),

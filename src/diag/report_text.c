@@ -100,7 +100,9 @@ static bool was_freed(const struct pw_block_info *block)
 
 static void no_stack_write(struct pw_render *render)
 {
-    if (render->config->level < PW_LEVEL_FULL)
+    if (render->fault->block.is_renewed)
+        pw_say(render, "(nobody has had this block yet; blocks of another size had its memory)\n\n");
+    else if (render->config->level < PW_LEVEL_FULL)
         pw_say(render, "(who allocated and freed a block is kept at PWHEAP_CHECK=full)\n\n");
     else
         pw_say(render, "(no stack was kept for this block)\n\n");

@@ -130,6 +130,10 @@ static void damage_advice(struct pw_text *text, const struct pw_fault *fault, en
         pw_text_str(text, "run again with PWHEAP_CHECK=full to see who allocated and freed it");
     else if (pw_fault_is_late(fault) && fault->kind == PW_KIND_HEADER)
         pw_text_str(text, "PWHEAP_CHECK=full:validate_every=1000 narrows down when it happens");
+    else if (pw_fault_is_late(fault) && fault->block.is_renewed)
+        pw_text_str(text, fault->past_here_count != 0
+                              ? "\"what was done last with the memory there\" tells who had it: look for a pointer kept from then"
+                              : "PWHEAP_CHECK=full:history=65536 tells whose memory it was, if it was not too long ago");
     else if (pw_fault_is_late(fault))
         pw_text_str(text, "`heapdump run --pinpoint -- PROGRAM ...` runs it again and stops at the store");
     else

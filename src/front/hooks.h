@@ -22,7 +22,8 @@ PW_INLINE const struct pw_heap_hooks *pw_hooks_of(enum pw_level level, bool fill
     static const struct pw_heap_hooks full = {.cut = pw_zone_cut,
                                               .joined = pw_zone_joined,
                                               .renewed = pw_poison_renewed,
-                                              .is_untouched = pw_poison_is_untouched};
+                                              .is_untouched = pw_poison_is_untouched,
+                                              .fills_whole = true};
     static const struct pw_heap_hooks part = {.cut = pw_zone_cut,
                                               .joined = pw_zone_joined,
                                               .taken = pw_poison_taken_part,

@@ -85,6 +85,8 @@ struct pw_heap_hooks {
     bool (*is_intact)(uint64_t start);
     /* Is a FREE block of a slab, whose span is to lose its size, as it was left? */
     bool (*is_untouched)(uint64_t start, uint64_t bytes, bool is_zeroed);
+    /* Is all of a freed block filled, but its tail? Then `renewed` and `joined` are there. */
+    bool fills_whole;
 };
 
 extern struct pw_heap pw_heaps[PW_MAX_HEAPS] __attribute__((visibility("hidden")));

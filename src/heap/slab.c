@@ -31,7 +31,7 @@ static uint32_t take_fresh(struct pw_span_place place, uint32_t want, void **out
     uint64_t shape = pw_span_shape(place);
     uint32_t left = pw_shape_count(shape) - place.span->fresh, bytes = pw_shape_bytes(shape);
     uint32_t count = left < want ? left : want;
-    bool is_dirty = (place.span->flags & PW_SPAN_DIRTY) != 0;
+    bool is_dirty = (place.span->flags & PW_SPAN_DIRTY) != 0, is_filled = (place.span->flags & PW_SPAN_FILLED) != 0;
     if (count == 0)
         return 0;
     if (pw_heap_hooks.cut != NULL && place.span->fresh == 0)
@@ -39,7 +39,7 @@ static uint32_t take_fresh(struct pw_span_place place, uint32_t want, void **out
     for (uint32_t i = 0; i < count; i++) {
         uint32_t index = place.span->fresh + i;
         uint64_t address = pw_span_block(place, shape, index);
-        if (is_dirty && pw_heap_hooks.renewed != NULL)
+        if (is_dirty && !is_filled && pw_heap_hooks.renewed != NULL)
             pw_heap_hooks.renewed(address, bytes);
         if (pw_heap_hooks.cut != NULL)
             pw_heap_hooks.cut(address + bytes);

@@ -107,9 +107,33 @@ void pw_span_purge_if_due(struct pw_heap *heap)
         heap->spans_purged_at_ns = now;
 }
 
+/*
+ * Fill what the span's blocks leave of it: then all of it is as a freed block is. The next size finds its blocks filled, and
+ * what is written to them meanwhile, while there is no block to look at, is found and not filled over. False: not all is.
+ */
+static bool fill(struct pw_span_place place)
+{
+    uint64_t shape = pw_span_shape(place), end = pw_span_memory(place) + PW_SPAN_BYTES;
+    uint64_t end_of_blocks = pw_span_block(place, shape, pw_shape_count(shape));
+    bool was_filled = (place.span->flags & PW_SPAN_FILLED) != 0;
+    if (!pw_heap_hooks.fills_whole || (!was_filled && place.span->fresh < pw_shape_count(shape)))
+        return false;
+    for (uint32_t i = 0; i < place.span->fresh; i++)
+        if ((pw_word_fields(pw_span_word(place, i)).flags & PW_HEAP_ZEROED) != 0)
+            pw_heap_hooks.renewed(pw_span_block(place, shape, i), pw_shape_bytes(shape));
+    for (uint32_t i = 0; i <= place.span->fresh; i++)
+        pw_heap_hooks.joined(pw_span_block(place, shape, i), false);
+    if (!was_filled && end_of_blocks < end) {
+        pw_heap_hooks.renewed(end_of_blocks, end - end_of_blocks);
+        pw_heap_hooks.joined(end, false);
+    }
+    return true;
+}
+
 void pw_span_close(struct pw_heap *heap, struct pw_span_place place)
 {
     uint32_t blocks = place.span->fresh, slot = pw_span_slot(place.number, 0);
+    bool is_filled = fill(place);
     pw_span_leave(&heap->image.spans[place.span->slab_class], place);
     atomic_store_explicit(&place.span->shape, 0, memory_order_relaxed);
     __builtin_memset((uint64_t *)place.region->headers + slot, 0, blocks * sizeof(uint64_t));
@@ -118,7 +142,7 @@ void pw_span_close(struct pw_heap *heap, struct pw_span_place place)
         __builtin_memset((struct pw_evidence *)place.region->evidence + slot, 0,
                          blocks * sizeof(struct pw_evidence));
     place.span->fresh = place.span->free = place.span->slab_class = 0;
-    place.span->flags = PW_SPAN_DIRTY;
+    place.span->flags = PW_SPAN_DIRTY | (is_filled ? PW_SPAN_FILLED : 0);
     pw_span_reseal(place);
     pw_span_join(&heap->image.empty_spans, place);
     heap->spans_in_use--;

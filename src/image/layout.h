@@ -184,7 +184,8 @@ enum pw_region_kind { PW_REGION_NONE, PW_REGION_SMALL, PW_REGION_PAGES, PW_REGIO
  * below `fresh` have been handed out at least once, and have a header. `check` seals shape, fresh,
  * class and flags with the span's address; it and all else but shape change under the heap's lock only.
  */
-#define PW_SPAN_DIRTY 0x01u /* its memory held other blocks before */
+#define PW_SPAN_DIRTY 0x01u  /* its memory held other blocks before, */
+#define PW_SPAN_FILLED 0x02u /* and was left filled from end to end as that of a freed block; what nobody had since still is */
 struct pw_span {
     _Atomic uint64_t shape;
     uint32_t check;

@@ -126,6 +126,22 @@ BUG(written_then_its_span_is_empty)
     exit(0);
 }
 
+/* Its span has no size then, and gets another. */
+BUG(written_between_two_sizes)
+{
+    enum { SMALL = 30000, LARGE = 3000 };
+    static char *blocks[SMALL];
+    for (int i = 0; i < SMALL; i++)
+        blocks[i] = malloc(200);
+    for (int i = 0; i < SMALL; i++)
+        free(blocks[i]);
+    if (wrong)
+        memcpy(blocks[SMALL / 2], "Hello", 6);
+    for (int i = 0; i < LARGE; i++)
+        blocks[i] = malloc(3000); // HERE
+    _Exit(0);
+}
+
 BUG(patrol_finds_freed)
 {
     char *block = freed_or_not(200, wrong);

@@ -108,8 +108,11 @@ void pw_retire(struct pw_block block)
 
 void pw_found_history(struct pw_fault *fault)
 {
-    uint64_t address = fault->block.known ? fault->block.address : fault->address;
-    uint64_t bytes = fault->block.known && fault->block.size != 0 ? fault->block.size : 1;
+    /* What nobody had yet may be made of many that others had: of them the one that was written to. */
+    bool is_whole = fault->block.known && !fault->block.is_renewed;
+    uint64_t address = is_whole ? fault->block.address : fault->address;
+    uint64_t bytes = is_whole ? fault->block.size : fault->damage.length;
+    bytes = bytes != 0 ? bytes : 1;
     for (struct pw_cache *cache = pw_cache_first(); cache != NULL; cache = cache->next)
         if (cache->history != NULL)
             pw_history_collect(cache->history, address, bytes, fault->past_here,
