@@ -97,14 +97,63 @@ static void any_bytes_are_decoded_within_their_bounds(void **state)
         size_t length = round % (sizeof code + 1);
         struct pw_instruction_access told = pw_instruction_decode(code + sizeof code - length, length);
         assert_true(told.bytes <= 128);
+        struct pw_instruction_slot slot;
+        if (pw_instruction_branch(code + sizeof code - length, length, &slot))
+            assert_true(slot.base < 16 && slot.index < 16 && slot.scale <= 8);
         known += told.is_known;
     }
     assert_true(known > 0);
 }
 
+struct branch {
+    const char *text;
+    const char *bytes;
+    size_t length;
+    bool is_one; /* with its target in memory */
+    struct pw_instruction_slot slot;
+};
+
+enum { RAX = 0, RSP = 4, RDI = 7, R12 = 12, R13 = 13 };
+
+static const struct branch branches[] = {
+    {"jmp *(%rdi)", CODE("\xff\x27"), true, {RDI, -1, 1, 0, false}},
+    {"call *8(%rdi)", CODE("\xff\x57\x08"), true, {RDI, -1, 1, 8, false}},
+    {"call *-8(%rax)", CODE("\xff\x50\xf8"), true, {RAX, -1, 1, -8, false}},
+    {"call *0x12345678(%rax)", CODE("\xff\x90\x78\x56\x34\x12"), true, {RAX, -1, 1, 0x12345678, false}},
+    {"call *16(%r13,%rax,8)", CODE("\x41\xff\x54\xc5\x10"), true, {R13, RAX, 8, 16, false}},
+    {"call *(%r12)", CODE("\x41\xff\x14\x24"), true, {R12, -1, 1, 0, false}},
+    {"call *(%rax,%r12,2)", CODE("\x42\xff\x14\x60"), true, {RAX, R12, 2, 0, false}},
+    {"call *(%rsp)", CODE("\xff\x14\x24"), true, {RSP, -1, 1, 0, false}},
+    {"jmp *0x1000(,%rdi,8)", CODE("\xff\x24\xfd\x00\x10\x00\x00"), true, {-1, RDI, 8, 0x1000, false}},
+    {"call *16(%rip)", CODE("\xff\x15\x10\x00\x00\x00"), true, {-1, -1, 1, 22, true}},
+    {"notrack jmp *(%rax)", CODE("\x3e\xff\x20"), true, {RAX, -1, 1, 0, false}},
+    {"bnd call *(%rax)", CODE("\xf2\xff\x10"), true, {RAX, -1, 1, 0, false}},
+    {"call *%rax", CODE("\xff\xd0"), false, {0}},
+    {"push (%rax)", CODE("\xff\x30"), false, {0}},
+    {"mov (%rdi),%rax", CODE("\x48\x8b\x07"), false, {0}},
+    {"call *8(%rdi), cut", CODE("\xff\x57"), false, {0}},
+    {"call *%fs:(%rax)", CODE("\x64\xff\x10"), false, {0}},
+};
+
+static void of_a_call_or_jump_it_is_told_where_its_target_lies(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < PW_ARRAY_SIZE(branches); i++) {
+        const struct branch *branch = &branches[i];
+        struct pw_instruction_slot told;
+        if (pw_instruction_branch((const uint8_t *)branch->bytes, branch->length, &told) != branch->is_one)
+            fail_msg("%s", branch->text);
+        if (branch->is_one &&
+            (told.base != branch->slot.base || told.index != branch->slot.index || told.scale != branch->slot.scale ||
+             told.offset != branch->slot.offset || told.is_relative != branch->slot.is_relative))
+            fail_msg("%s: said %d %d %u %lld", branch->text, told.base, told.index, told.scale, (long long)told.offset);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(of_a_call_or_jump_it_is_told_where_its_target_lies),
         cmocka_unit_test(it_is_told_whether_an_instruction_writes_and_how_many_bytes),
         cmocka_unit_test(any_bytes_are_decoded_within_their_bounds),
     };

@@ -47,6 +47,9 @@ holds "with --continue the program ends with its own status" ends_with 0
 holds "and all errors are counted" says out '^heapdump: .*: 2 errors, the last one: heap-buffer-overflow .* in damage_again; snapshot: '
 on_terminal "$program" nothing
 holds "where nothing was found it says that" says out "^heapdump: $program: nothing was found in its heap$"
+on_terminal sh -c "'kill -SEGV \$\$'"
+holds "where it crashed all the same it says what else there is" \
+    says out "^heapdump: sh: nothing was found in its heap, but it ended by signal 11; .heapdump run --thorough. sees "
 holds "and there is no snapshot" [ "$(ls ./*.core 2>/dev/null | wc -l)" = 0 ]
 
 # ---- the program's status, arguments, environment

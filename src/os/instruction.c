@@ -303,3 +303,45 @@ struct pw_instruction_access pw_instruction_decode(const uint8_t *code, size_t l
     bool is_first_map = map == 1 && opcode != 0x38 && opcode != 0x3a;
     return is_first_map ? decode_two_byte(&decoder, opcode) : UNKNOWN;
 }
+
+enum { REX_B = 1, REX_X = 2, NO_REGISTER = 4, NO_BASE = 5 };
+
+/* A displacement of 1 or 4 bytes, from `at` on; the instruction ends behind it. */
+static int64_t displacement(const uint8_t *at, size_t bytes)
+{
+    int32_t value = 0;
+    __builtin_memcpy(&value, at, bytes);
+    return bytes == 1 ? (int8_t)value : value;
+}
+
+bool pw_instruction_branch(const uint8_t *code, size_t length, struct pw_instruction_slot *slot)
+{
+    uint8_t bytes[PW_INSTRUCTION_MAX_BYTES] = {0};
+    size_t at = 0, count = length < sizeof bytes ? length : sizeof bytes;
+    __builtin_memcpy(bytes, code, count);
+    while (at < 3 && (bytes[at] == 0x3e || bytes[at] == 0xf2)) /* notrack, bnd */
+        at++;
+    uint8_t rex = bytes[at] >> 4 == 4 ? bytes[at++] : 0;
+    uint8_t opcode = bytes[at++], modrm = bytes[at++];
+    unsigned mode = modrm >> 6, what = modrm >> 3 & 7, base = modrm & 7;
+    if (opcode != 0xff || (what != 2 && what != 4) || mode == 3)
+        return false;
+    *slot = (struct pw_instruction_slot){.base = (int)base + 8 * (rex & REX_B), .index = -1, .scale = 1};
+    bool has_base = mode != 0 || base != NO_BASE;
+    slot->is_relative = !has_base;
+    if (base == NO_REGISTER) {
+        uint8_t sib = bytes[at++];
+        int index = (sib >> 3 & 7) + ((rex & REX_X) != 0 ? 8 : 0);
+        slot->scale = index != NO_REGISTER ? 1u << (sib >> 6) : 1;
+        slot->index = index != NO_REGISTER ? index : -1;
+        slot->base = (sib & 7) + 8 * (rex & REX_B);
+        has_base = mode != 0 || (sib & 7) != NO_BASE;
+    }
+    if (!has_base)
+        slot->base = -1;
+    size_t offset_bytes = mode == 1 ? 1 : mode == 2 || !has_base ? 4 : 0;
+    if (at + offset_bytes > count)
+        return false;
+    slot->offset = displacement(bytes + at, offset_bytes) + (slot->is_relative ? (int64_t)(at + offset_bytes) : 0);
+    return true;
+}

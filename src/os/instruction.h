@@ -18,4 +18,15 @@ struct pw_instruction_access {
  */
 struct pw_instruction_access pw_instruction_decode(const uint8_t *code, size_t length);
 
+/* Where an operand lies: registers by their numbers in the instruction set, -1: none. */
+struct pw_instruction_slot {
+    int base, index;
+    uint32_t scale;
+    int64_t offset;
+    bool is_relative; /* `offset` is from the instruction on */
+};
+
+/* True: it is a call or a jump whose target is read from memory, from *slot. */
+bool pw_instruction_branch(const uint8_t *code, size_t length, struct pw_instruction_slot *slot);
+
 #endif

@@ -61,6 +61,24 @@ static size_t read_instruction(uint64_t pc, uint8_t code[PW_INSTRUCTION_MAX_BYTE
     return count;
 }
 
+uint64_t pw_os_context_branch(const void *ucontext)
+{
+    static const int numbers[] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+                                  REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
+    const greg_t *registers = ((const ucontext_t *)ucontext)->uc_mcontext.gregs;
+    uint8_t code[PW_INSTRUCTION_MAX_BYTES];
+    struct pw_instruction_slot slot;
+    uint64_t pc = (uint64_t)registers[REG_RIP];
+    if (!pw_instruction_branch(code, read_instruction(pc, code), &slot))
+        return 0;
+    uint64_t address = (uint64_t)slot.offset + (slot.is_relative ? pc : 0);
+    if (slot.base >= 0)
+        address += (uint64_t)registers[numbers[slot.base]];
+    if (slot.index >= 0)
+        address += (uint64_t)registers[numbers[slot.index]] * slot.scale;
+    return address;
+}
+
 struct pw_os_access pw_os_context_access(const void *ucontext, bool by_address)
 {
     const ucontext_t *context = ucontext;
@@ -99,6 +117,12 @@ uint64_t pw_os_context_stack(const void *ucontext)
 }
 
 uint64_t pw_os_context_below_stack(const void *ucontext)
+{
+    (void)ucontext;
+    return 0;
+}
+
+uint64_t pw_os_context_branch(const void *ucontext)
 {
     (void)ucontext;
     return 0;

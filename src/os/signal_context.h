@@ -20,6 +20,9 @@ uint64_t pw_os_context_below_stack(const void *ucontext);
 /* Give a signal its default effect, past any sigaction() that the process has. */
 void pw_os_signal_default(int number);
 
+/* Where the interrupted instruction, a call or a jump, reads its target from; 0: it is none that reads it from memory. */
+uint64_t pw_os_context_branch(const void *ucontext);
+
 /* The faulting access, as far as the processor and the instruction tell it. */
 struct pw_os_access {
     bool is_known; /* read or write */

@@ -55,6 +55,32 @@ BUG(poison_call)
     object->method(object); // HERE
 }
 
+#ifdef __clang__
+#define OPTIMIZED
+#else
+#define OPTIMIZED __attribute__((optimize("O2")))
+#endif
+
+/* As a compiler that optimises does it: no register ever holds the target. */
+static __attribute__((noinline)) OPTIMIZED void call_from_memory(struct object *object)
+{
+    object->method(object); // HERE
+    object->rest[1] = 2;
+}
+
+BUG(poison_call_from_memory)
+{
+    call_from_memory(make(wrong));
+}
+
+BUG(zone_call_from_memory)
+{
+    struct object *object = (struct object *)fill(malloc(16 - 8 * (size_t)wrong), 8); // ALLOC
+    if (!wrong)
+        object = make(false);
+    call_from_memory(object);
+}
+
 /* -- Read from beside a block: an array that nobody ended */
 
 static struct object **make_array(size_t count)

@@ -128,14 +128,22 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     }
 }
 
+bool run_has_crashed(int status)
+{
+    int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    return number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGFPE || number == SIGABRT;
+}
+
 /* One line, for who sits before it. */
-static void tell(const struct run *run, const struct run_findings *findings)
+static void tell(const struct run *run, const struct run_findings *findings, int status)
 {
     const char *name = run->arguments[0];
     if (!isatty(STDERR_FILENO))
         return;
     if (findings->errors == 0 && run->log != NULL && strchr(run->log, '%') != NULL)
         message("%s has ended; what was found is in %s", name, run->log);
+    else if (findings->errors == 0 && run_has_crashed(status))
+        message("%s: nothing was found in its heap, but it ended by signal %d" RUN_TRY_THOROUGH, name, WTERMSIG(status));
     else if (findings->errors == 0)
         message("%s: nothing was found in its heap", name);
     else
@@ -172,7 +180,7 @@ static int run_and_tell(struct line *line)
         line->pinpoints ? run_pinpoint : line->is_thorough ? run_thoroughly : run_once;
     bool has_run = library != NULL && how(run, program, library, &findings, &status);
     if (has_run)
-        tell(run, &findings);
+        tell(run, &findings, status);
     else if (program == NULL)
         answer = HEAPDUMP_NOT_RUN;
     run_findings_free(&findings);

@@ -115,4 +115,11 @@ _Noreturn void run_become(const struct run *run, const char *program, const char
  */
 bool run_once(struct run *run, const char *program, const char *library, struct run_findings *findings, int *status);
 
+/* ---- run.c ---- */
+
+/* A program that ended so did something wrong, as waitpid tells it. */
+bool run_has_crashed(int status);
+/* What else there is to try, where nothing was found. */
+#define RUN_TRY_THOROUGH "; `heapdump run --thorough' sees reads before and behind all blocks as well"
+
 #endif

@@ -82,6 +82,8 @@ static void tell_guarded(const struct run_findings *found)
         message("with guard pages on all blocks of that place, nothing was found");
     else if (found->damage.is_late)
         message("with guard pages on all blocks of that place it was found late again: %s", summary_of(found));
+    else if (found->damage.is_poison)
+        message("with guard pages on all blocks of that place the read of the pointer was not seen, either: %s", summary_of(found));
     else
         message("pinpointed, with guard pages on all blocks of that place: the access is the first stack of the last report: %s",
                 summary_of(found));
@@ -150,7 +152,9 @@ static bool run_from_first(struct run *run, const char *program, const char *lib
         (void)run_add_option(run, "hints", hints);
     bool is_done = run_once(run, program, library, findings, status);
     const struct run_damage *damage = &findings->damage;
-    if (is_done && findings->errors == 0)
+    if (is_done && findings->errors == 0 && run_has_crashed(*status))
+        message("nothing was found that could be pinpointed, but it ended by signal %d" RUN_TRY_THOROUGH, WTERMSIG(*status));
+    else if (is_done && findings->errors == 0)
         message("nothing was found: there is nothing to pinpoint");
     else if (is_done && damage->is_poison && damage->has_block) {
         message("run again, with guard pages on all blocks of the place that allocated it");

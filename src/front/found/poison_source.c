@@ -9,6 +9,7 @@
 #include "front/found/poison_source.h"
 
 #include "front/state.h"
+#include "image/pattern.h"
 #include "os/memory.h"
 #include "os/signal_context.h"
 
@@ -17,6 +18,20 @@ enum { POISON_REACH = 4096, FRAME_WORDS = 64, NEAR_WORDS = 16, BESIDE_REACH = 16
 bool pw_poison_is(uint64_t value)
 {
     return pw_root.level >= PW_LEVEL_FAST && value - pw_root.free_fill_word + POISON_REACH < 2 * POISON_REACH;
+}
+
+/* Compilers call a function of an object's from where it lies: no register has the target. In the heap, or 0. */
+static uint64_t branch_slot(const void *signal_context)
+{
+    uint64_t slot = pw_os_context_branch(signal_context);
+    bool is_there = pw_page_map_entry(slot) != 0 && pw_os_is_readable((const void *)slot, sizeof slot);
+    return is_there ? slot : 0;
+}
+
+static uint64_t branch_target(const void *signal_context)
+{
+    uint64_t slot = branch_slot(signal_context);
+    return slot != 0 ? pw_load64((const void *)slot) : 0;
 }
 
 uint64_t pw_poison_find(const void *signal_context, uint64_t address)
@@ -28,7 +43,8 @@ uint64_t pw_poison_find(const void *signal_context, uint64_t address)
     for (size_t i = 0; i < count; i++)
         if (pw_poison_is(registers[i]))
             return registers[i];
-    return 0;
+    uint64_t target = branch_target(signal_context);
+    return pw_poison_is(target) ? target : 0;
 }
 
 /* The pattern of zones is no address that a processor takes: each of its bytes is above 0x7f. */
@@ -46,7 +62,8 @@ uint64_t pw_poison_find_zone(const void *signal_context, uint64_t address, bool 
     for (size_t i = 0; is_no_address && i < count; i++)
         if (pw_poison_is_zone(registers[i]))
             return registers[i];
-    return 0;
+    uint64_t target = is_no_address ? branch_target(signal_context) : 0;
+    return pw_poison_is_zone(target) ? target : 0;
 }
 
 struct search {
@@ -128,17 +145,33 @@ static void look_at_stack(struct search *search, uint64_t top)
         look(search, words + done, count - done < step ? count - done : step);
 }
 
+bool pw_poison_is_jump(const void *signal_context, const struct pw_fault *fault)
+{
+    uint64_t slot = branch_slot(signal_context);
+    return slot != 0 && pw_load64((const void *)slot) == fault->address;
+}
+
+/* All that may lead to the block that the pointer came from. */
+static void look_everywhere(struct search *search, const void *signal_context, bool is_zone)
+{
+    uint64_t registers[PW_OS_MAX_REGISTERS];
+    size_t count = pw_os_context_registers(signal_context, registers);
+    for (size_t i = 0; i < count; i++)
+        if (!is_zone || (pw_os_kept_registers() >> i & 1) != 0) /* ours point beside blocks, and are left in the others */
+            look(search, &registers[i], 1);
+    uint64_t below = is_zone ? pw_os_context_below_stack(signal_context) : 0;
+    look_at_stack(search, pw_os_context_stack(signal_context) - below);
+}
+
 void pw_poison_blame(const void *signal_context, struct pw_fault *fault)
 {
     struct search search = {.fits = fault->is_zone ? is_beside_live : is_in_freed};
     struct pw_image image = pw_image_self();
-    uint64_t registers[PW_OS_MAX_REGISTERS];
-    size_t count = pw_os_context_registers(signal_context, registers);
-    for (size_t i = 0; i < count; i++)
-        if (!fault->is_zone || (pw_os_kept_registers() >> i & 1) != 0) /* ours point beside blocks, and are left in the others */
-            look(&search, &registers[i], 1);
-    uint64_t below = fault->is_zone ? pw_os_context_below_stack(signal_context) : 0;
-    look_at_stack(&search, pw_os_context_stack(signal_context) - below);
+    uint64_t slot = branch_slot(signal_context);
+    if (pw_poison_is_jump(signal_context, fault))
+        look(&search, &slot, 1);
+    if (!search.block.known)
+        look_everywhere(&search, signal_context, fault->is_zone);
     if (!search.is_one)
         return;
     fault->block = search.block;

@@ -24,4 +24,7 @@ uint64_t pw_poison_find_zone(const void *signal_context, uint64_t address, bool 
  */
 void pw_poison_blame(const void *signal_context, struct pw_fault *fault);
 
+/* Is fault->address what a call or a jump read from memory, to go there? */
+bool pw_poison_is_jump(const void *signal_context, const struct pw_fault *fault);
+
 #endif

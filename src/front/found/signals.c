@@ -52,6 +52,8 @@ static void fill_access(struct pw_fault *fault, const siginfo_t *info, void *con
     fault->pc = registers[0];
     fault->operation = PW_OP_ACCESS;
     struct pw_os_access access = pw_os_context_access(context, info->si_code != SI_KERNEL);
+    if (fault->kind == PW_KIND_POISON && pw_poison_is_jump(context, fault))
+        access = (struct pw_os_access){.is_known = false}; /* its operand was read, where it led to was not */
     fault->access = !access.is_known   ? PW_ACCESS_NONE
                     : access.is_write ? PW_ACCESS_WRITE
                                       : PW_ACCESS_READ;
