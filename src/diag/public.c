@@ -31,7 +31,14 @@ uint32_t pw_public_stack(uint32_t id, void *frames[PWHEAP_MAX_FRAMES])
     return count;
 }
 
-void pw_public_block(const struct pw_block_info *info, struct pwheap_block *block)
+static void set_stack(void *frames[PWHEAP_MAX_FRAMES], uint32_t *count, uint32_t *last, uint32_t id)
+{
+    if (*last != id)
+        *count = pw_public_stack(id, frames);
+    *last = id;
+}
+
+void pw_public_next_block(const struct pw_block_info *info, struct pw_public_stacks *last, struct pwheap_block *block)
 {
     block->address = (void *)(uintptr_t)info->address;
     block->size = info->size;
@@ -42,6 +49,13 @@ void pw_public_block(const struct pw_block_info *info, struct pwheap_block *bloc
     block->alloc_thread = info->has_evidence ? info->alloc_thread : 0;
     block->free_thread = info->has_evidence ? info->free_thread : 0;
     block->number = info->has_evidence ? info->number : 0;
-    block->alloc_frame_count = info->has_evidence ? pw_public_stack(info->alloc_stack, block->alloc_frames) : 0;
-    block->free_frame_count = info->has_evidence ? pw_public_stack(info->free_stack, block->free_frames) : 0;
+    set_stack(block->alloc_frames, &block->alloc_frame_count, &last->alloc, info->has_evidence ? info->alloc_stack : 0);
+    set_stack(block->free_frames, &block->free_frame_count, &last->free, info->has_evidence ? info->free_stack : 0);
+}
+
+void pw_public_block(const struct pw_block_info *info, struct pwheap_block *block)
+{
+    struct pw_public_stacks none = {0, 0};
+    block->alloc_frame_count = block->free_frame_count = 0;
+    pw_public_next_block(info, &none, block);
 }

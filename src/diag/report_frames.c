@@ -6,10 +6,26 @@
 
 #include <string.h>
 
+static const struct pw_module *find_own(void)
+{
+    const struct pw_module *module = pw_modules_find((uintptr_t)&find_own);
+    return module != NULL && module->unloaded == 0 ? module : NULL;
+}
+
+/* What the module is that holds this code stays so, once it is in the table; a walk asks for every block. */
 const struct pw_module *pw_module_own(void)
 {
-    const struct pw_module *module = pw_modules_find((uintptr_t)&pw_module_own);
-    return module != NULL && pw_has_prefix(pw_path_basename(module->path), "libpwheap.so") ? module : NULL;
+    static const struct pw_module *_Atomic own;
+    static _Atomic bool is_known;
+    if (!atomic_load_explicit(&is_known, memory_order_acquire)) {
+        const struct pw_module *module = find_own();
+        if (module == NULL)
+            return NULL;
+        bool is_library = pw_has_prefix(pw_path_basename(module->path), "libpwheap.so");
+        atomic_store_explicit(&own, is_library ? module : NULL, memory_order_relaxed);
+        atomic_store_explicit(&is_known, true, memory_order_release);
+    }
+    return atomic_load_explicit(&own, memory_order_relaxed);
 }
 
 /*
@@ -18,7 +34,7 @@ const struct pw_module *pw_module_own(void)
  */
 static uint32_t leave_out_own(uint64_t *frames, uint32_t count, bool first_is_pc)
 {
-    const struct pw_module *own = pw_module_own();
+    const struct pw_module *own = count == 0 ? NULL : pw_module_own();
     uint32_t kept = 0;
     for (uint32_t i = 0; own != NULL && i < count; i++) {
         uint64_t pc = frames[i] - !(first_is_pc && i == 0);

@@ -221,6 +221,7 @@ static bool read_header(const struct pw_image *image, const struct pw_region *re
         return false;
     header->word = atomic_load_explicit(&seen->word, memory_order_acquire);
     header->size = seen->size;
+    header->place = granule;
     header->prev = atomic_load_explicit(&seen->prev, memory_order_relaxed);
     return true;
 }

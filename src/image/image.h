@@ -62,6 +62,7 @@ struct pw_header_copy {
     uint64_t word;
     uint32_t size;
     uint32_t prev;
+    uint32_t place; /* of the block in the region's tables: its granule, or of slabs its slot */
     bool is_sealed;
     uint8_t state;
     uint8_t flags;
@@ -78,7 +79,9 @@ void pw_inspect_header(const struct pw_image *image, const struct pw_region *reg
                        uint32_t granule, const struct pw_header_copy *header,
                        struct pw_block_info *info);
 
-/* What is known of the block that starts at (region, granule). */
+/* What is known of the block that starts at (region, granule); only `known` is set where none does. */
+void pw_inspect_in_region(const struct pw_image *image, const struct pw_region *region, uint32_t index,
+                          uint32_t granule, struct pw_block_info *info);
 void pw_inspect_block(const struct pw_image *image, uint32_t region, uint32_t granule,
                       struct pw_block_info *info);
 /* The block that `address` is in; false: it is in none. */

@@ -52,15 +52,13 @@ static uint64_t requested_size(const struct pw_image *image, const struct pw_reg
 
 /* Of a block that is freed just now it may be what was before or what comes after. */
 static PW_RACES void inspect_evidence(const struct pw_image *image, const struct pw_region *region,
-                                      uint32_t granule, struct pw_block_info *info)
+                                      uint32_t place, struct pw_block_info *info)
 {
     if (image->root->level < PW_LEVEL_FULL && region->kind != PW_REGION_GUARD)
         return;
     struct pw_evidence scratch;
-    uint64_t slot = region->kind == PW_REGION_SLABS ? pw_spans_slot(image, region, granule) : granule;
-    const struct pw_evidence *seen =
-        image->view(image->context, region->evidence + slot * sizeof scratch,
-                    sizeof scratch, &scratch);
+    const struct pw_evidence *seen = image->view(
+        image->context, region->evidence + (uint64_t)place * sizeof scratch, sizeof scratch, &scratch);
     if (seen == NULL)
         return;
     info->has_evidence = true;
@@ -110,17 +108,24 @@ void pw_inspect_header(const struct pw_image *image, const struct pw_region *reg
     }
 }
 
+void pw_inspect_in_region(const struct pw_image *image, const struct pw_region *region, uint32_t index,
+                          uint32_t granule, struct pw_block_info *info)
+{
+    struct pw_header_copy header;
+    info->known = false;
+    if (granule >= region->limit || !pw_image_header(image, region, granule, &header))
+        return;
+    pw_inspect_header(image, region, index, granule, &header, info);
+    inspect_evidence(image, region, header.place, info);
+}
+
 void pw_inspect_block(const struct pw_image *image, uint32_t index, uint32_t granule,
                       struct pw_block_info *info)
 {
     struct pw_region region;
-    struct pw_header_copy header;
     *info = (struct pw_block_info){.known = false};
-    if (!pw_image_region(image, index, &region) || granule >= region.limit ||
-        !pw_image_header(image, &region, granule, &header))
-        return;
-    pw_inspect_header(image, &region, index, granule, &header, info);
-    inspect_evidence(image, &region, granule, info);
+    if (pw_image_region(image, index, &region))
+        pw_inspect_in_region(image, &region, index, granule, info);
 }
 
 void pw_inspect_freed_size(const struct pw_image *image, struct pw_block_info *info)

@@ -154,18 +154,11 @@ bool pw_spans_header(const struct pw_image *image, const struct pw_region *regio
     bool is_there;
     if (!find_block(image, region, granule, &shape, &index))
         return false;
-    header->word = word_at(image, region, pw_span_slot(pw_span_of(granule), index), &is_there);
+    header->place = pw_span_slot(pw_span_of(granule), index);
+    header->word = word_at(image, region, header->place, &is_there);
     header->size = pw_shape_bytes(shape) >> PW_SLAB_SHIFT;
     header->prev = index == 0 ? 0 : header->size;
     return is_there;
-}
-
-uint32_t pw_spans_slot(const struct pw_image *image, const struct pw_region *region, uint32_t granule)
-{
-    uint64_t shape = 0;
-    uint32_t index = 0;
-    bool is_block = find_block(image, region, granule, &shape, &index);
-    return pw_span_slot(pw_span_of(granule), is_block ? index : 0);
 }
 
 bool pw_spans_free_bit(const struct pw_image *image, const struct pw_region *region, uint32_t slot)

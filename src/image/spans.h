@@ -15,7 +15,7 @@
 bool pw_image_span(const struct pw_image *image, const struct pw_region *region, uint32_t number,
                    struct pw_span *span);
 
-/* As pw_image_next_start, pw_image_find_start and pw_image_header (word, size and prev only). */
+/* As pw_image_next_start, pw_image_find_start and pw_image_header (word, size, prev and place only). */
 uint32_t pw_spans_next_start(const struct pw_image *image, const struct pw_region *region,
                              uint32_t granule);
 uint32_t pw_spans_find_start(const struct pw_image *image, const struct pw_region *region,
@@ -23,8 +23,7 @@ uint32_t pw_spans_find_start(const struct pw_image *image, const struct pw_regio
 bool pw_spans_header(const struct pw_image *image, const struct pw_region *region, uint32_t granule,
                      struct pw_header_copy *header);
 
-/* The place in the tables of the block at `granule`, and whether the bitmap there says that it is FREE. */
-uint32_t pw_spans_slot(const struct pw_image *image, const struct pw_region *region, uint32_t granule);
+/* Whether the bitmap says that the block in a slot is FREE. */
 bool pw_spans_free_bit(const struct pw_image *image, const struct pw_region *region, uint32_t slot);
 
 /* The rule that a span's entry, its bitmap or its links break, or NULL. */

@@ -27,7 +27,7 @@ static unsigned take_chunk(const struct pw_image *image, uint32_t index,
     unsigned count = 0;
     uint32_t at = pw_image_next_start(image, region, *granule);
     while (at != 0 && count < CHUNK) {
-        pw_inspect_block(image, index, at, &chunk[count]);
+        pw_inspect_in_region(image, region, index, at, &chunk[count]);
         /* A header that can't be read is passed over. */
         uint64_t size = chunk[count].known ? chunk[count].block_size >> region->shift : 1;
         uint64_t next = at + size;
@@ -48,7 +48,7 @@ static unsigned take_chunk_locked(const struct pw_image *image, uint32_t index,
     if (image->lock != NULL)
         image->lock(image->context, region->heap);
     if (pw_image_region(image, index, &now) && now.base == region->base && now.heap == region->heap)
-        count = take_chunk(image, index, region, granule, chunk);
+        count = take_chunk(image, index, &now, granule, chunk);
     else
         *granule = 0;
     if (image->unlock != NULL)

@@ -30,20 +30,21 @@ PW_PUBLIC size_t pwheap_validate(void)
 struct walk {
     bool (*visit)(void *context, const struct pwheap_block *block);
     void *context;
+    struct pwheap_block block;
+    struct pw_public_stacks stacks; /* in `block` */
 };
 
 static bool visit_public(void *context, const struct pw_block_info *info)
 {
     struct walk *walk = context;
-    struct pwheap_block block;
-    pw_public_block(info, &block);
-    return walk->visit(walk->context, &block);
+    pw_public_next_block(info, &walk->stacks, &walk->block);
+    return walk->visit(walk->context, &walk->block);
 }
 
 PW_PUBLIC size_t pwheap_walk(bool (*visit)(void *context, const struct pwheap_block *block),
                              void *context)
 {
-    struct walk walk = {visit, context};
+    struct walk walk = {.visit = visit, .context = context};
     struct pw_image image = pw_image_locked();
     return pw_start() ? pw_image_walk(&image, visit_public, &walk) : 0;
 }
