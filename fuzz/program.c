@@ -52,6 +52,8 @@ static void do_validate(struct program *program)
 static void do_fail_mapping(struct program *program)
 {
     uint8_t which = fuzz_byte(&program->input), every = fuzz_byte(&program->input);
+    if (!program->has_failures)
+        return;
     program->maps_fail = which != 0;
     pw_os_fail_next(which, every % 8);
 }
@@ -160,17 +162,18 @@ static void give_all_back(void)
 
 /*
  * One of 256 programs looks at the whole heap when it says so: that costs as much as hundreds of calls; and one of 1,024
- * does what costs as much as thousands. One of 16, with these, has heap instances, and one of four threads, and big blocks
- * as often as it asks for them: the system's work for the memory of an instance, for a switch, or for the pages of big
- * blocks, costs as much as all of a program's calls.
+ * does what costs as much as thousands. One of 16, with these, has heap instances, and big blocks as often as it asks for
+ * them, and one of four threads, and mappings that fail: the system's work for the memory of an instance, for a switch, for
+ * the pages of big blocks, or to have all of them anew when a failure made the heap give back what it had, costs as much as
+ * all of a program's calls.
  */
 static void choose(struct program *program)
 {
     uint32_t sum = fuzz_sum(&program->input);
     program->looks = sum >> 24 == 0;
     program->is_patient = sum >> 22 == 0;
-    program->has_heaps = sum >> 28 == 0;
-    program->has_threads = program->has_big = sum >> 30 == 0;
+    program->has_heaps = program->has_big = sum >> 28 == 0;
+    program->has_threads = program->has_failures = sum >> 30 == 0;
 }
 
 void program_run(struct program *program)

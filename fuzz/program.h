@@ -45,6 +45,7 @@ struct program {
     bool looks;        /* walks and validates where it says so */
     bool has_heaps;    /* makes instances where it says so */
     bool has_threads;  /* switches threads and ends them where it says so */
+    bool has_failures; /* mappings fail where it says so */
     bool has_big;      /* as many big blocks as it asks for, to a limit; else some */
     bool is_patient;   /* looks, and may do the dearest of whole.c's */
     bool maps_fail;    /* a call may answer NULL */
