@@ -10,7 +10,7 @@
 
 enum { ERRNO_BEFORE = 4711, RUN_OF_ONE = 4 /* so many calls in a run count as an operation */ };
 /* What a program may ask for in blocks above the small ones: their pages cost most of the time. */
-enum { SMALL_BYTES = 16384, LARGEST_BYTES = 1 << 24, MOST_BIG_BYTES = 1 << 19, SOME_BIG_BYTES = 1 << 16 };
+enum { SMALL_BYTES = 16384, LARGEST_BYTES = 1 << 24, MOST_BIG_BYTES = 1 << 19, SOME_BIG_BYTES = 1 << 15 };
 
 /* Bins, the small threshold, pages, what realloc moves, and what no heap can give. */
 static const size_t edges[] = {
