@@ -7,10 +7,14 @@
  *
  * A crash is: the misuse isn't found, or another kind, block, address or offset is told; or something is told
  * where nothing was planted.
+ *
+ * With FUZZ_TELL in the environment it is printed of every input what was planted (corpus_plants).
  */
 #include "plant.h"
 
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,6 +27,7 @@ struct seen seen;
 static struct plant plant;
 static unsigned due; /* number of the operation */
 static bool is_printed;
+static const char *planted_last; /* kind of what this input planted; NULL: nothing */
 
 static bool note(void *context, const struct pwheap_error *error)
 {
@@ -110,6 +115,7 @@ static void plant_when_due(struct program *program)
         plant.is_delayed = false;
     plant.may_be_dear = program->looks;
     plant_misuse(&plant);
+    planted_last = plant.kind;
     if (plant.kind != NULL && !plant.is_delayed)
         look();
     program->is_damaged = plant.kind != NULL;
@@ -144,6 +150,12 @@ static void print_again(int kept)
     fuzz_output = STDERR_FILENO;
 }
 
+static void tell_planted(void)
+{
+    if (getenv("FUZZ_TELL") != NULL)
+        dprintf(fuzz_output, "planted: %s\n", planted_last == NULL ? "nothing" : planted_last);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct program program = {.input = {.at = data, .left = size}, .plant = plant_when_due};
@@ -156,6 +168,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     choose_format(how / 2 % 4);
     is_printed = how / 8 % 16 == 15;
     seen.count = 0;
+    planted_last = NULL;
     (void)pwheap_set_error_callback(note, NULL);
     int kept = is_printed ? print_nowhere() : -1;
     program_run(&program);
@@ -163,6 +176,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_silence();
     else
         look();
+    tell_planted();
     if (is_printed)
         print_again(kept);
     return 0;
