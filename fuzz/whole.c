@@ -184,6 +184,22 @@ static void list_all(const struct program *program)
                list.blocks);
 }
 
+/* A block so large that its pages are moved when it grows; some of them are looked at. */
+static void grow_by_moving(const struct program *program)
+{
+    enum { BYTES = 5 << 20, GROWN_BYTES = 40 << 20, STEP = 300001 };
+    unsigned char *block = malloc(BYTES);
+    void *behind = malloc(BYTES); /* in its way */
+    for (unsigned i = 0; block != NULL && i < BYTES; i += STEP)
+        block[i] = (unsigned char)(i / STEP + 1);
+    unsigned char *grown = realloc(block, GROWN_BYTES);
+    FUZZ_CHECK(grown != NULL || program->maps_fail, "a block can't grow to %d bytes, and nothing fails", GROWN_BYTES);
+    for (unsigned i = 0; block != NULL && grown != NULL && i < BYTES; i += STEP)
+        FUZZ_CHECK(grown[i] == (unsigned char)(i / STEP + 1), "byte %u of a block that grew to %d changed", i, GROWN_BYTES);
+    free(grown == NULL ? block : grown);
+    free(behind);
+}
+
 /* So much at once that what is free then is given back. */
 static void fill_and_empty(struct program *program)
 {
@@ -199,6 +215,7 @@ static void fill_and_empty(struct program *program)
         blocks[at] = NULL;
     }
     free(malloc(HUGE_BYTES)); /* a region of its own */
+    grow_by_moving(program);
 }
 
 static bool is_dearest(unsigned which)
