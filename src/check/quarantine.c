@@ -13,6 +13,8 @@ static struct queue {
 } queues[PW_QUARANTINE_QUEUES];
 static uint64_t queued, queued_before; /* batches that are in them, and that ever were */
 static struct pw_quarantine_batch *spare;           /* empty ones, linked by next */
+static struct pw_quarantine_batch *fresh;           /* never used: not touched before, for each is a page */
+static uint32_t fresh_count;
 static uint64_t queued_bytes;
 static void *(*map_bytes)(size_t bytes);
 
@@ -21,23 +23,29 @@ void pw_quarantine_init(void *(*map)(size_t bytes))
     map_bytes = map;
 }
 
-static void add_spares_locked(void)
+static struct pw_quarantine_batch *take_fresh_locked(void)
 {
-    struct pw_quarantine_batch *fresh = map_bytes((size_t)PW_BATCH_BYTES * BATCHES_A_MAPPING);
-    for (int i = 0; fresh != NULL && i < BATCHES_A_MAPPING; i++) {
-        fresh[i].next = spare;
-        spare = &fresh[i];
+    if (fresh_count == 0) {
+        fresh = map_bytes((size_t)PW_BATCH_BYTES * BATCHES_A_MAPPING);
+        fresh_count = fresh == NULL ? 0 : BATCHES_A_MAPPING;
     }
+    return fresh_count == 0 ? NULL : &fresh[--fresh_count];
+}
+
+static struct pw_quarantine_batch *take_spare_locked(void)
+{
+    struct pw_quarantine_batch *batch = spare;
+    if (batch != NULL)
+        spare = batch->next;
+    return batch;
 }
 
 struct pw_quarantine_batch *pw_quarantine_new_batch(void)
 {
     pw_lock_acquire(&lock);
-    if (spare == NULL)
-        add_spares_locked();
-    struct pw_quarantine_batch *batch = spare;
-    if (batch != NULL)
-        spare = batch->next;
+    struct pw_quarantine_batch *batch = take_spare_locked();
+    if (batch == NULL)
+        batch = take_fresh_locked();
     pw_lock_release(&lock);
     if (batch != NULL) {
         batch->next = NULL;
