@@ -7,6 +7,12 @@ struct walk {
     size_t skip, got, count;
 };
 
+/* What never changes of it, which lies before what threads may write at this moment. */
+static bool read_head(pw_stack_read *read, void *context, uint32_t id, struct pw_stack *stack)
+{
+    return read(context, id, 0, stack, offsetof(struct pw_stack, is_known));
+}
+
 /* Is it one that can have the frames which are still to come? */
 static bool is_sound(const struct pw_stack *stack, const struct walk *walk)
 {
@@ -39,14 +45,14 @@ size_t pw_stack_frames(pw_stack_read *read, void *context, uint32_t id, uint64_t
                        uint64_t *hash)
 {
     struct pw_stack stack;
-    if (id == 0 || !read(context, id, 0, &stack, sizeof stack))
+    if (id == 0 || !read_head(read, context, id, &stack))
         return 0;
     struct walk walk = {.id = id, .count = stack.count};
     *hash = stack.hash;
     /* Every stack on the way has at least one of the frames. */
     for (size_t steps = 0; steps < PW_MAX_FRAMES && walk.got < walk.count; steps++)
         if (!is_sound(&stack, &walk) || !step(read, context, &stack, &walk, frames) ||
-            !read(context, walk.id, 0, &stack, sizeof stack))
+            !read_head(read, context, walk.id, &stack))
             return 0;
     return walk.got == walk.count ? walk.count : 0;
 }

@@ -18,9 +18,9 @@ for name in malloc calloc realloc reallocarray free cfree free_sized free_aligne
     renames+=("-D$name=pw_test_$name")
 done
 
-for source in "$root"/src/*/*.c; do
+for source in $(find "$root/src" -name '*.c'); do
     case $source in
-    */new_delete.c | */loader.c | */signals.c | */libc_*.c) continue ;;
+    */new_delete.c | */loader.c | */signals.c | */masks.c | */front/libc/*) continue ;;
     esac
     object=$directory/$(basename "$(dirname "$source")")_$(basename "$source" .c).o
     "${CC:-cc}" "${flags[@]}" "${renames[@]}" -c -o "$object" "$source" || exit 1
@@ -31,7 +31,7 @@ echo 'void pw_signals_start(void) {}' >"$directory/absent.c"
     "${CC:-cc}" -o "$directory/stress" "$directory"/*.o -lpthread -ldl || exit 1
 
 # The functions marked PW_RACES or PW_INLINE_RACES: the name before the first bracket of a line with the mark.
-grep -hE '(PW_RACES|PW_INLINE_RACES) ' "$root"/src/*/*.[ch] | grep -v '#define' |
+grep -rhE '(PW_RACES|PW_INLINE_RACES) ' "$root/src" --include='*.[ch]' | grep -v '#define' |
     sed -nE 's/.*PW_(INLINE_)?RACES [^(]*[ *]([a-z_0-9]+)\(.*/\2/p' | sort -u |
     while read -r name; do
         printf '{\n   %s\n   Helgrind:Race\n   fun:%s\n}\n' "$name" "$name"

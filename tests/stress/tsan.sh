@@ -22,9 +22,9 @@ done
 flags="-g -O1 -std=gnu11 -w -fsanitize=thread -fno-builtin -fno-strict-aliasing -ftls-model=initial-exec -D_GNU_SOURCE
     -I$root/src -I$root/include"
 
-for source in "$root"/src/*/*.c; do
+for source in $(find "$root/src" -name '*.c'); do
     case $source in
-    */new_delete.c | */loader.c | */signals.c | */libc_*.c) continue ;;
+    */new_delete.c | */loader.c | */signals.c | */masks.c | */front/libc/*) continue ;;
     esac
     object=$directory/$(basename "$(dirname "$source")")_$(basename "$source" .c).o
     # shellcheck disable=SC2086
