@@ -20,8 +20,8 @@ static bool is_sound(const struct pw_stack *stack, const struct walk *walk)
            walk->skip + walk->count - walk->got <= stack->count;
 }
 
-/* What the stack itself has of them, and on to the one that has the others. */
-static bool step(pw_stack_read *read, void *context, const struct pw_stack *stack, struct walk *walk, uint64_t *frames)
+/* What the stack itself has of them, and on to the one that has the others, if any are to come: *stack is its head then. */
+static bool step(pw_stack_read *read, void *context, struct pw_stack *stack, struct walk *walk, uint64_t *frames)
 {
     uint64_t rest;
     size_t own = stack->own > walk->skip ? stack->own - walk->skip : 0, missing = walk->count - walk->got;
@@ -38,7 +38,7 @@ static bool step(pw_stack_read *read, void *context, const struct pw_stack *stac
         return false;
     walk->skip = walk->skip - stack->own + stack->skip;
     walk->id = (uint32_t)rest;
-    return true;
+    return read_head(read, context, walk->id, stack);
 }
 
 size_t pw_stack_frames(pw_stack_read *read, void *context, uint32_t id, uint64_t frames[PW_MAX_FRAMES],
@@ -51,8 +51,7 @@ size_t pw_stack_frames(pw_stack_read *read, void *context, uint32_t id, uint64_t
     *hash = stack.hash;
     /* Every stack on the way has at least one of the frames. */
     for (size_t steps = 0; steps < PW_MAX_FRAMES && walk.got < walk.count; steps++)
-        if (!is_sound(&stack, &walk) || !step(read, context, &stack, &walk, frames) ||
-            !read_head(read, context, walk.id, &stack))
+        if (!is_sound(&stack, &walk) || !step(read, context, &stack, &walk, frames))
             return 0;
     return walk.got == walk.count ? walk.count : 0;
 }
