@@ -3,6 +3,8 @@
 
 #include "diag/report_render.h"
 
+#include <string.h>
+
 static enum pwheap_block_state public_state(uint32_t state)
 {
     switch (state) {
@@ -31,14 +33,23 @@ uint32_t pw_public_stack(uint32_t id, void *frames[PWHEAP_MAX_FRAMES])
     return count;
 }
 
-static void set_stack(void *frames[PWHEAP_MAX_FRAMES], uint32_t *count, uint32_t *last, uint32_t id)
+/* How many frames; `stacks` is NULL where nothing is kept. */
+static uint32_t set_stack(void *frames[PWHEAP_MAX_FRAMES], struct pw_public_stacks *stacks, uint32_t id)
 {
-    if (*last != id)
-        *count = pw_public_stack(id, frames);
-    *last = id;
+    if (id == 0)
+        return 0;
+    if (stacks == NULL)
+        return pw_public_stack(id, frames);
+    struct pw_kept_stack *kept = &stacks->kept[id * 0x9e3779b1u >> (32 - PW_PUBLIC_STACKS_SHIFT)];
+    if (kept->id != id) {
+        kept->count = pw_public_stack(id, kept->frames);
+        kept->id = id;
+    }
+    memcpy(frames, kept->frames, kept->count * sizeof *frames);
+    return kept->count;
 }
 
-void pw_public_next_block(const struct pw_block_info *info, struct pw_public_stacks *last, struct pwheap_block *block)
+void pw_public_next_block(const struct pw_block_info *info, struct pw_public_stacks *stacks, struct pwheap_block *block)
 {
     block->address = (void *)(uintptr_t)info->address;
     block->size = info->size;
@@ -49,13 +60,11 @@ void pw_public_next_block(const struct pw_block_info *info, struct pw_public_sta
     block->alloc_thread = info->has_evidence ? info->alloc_thread : 0;
     block->free_thread = info->has_evidence ? info->free_thread : 0;
     block->number = info->has_evidence ? info->number : 0;
-    set_stack(block->alloc_frames, &block->alloc_frame_count, &last->alloc, info->has_evidence ? info->alloc_stack : 0);
-    set_stack(block->free_frames, &block->free_frame_count, &last->free, info->has_evidence ? info->free_stack : 0);
+    block->alloc_frame_count = set_stack(block->alloc_frames, stacks, info->has_evidence ? info->alloc_stack : 0);
+    block->free_frame_count = set_stack(block->free_frames, stacks, info->has_evidence ? info->free_stack : 0);
 }
 
 void pw_public_block(const struct pw_block_info *info, struct pwheap_block *block)
 {
-    struct pw_public_stacks none = {0, 0};
-    block->alloc_frame_count = block->free_frame_count = 0;
-    pw_public_next_block(info, &none, block);
+    pw_public_next_block(info, NULL, block);
 }

@@ -31,7 +31,7 @@ struct walk {
     bool (*visit)(void *context, const struct pwheap_block *block);
     void *context;
     struct pwheap_block block;
-    struct pw_public_stacks stacks; /* in `block` */
+    struct pw_public_stacks stacks;
 };
 
 static bool visit_public(void *context, const struct pw_block_info *info)
