@@ -9,7 +9,7 @@
 #include "names.h"
 #include "workers.h"
 
-enum { MOST_OPERATIONS = 200, MOST_WALKS = 1, MOST_VALIDATIONS = 1, MOST_SWITCHES = 3, MOST_ENDINGS = 1 };
+enum { MOST_OPERATIONS = 200, FEW_OPERATIONS = 50, MOST_WALKS = 1, MOST_VALIDATIONS = 1, MOST_SWITCHES = 3, MOST_ENDINGS = 1 };
 
 static void do_check(struct program *program)
 {
@@ -121,7 +121,7 @@ static void run_thread(void *context)
     struct program *program = context;
     unsigned thread = program->thread;
     while (program->thread == thread && !fuzz_ended(&program->input) &&
-           program->operations++ < MOST_OPERATIONS) {
+           program->operations++ < program->most_operations) {
         if (program->plant != NULL)
             program->plant(program);
         operations[fuzz_byte(&program->input) % OP_COUNT](program);
@@ -142,11 +142,16 @@ static void start(void)
     is_started = true;
 }
 
-/* What is there before the program: libFuzzer's own blocks are in the same heap, and others each time. */
+/*
+ * What is there before the program. The same before each, so that a block that is lost in one is missed in all that look after
+ * it; but libFuzzer's own blocks are in the same heap, and others each time.
+ */
 static void count_foreign(void)
 {
-    model.foreign_blocks = SIZE_MAX;
-    model_walk();
+    if (FUZZ_ENGINE_ALLOCATES || model.foreign_blocks == SIZE_MAX) {
+        model.foreign_blocks = SIZE_MAX;
+        model_walk();
+    }
 }
 
 static void give_all_back(void)
@@ -161,8 +166,9 @@ static void give_all_back(void)
 }
 
 /*
- * One of 256 programs looks at the whole heap when it says so: that costs as much as hundreds of calls; and one of 1,024
- * does what costs as much as thousands. One of 16, with these, has heap instances, and big blocks as often as it asks for
+ * One of 512 programs looks at the whole heap when it says so: that costs as much as hundreds of calls; and one of 4,096
+ * does what costs as much as thousands (of those in which something is planted one of 256 and of 1,024: they cost that much
+ * anyway). One of 16, with these, has heap instances, and big blocks as often as it asks for
  * them, and one of four threads, and mappings that fail: the system's work for the memory of an instance, for a switch, for
  * the pages of big blocks, or to have all of them anew when a failure made the heap give back what it had, costs as much as
  * all of a program's calls.
@@ -170,9 +176,11 @@ static void give_all_back(void)
 static void choose(struct program *program)
 {
     uint32_t sum = fuzz_sum(&program->input);
-    program->looks = sum >> 24 == 0;
-    program->is_patient = sum >> 22 == 0;
+    bool is_quick = program->plant == NULL;
+    program->looks = sum >> (is_quick ? 23 : 24) == 0;
+    program->is_patient = sum >> (is_quick ? 20 : 22) == 0;
     program->has_heaps = program->has_big = sum >> 28 == 0;
+    program->most_operations = program->has_big ? MOST_OPERATIONS : FEW_OPERATIONS;
     program->has_threads = program->has_failures = sum >> 30 == 0;
 }
 
@@ -182,7 +190,7 @@ void program_run(struct program *program)
     choose(program);
     if (program->looks)
         count_foreign();
-    while (!fuzz_ended(&program->input) && program->operations < MOST_OPERATIONS) {
+    while (!fuzz_ended(&program->input) && program->operations < program->most_operations) {
         worker_run(program->thread, run_thread, program);
         program->switches++;
     }

@@ -40,7 +40,7 @@ enum program_op {
 struct program {
     struct fuzz_input input;
     size_t big_bytes; /* asked for in big blocks */
-    unsigned operations, walks, validations, wholes, switches, endings;
+    unsigned operations, most_operations, walks, validations, wholes, switches, endings;
     unsigned thread;   /* that runs now */
     bool looks;        /* walks and validates where it says so */
     bool has_heaps;    /* makes instances where it says so */
