@@ -29,7 +29,9 @@
 #include "front/libc/list.h"
 #include "front/state.h"
 
+#include <dirent.h>
 #include <iconv.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +129,12 @@ PW_INLINE void pw_check_read(const struct pw_site *site, const void *address, ui
 PW_INLINE void pw_check_write(const struct pw_site *site, const void *address, uint64_t bytes)
 {
     pw_check_range(site, address, bytes, PW_ACCESS_WRITE);
+}
+
+/* libc's own ones (stdin and its like) are in no heap; all others begin with a FILE. */
+PW_INLINE void pw_check_stream(const struct pw_site *site, const FILE *stream)
+{
+    pw_check_write(site, stream, sizeof *stream);
 }
 
 /* count * size, or as much as there can't be. */

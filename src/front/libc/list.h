@@ -52,6 +52,13 @@
     F(readlink) F(readlinkat) F(getcwd) F(realpath) F(strftime) F(qsort) F(iconv)                  \
     F(__readlink_chk) F(__readlinkat_chk) F(__getcwd_chk) F(__realpath_chk)
 
+#define PW_LIBC_HANDLE(F) /* libc/handle.c */                                                      \
+    F(pthread_mutex_lock) F(pthread_mutex_trylock) F(pthread_mutex_unlock)                         \
+    F(pthread_mutex_destroy)                                                                       \
+    F(pthread_rwlock_rdlock) F(pthread_rwlock_tryrdlock) F(pthread_rwlock_wrlock)                  \
+    F(pthread_rwlock_trywrlock) F(pthread_rwlock_unlock) F(pthread_rwlock_destroy)                 \
+    F(readdir) F(readdir64) F(rewinddir) F(closedir) F(fclose) F(fflush)
+
 #define PW_LIBC_LIST(F)                                                                            \
     PW_LIBC_MEMORY(F)                                                                              \
     PW_LIBC_STRING(F)                                                                              \
@@ -60,6 +67,7 @@
     PW_LIBC_PRINT(F)                                                                               \
     PW_LIBC_STREAM(F)                                                                              \
     PW_LIBC_DESCRIPTOR(F)                                                                          \
-    PW_LIBC_OTHER(F)
+    PW_LIBC_OTHER(F)                                                                               \
+    PW_LIBC_HANDLE(F)
 
 #endif

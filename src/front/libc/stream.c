@@ -51,6 +51,7 @@ static bool is_too_much(const void *to, int count)
 /* Locked, so that nobody reads between the parts of it. */
 static char *checked_gets(const struct pw_site *site, char *to, int count, FILE *stream, fgets_function real)
 {
+    pw_check_stream(site, stream);
     if (pw_likely(!is_too_much(to, count)))
         return real(to, count, stream);
     flockfile(stream);
@@ -76,6 +77,7 @@ static size_t checked_read(const struct pw_site *site, void *to, size_t size, si
                            fread_function real)
 {
     uint64_t bytes = pw_libc_product(size, count);
+    pw_check_stream(site, stream);
     if (pw_likely(bytes <= pw_room(to)) || size == 0)
         return real(to, size, count, stream);
     flockfile(stream);
@@ -97,27 +99,35 @@ char *pw_checked_fgets_unlocked(char *to, int count, FILE *stream)
 }
 
 /* Where the compiler knew the room, libc ends the program itself; the block may yet have been freed. */
-static void check_known_room(const struct pw_site *site, const void *to, uint64_t bytes, size_t room)
+static void check_known_room(const struct pw_site *site, const void *to, uint64_t bytes, size_t room,
+                             const FILE *stream)
 {
+    pw_check_stream(site, stream);
     if (bytes > 0 && pw_room(to) < room)
         pw_check_write(site, to, bytes < room ? bytes : room);
 }
 
 char *pw_checked___fgets_chk(char *to, size_t room, int count, FILE *stream)
 {
-    PW_CHECKED(fgets, check_known_room(&site, to, count > 0 ? (uint64_t)count : 0, room));
+    PW_CHECKED(fgets, check_known_room(&site, to, count > 0 ? (uint64_t)count : 0, room, stream));
     return pw_libc.__fgets_chk(to, room, count, stream);
 }
 
 char *pw_checked___fgets_unlocked_chk(char *to, size_t room, int count, FILE *stream)
 {
-    PW_CHECKED(fgets, check_known_room(&site, to, count > 0 ? (uint64_t)count : 0, room));
+    PW_CHECKED(fgets, check_known_room(&site, to, count > 0 ? (uint64_t)count : 0, room, stream));
     return pw_libc.__fgets_unlocked_chk(to, room, count, stream);
+}
+
+static void check_wide_line(const struct pw_site *site, const wchar_t *to, int count, const FILE *stream)
+{
+    pw_check_stream(site, stream);
+    pw_check_write(site, to, count > 0 ? pw_libc_product((size_t)count, sizeof *to) : 0);
 }
 
 wchar_t *pw_checked_fgetws(wchar_t *to, int count, FILE *stream)
 {
-    PW_CHECKED(fgetws, pw_check_write(&site, to, count > 0 ? pw_libc_product((size_t)count, sizeof *to) : 0));
+    PW_CHECKED(fgetws, check_wide_line(&site, to, count, stream));
     return pw_libc.fgetws(to, count, stream);
 }
 
@@ -135,31 +145,43 @@ size_t pw_checked_fread_unlocked(void *to, size_t size, size_t count, FILE *stre
 
 size_t pw_checked___fread_chk(void *to, size_t room, size_t size, size_t count, FILE *stream)
 {
-    PW_CHECKED(fread, check_known_room(&site, to, pw_libc_product(size, count), room));
+    PW_CHECKED(fread, check_known_room(&site, to, pw_libc_product(size, count), room, stream));
     return pw_libc.__fread_chk(to, room, size, count, stream);
 }
 
 size_t pw_checked___fread_unlocked_chk(void *to, size_t room, size_t size, size_t count, FILE *stream)
 {
-    PW_CHECKED(fread, check_known_room(&site, to, pw_libc_product(size, count), room));
+    PW_CHECKED(fread, check_known_room(&site, to, pw_libc_product(size, count), room, stream));
     return pw_libc.__fread_unlocked_chk(to, room, size, count, stream);
+}
+
+static void check_written(const struct pw_site *site, const void *from, uint64_t bytes, const FILE *stream)
+{
+    pw_check_stream(site, stream);
+    pw_check_read(site, from, bytes);
 }
 
 size_t pw_checked_fwrite(const void *from, size_t size, size_t count, FILE *stream)
 {
-    PW_CHECKED(fwrite, pw_check_read(&site, from, pw_libc_product(size, count)));
+    PW_CHECKED(fwrite, check_written(&site, from, pw_libc_product(size, count), stream));
     return pw_libc.fwrite(from, size, count, stream);
 }
 
 size_t pw_checked_fwrite_unlocked(const void *from, size_t size, size_t count, FILE *stream)
 {
-    PW_CHECKED(fwrite, pw_check_read(&site, from, pw_libc_product(size, count)));
+    PW_CHECKED(fwrite, check_written(&site, from, pw_libc_product(size, count), stream));
     return pw_libc.fwrite_unlocked(from, size, count, stream);
+}
+
+static void check_put(const struct pw_site *site, const char *text, const FILE *stream)
+{
+    pw_check_stream(site, stream);
+    (void)pw_check_string(site, text, SIZE_MAX);
 }
 
 int pw_checked_fputs(const char *text, FILE *stream)
 {
-    PW_CHECKED(fputs, (void)pw_check_string(&site, text, SIZE_MAX));
+    PW_CHECKED(fputs, check_put(&site, text, stream));
     return pw_libc.fputs(text, stream);
 }
 
@@ -170,26 +192,27 @@ int pw_checked_puts(const char *text)
 }
 
 /* The buffer that they are given is to have the size that they are told, for they grow it else. */
-static void check_line_buffer(const struct pw_site *site, char *const *line, const size_t *size)
+static void check_line_buffer(const struct pw_site *site, char *const *line, const size_t *size, const FILE *stream)
 {
+    pw_check_stream(site, stream);
     if (line != NULL && size != NULL && *line != NULL)
         pw_check_write(site, *line, *size);
 }
 
 ssize_t pw_checked_getline(char **line, size_t *size, FILE *stream)
 {
-    PW_CHECKED(getline, check_line_buffer(&site, line, size));
+    PW_CHECKED(getline, check_line_buffer(&site, line, size, stream));
     return pw_libc.getline(line, size, stream);
 }
 
 ssize_t pw_checked_getdelim(char **line, size_t *size, int end, FILE *stream)
 {
-    PW_CHECKED(getdelim, check_line_buffer(&site, line, size));
+    PW_CHECKED(getdelim, check_line_buffer(&site, line, size, stream));
     return pw_libc.getdelim(line, size, end, stream);
 }
 
 ssize_t pw_checked___getdelim(char **line, size_t *size, int end, FILE *stream)
 {
-    PW_CHECKED(getdelim, check_line_buffer(&site, line, size));
+    PW_CHECKED(getdelim, check_line_buffer(&site, line, size, stream));
     return pw_libc.__getdelim(line, size, end, stream);
 }

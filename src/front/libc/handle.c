@@ -1,0 +1,69 @@
+/*
+ * handle.c - what a call is given that is no range but a thing: a mutex, a directory, a stream. One that has been freed
+ * shows no damage by itself, for a mutex of poison is refused (EINVAL) or waited for without end. See libc.h.
+ */
+#include "front/libc/libc.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#define LOCK_CALL(name, type)                                                                      \
+    int pw_checked_##name(type *lock)                                                              \
+    {                                                                                              \
+        PW_CHECKED(name, pw_check_write(&site, lock, sizeof *lock));                               \
+        return pw_libc.name(lock);                                                                 \
+    }
+
+LOCK_CALL(pthread_mutex_lock, pthread_mutex_t)
+LOCK_CALL(pthread_mutex_trylock, pthread_mutex_t)
+LOCK_CALL(pthread_mutex_unlock, pthread_mutex_t)
+LOCK_CALL(pthread_mutex_destroy, pthread_mutex_t)
+LOCK_CALL(pthread_rwlock_rdlock, pthread_rwlock_t)
+LOCK_CALL(pthread_rwlock_tryrdlock, pthread_rwlock_t)
+LOCK_CALL(pthread_rwlock_wrlock, pthread_rwlock_t)
+LOCK_CALL(pthread_rwlock_trywrlock, pthread_rwlock_t)
+LOCK_CALL(pthread_rwlock_unlock, pthread_rwlock_t)
+LOCK_CALL(pthread_rwlock_destroy, pthread_rwlock_t)
+
+/* What is in a DIR is libc's own business; its descriptor comes first. */
+static void check_folder(const struct pw_site *site, const DIR *folder)
+{
+    pw_check_read(site, folder, sizeof(int));
+}
+
+struct dirent *pw_checked_readdir(DIR *folder)
+{
+    PW_CHECKED(readdir, check_folder(&site, folder));
+    return pw_libc.readdir(folder);
+}
+
+struct dirent64 *pw_checked_readdir64(DIR *folder)
+{
+    PW_CHECKED(readdir, check_folder(&site, folder));
+    return pw_libc.readdir64(folder);
+}
+
+void pw_checked_rewinddir(DIR *folder)
+{
+    PW_CHECKED(rewinddir, check_folder(&site, folder));
+    pw_libc.rewinddir(folder);
+}
+
+int pw_checked_closedir(DIR *folder)
+{
+    PW_CHECKED(closedir, check_folder(&site, folder));
+    return pw_libc.closedir(folder);
+}
+
+int pw_checked_fclose(FILE *stream)
+{
+    PW_CHECKED(fclose, pw_check_stream(&site, stream));
+    return pw_libc.fclose(stream);
+}
+
+int pw_checked_fflush(FILE *stream)
+{
+    PW_CHECKED(fflush, pw_check_stream(&site, stream));
+    return pw_libc.fflush(stream);
+}
