@@ -26,6 +26,11 @@ for bug in overflow:+48:overflow underflow:-1:underflow after_free:+5:use-after-
     fi
 done
 
+run --pinpoint "$program" string
+holds "a call that reads what was stored behind a block is told first" says err '^READ of size [0-9]* .*, by strlen()$'
+holds "and the second run stops at the store" \
+    says err '^heapdump: pinpointed: the .* is the first stack of the last report: heap-buffer-overflow .*/again.c:[0-9:]* in store$'
+
 run --pinpoint "$program" kernel
 if has_breakpoints; then
     holds "what the kernel wrote is told as that" says err '^heapdump: the same damage again, but no store of the program'

@@ -217,6 +217,26 @@ static void advice_write(struct pw_render *render)
  * Stable from run to run, for tools compare it: late damage is named by its allocation, where it is known,
  * for it is found wherever the program happened to be.
  */
+static void summary_frame_write(struct pw_render *render, const struct pw_frame *frame)
+{
+    pw_say(render, " (");
+    pw_say(render, frame->module != NULL ? frame->module->path : "<unknown module>");
+    if (frame->module != NULL) {
+        pw_say(render, "+");
+        pw_text_hex(&render->text, frame->offset, 0);
+    }
+    pw_say(render, ")");
+    pw_say(render, frame->function != NULL ? " in " : "");
+    pw_say(render, frame->function != NULL ? frame->function : "");
+}
+
+/* After main has returned only its entry is the program's own, and that says nothing. */
+static bool is_nowhere(const struct pw_render *render, const struct pw_trace *trace)
+{
+    return render->fault->operation == PW_OP_EXIT && !pw_is_asan(render) && render->fault->block.known &&
+           pw_trace_culprit(trace) + 1 >= trace->count;
+}
+
 static void summary_write(struct pw_render *render)
 {
     struct pw_trace trace = pw_trace_of_fault(render->fault), allocated = {0};
@@ -227,17 +247,11 @@ static void summary_write(struct pw_render *render)
         trace = allocated;
     pw_say(render, pw_is_asan(render) ? "SUMMARY: AddressSanitizer: " : "SUMMARY: PWHeap: ");
     pw_say(render, pw_report_kind_name(render));
-    if (trace.count != 0) {
+    if (!is_allocation && is_nowhere(render, &trace)) {
+        pw_say_number(render, " of a ", render->fault->block.size, "-byte block, found by the last look at exit");
+    } else if (trace.count != 0) {
         struct pw_frame frame = pw_frame_first_own(render, &trace, is_allocation);
-        pw_say(render, " (");
-        pw_say(render, frame.module != NULL ? frame.module->path : "<unknown module>");
-        if (frame.module != NULL) {
-            pw_say(render, "+");
-            pw_text_hex(&render->text, frame.offset, 0);
-        }
-        pw_say(render, ")");
-        pw_say(render, frame.function != NULL ? " in " : "");
-        pw_say(render, frame.function != NULL ? frame.function : "");
+        summary_frame_write(render, &frame);
     }
     pw_say(render, "\n");
 }

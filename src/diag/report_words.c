@@ -124,6 +124,13 @@ static void double_free_advice(struct pw_text *text, const struct pw_fault *faul
         pw_text_str(text, "\"freed by\" above tells who freed it first");
 }
 
+/* A string that was written past its block's end is read past it as well. */
+static bool is_read_of_damage(const struct pw_fault *fault)
+{
+    return fault->operation == PW_OP_LIBC && fault->access == PW_ACCESS_READ && fault->damage.start == fault->address &&
+           fault->damage.damaged != 0;
+}
+
 static void damage_advice(struct pw_text *text, const struct pw_fault *fault, enum pw_level level)
 {
     if (level < PW_LEVEL_FULL)
@@ -136,6 +143,8 @@ static void damage_advice(struct pw_text *text, const struct pw_fault *fault, en
                               : "PWHEAP_CHECK=full:history=65536 tells whose memory it was, if it was not too long ago");
     else if (pw_fault_is_late(fault))
         pw_text_str(text, "`heapdump run --pinpoint -- PROGRAM ...` runs it again and stops at the store");
+    else if (is_read_of_damage(fault))
+        pw_text_str(text, "what is read there was written before: `heapdump run --pinpoint -- PROGRAM ...` runs it again and stops at the store");
     else
         pw_text_str(text, "the first stack is the access itself: look there");
 }

@@ -411,3 +411,15 @@ BUG(errors_as_ever)
     memcpy(many, (void *)(uintptr_t)wrong, 0);
     memset((void *)(uintptr_t)wrong, 0, 0);
 }
+
+/* The call that reads it is right; the string is too long. */
+BUG(written_too_far_before)
+{
+    char *block = malloc(8), *other = malloc(8); // ALLOC
+    for (int i = 0; i < 7 + 5 * wrong; i++)
+        block[i] = "averylongword"[i];
+    block[7 + 5 * wrong] = 0;
+    kept[0] = other + strlen(block); // HERE
+    free(other);
+    free(block);
+}

@@ -30,6 +30,14 @@ static void store(volatile char *byte)
     *byte = 'X';
 }
 
+/* Right in itself, but for what was stored before. */
+static void read_the_string(char *block)
+{
+    size_t (*volatile length)(const char *) = strlen;
+    store(block + 48);
+    (void)length(block);
+}
+
 static void follow(char **pointer)
 {
     *(volatile char *)*pointer = 'X';
@@ -72,6 +80,8 @@ int main(int argc, char **argv)
         store(block + 48);
     else if (strcmp(bug, "underflow") == 0)
         store(block - 1);
+    else if (strcmp(bug, "string") == 0)
+        read_the_string(block);
     else if (strcmp(bug, "kernel") == 0)
         read_past_the_end(block);
     else if (strcmp(bug, "once") == 0 && is_first_run())

@@ -41,7 +41,7 @@ bool run_can_check(const char *program);
 
 /* What the first report of a run says of its block; see run_damage.c. */
 struct run_damage {
-    bool is_late;       /* "damage found by": the store itself was not seen */
+    bool is_late;       /* "damage found by", or read by a call: the store itself was not seen */
     bool is_poison;     /* what was read from a freed block was followed; the read itself was not seen */
     bool has_offset;    /* thread, number and offset are known */
     bool has_block;

@@ -74,6 +74,7 @@ void run_damage_read(struct run_damage *damage, unsigned errors, const char *lin
     if (errors != 1)
         return;
     damage->is_late = damage->is_late || strncmp(line, "damage found by ", 16) == 0;
+    damage->is_late = damage->is_late || strncmp(line, "advice: what is read there was written before", 45) == 0;
     damage->is_poison = damage->is_poison || strstr(line, "==ERROR: PWHeap: poison-dereference ") != NULL;
     damage->has_writer = damage->has_writer || strcmp(line, "written by:") == 0;
     read_location(damage, line);

@@ -157,6 +157,21 @@ static bool is_meant_for_next(const struct pw_fault *fault, uint64_t end)
     return before < after || (before <= PW_HEAP_ALIGNMENT && end <= next->address + next->size);
 }
 
+/* Of an access that starts in no block's data: which of the two beside it is it about? */
+static void choose_block(const struct pw_image *image, uint64_t address, uint64_t bytes, struct pw_fault *fault)
+{
+    const struct pw_block_info next = fault->after;
+    struct pw_block_info first;
+    /* The zone before the first block of a region or span is the end of 64 bytes. */
+    uint64_t behind = PW_ALIGN_DOWN(address, (uint64_t)PW_HEAP_ALIGNMENT) + PW_HEAP_ALIGNMENT;
+    if (!fault->block.known && pw_inspect_address(image, behind, &first) && first.address == behind)
+        blame_next(fault, &first);
+    else if (is_meant_for_next(fault, bytes <= PTRDIFF_MAX ? address + bytes : address))
+        blame_next(fault, &next);
+    else if (fault->kind == PW_KIND_OVERFLOW && fault->offset != 0)
+        fault->is_certain = false; /* in the zone between two blocks, and next to neither */
+}
+
 static void diagnose(uint64_t address, uint64_t bytes, struct pw_fault *fault)
 {
     struct pw_image image = pw_image_self();
@@ -164,18 +179,9 @@ static void diagnose(uint64_t address, uint64_t bytes, struct pw_fault *fault)
     if (bytes <= room)
         return; /* all is well by now */
     pw_diagnose_address(&image, address + room, fault);
-    const struct pw_block_info next = fault->after;
-    struct pw_block_info first;
-    if (room != 0)
-        return;
-    /* The zone before the first block of a region or span is the end of 64 bytes. */
-    uint64_t behind = PW_ALIGN_DOWN(address, (uint64_t)PW_HEAP_ALIGNMENT) + PW_HEAP_ALIGNMENT;
-    if (!fault->block.known && pw_inspect_address(&image, behind, &first) && first.address == behind)
-        blame_next(fault, &first);
-    else if (is_meant_for_next(fault, bytes <= PTRDIFF_MAX ? address + bytes : address))
-        blame_next(fault, &next);
-    else if (fault->kind == PW_KIND_OVERFLOW && fault->offset != 0)
-        fault->is_certain = false; /* in the zone between two blocks, and next to neither */
+    if (room == 0)
+        choose_block(&image, address, bytes, fault);
+    pw_diagnose_zone(&image, fault); /* who reads too much may do so because somebody wrote too much */
 }
 
 static void report(const struct pw_site *site, struct pw_fault *fault, uint64_t bytes)
