@@ -192,12 +192,29 @@ static void scene_beside_library(void)
     report_and_end(double_free());
 }
 
+static void scene_no_symbolizer(void)
+{
+    config.symbolize = true;
+    setenv("PATH", "/none", 1);
+    report_and_end(double_free());
+    report_and_end(overflow_fast());
+}
+
+static void scene_wrong_symbolizer(void)
+{
+    config.halt_on_error = true;
+    config.symbolize = true;
+    config.external_symbolizer_path = "/none";
+    report_and_end(double_free());
+}
+
 static void test_the_symbolizer_puts_files_and_lines_in(void **state)
 {
     (void)state;
     expect_survived(play(scene_symbolized));
     expect_in(captured, "    #0 0x555500001233 in parse_line /home/ada/demo/a.c:12:3 (BuildId");
     expect_in(captured, "SUMMARY: PWHeap: double-free /home/ada/demo/a.c:12:3 in parse_line\n");
+    assert_null(strstr(captured, "no files and lines"));
     expect_survived(play(scene_beside_library));
     expect_in(captured, "in parse_line beside.c");
 }
@@ -219,7 +236,21 @@ static void test_a_symbolizer_that_fails_costs_nothing_of_the_report(void **stat
         expect_survived(play(scenes[i]));
         expect_in(captured, "    #0 0x555500001233 in parse_line (/home/ada/demo/build/demo+0x1233)");
         assert_int_equal(count_of(captured, "ERROR: PWHeap"), 1);
+        expect_in(captured, "no files and lines: heapdump could not be run, or not in time (symbolize_timeout_ms); ");
     }
+}
+
+static void test_that_there_is_no_symbolizer_is_told_once_after_the_first_report(void **state)
+{
+    (void)state;
+    expect_survived(play(scene_no_symbolizer));
+    assert_int_equal(count_of(captured, "ERROR: PWHeap"), 2);
+    assert_int_equal(count_of(captured, "no files and lines: there is no heapdump here, beside libpwheap.so or in PATH; "
+                                        "`heapdump symbolize <LOG` finds them later\n"),
+                     1);
+    play(scene_wrong_symbolizer);
+    expect_in(captured, "== pwheap: no files and lines: external_symbolizer_path is no program; "
+                        "`heapdump symbolize <LOG` finds them later\n==");
 }
 
 /* -- Notes, JSON, no configuration */
@@ -293,6 +324,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_the_symbolizer_puts_files_and_lines_in),
         cmocka_unit_test(test_the_symbolizer_is_not_given_what_would_steer_the_library),
         cmocka_unit_test(test_a_symbolizer_that_fails_costs_nothing_of_the_report),
+        cmocka_unit_test(test_that_there_is_no_symbolizer_is_told_once_after_the_first_report),
         cmocka_unit_test(test_notes_are_json_among_json_and_nothing_else_is_printed),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -270,6 +270,7 @@ static void print_locked(void)
         pw_sink_write(&config, symbolized, length);
     else
         pw_sink_write(&config, raw, render.text.length);
+    pw_symbolize_tell();
 }
 
 /* The copy is made before the report is printed, which takes time, and is waited for after. */

@@ -62,11 +62,15 @@ static bool find_in_path(void)
     return false;
 }
 
+static bool is_given(const struct pw_report_config *config)
+{
+    return config->external_symbolizer_path != NULL && config->external_symbolizer_path[0] != '\0';
+}
+
 static const char *find_symbolizer(const struct pw_report_config *config)
 {
-    const char *given = config->external_symbolizer_path;
-    if (given != NULL && given[0] != '\0')
-        return is_program(given) ? given : NULL;
+    if (is_given(config))
+        return is_program(config->external_symbolizer_path) ? config->external_symbolizer_path : NULL;
     return find_beside_library() || find_in_path() ? program : NULL;
 }
 
@@ -93,15 +97,13 @@ static bool is_the_report(const char *text, size_t length, const char *output, s
     return output_length >= head && memcmp(output, text, head) == 0 && output[output_length - 1] == '\n';
 }
 
-bool pw_symbolize(const struct pw_report_config *config, const char *text, size_t length, char *output,
-                  size_t output_size, size_t *output_length)
+/* Why the last report has no files and lines; NULL: it has, or nobody wanted them. */
+static const char *why_not;
+
+static bool run_symbolizer(const struct pw_report_config *config, const char *path, const char *text, size_t length,
+                           char *output, size_t output_size, size_t *output_length)
 {
     static char verb[] = "symbolize";
-    if (!config->symbolize || pw_os_is_secure())
-        return false;
-    const char *path = find_symbolizer(config);
-    if (path == NULL)
-        return false;
     char *argv[] = {(char *)(uintptr_t)path, verb, NULL};
     copy_environment();
     *output_length = 0;
@@ -109,4 +111,33 @@ bool pw_symbolize(const struct pw_report_config *config, const char *text, size_
                             config->symbolize_timeout_ms) &&
            *output_length < output_size &&
            is_the_report(text, length, output, *output_length, config->format == PW_REPORT_JSON);
+}
+
+bool pw_symbolize(const struct pw_report_config *config, const char *text, size_t length, char *output,
+                  size_t output_size, size_t *output_length)
+{
+    why_not = NULL;
+    if (!config->symbolize || pw_os_is_secure())
+        return false;
+    const char *path = find_symbolizer(config);
+    if (path != NULL && run_symbolizer(config, path, text, length, output, output_size, output_length))
+        return true;
+    why_not = path != NULL       ? "heapdump could not be run, or not in time (symbolize_timeout_ms)"
+              : is_given(config) ? "external_symbolizer_path is no program"
+                                 : "there is no heapdump here, beside libpwheap.so or in PATH";
+    return false;
+}
+
+void pw_symbolize_tell(void)
+{
+    static bool is_told;
+    char storage[256];
+    struct pw_text line = pw_text_over(storage, sizeof storage);
+    if (why_not == NULL || is_told)
+        return;
+    is_told = true;
+    pw_text_str(&line, "no files and lines: ");
+    pw_text_str(&line, why_not);
+    pw_text_str(&line, "; `heapdump symbolize <LOG` finds them later");
+    pw_report_line(storage);
 }

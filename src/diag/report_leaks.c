@@ -342,6 +342,8 @@ uint64_t pw_report_leaks(const struct pw_leaks *leaks)
     struct pw_report_held held = pw_report_hold();
     leaks_write_locked(leaks);
     uint64_t blocks = chunk.blocks;
+    if (blocks > 0)
+        pw_symbolize_tell();
     memset(&fault, 0, sizeof fault);
     pw_report_let_go(held);
     return blocks;

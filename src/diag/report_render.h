@@ -131,6 +131,8 @@ void pw_style_write(struct pw_text *out, const struct pw_report_config *config, 
 /* True: `output` holds it, and *output_length is set. */
 bool pw_symbolize(const struct pw_report_config *config, const char *text, size_t length, char *output,
                   size_t output_size, size_t *output_length);
+/* If the last call of that could not, a line that says why; once. */
+void pw_symbolize_tell(void);
 
 /* -- report_sink.c */
 void pw_sink_init(void);

@@ -265,7 +265,7 @@ void pw_found_no_heap(size_t size)
     if (limit != UINT64_MAX) {
         pw_text_str(&line, ": the address space is limited to ");
         pw_text_dec(&line, limit >> 20);
-        pw_text_str(&line, " MiB (ulimit -v), and the heap begins with more than 100");
+        pw_text_str(&line, " MiB (ulimit -v or -d), and the heap begins with more than 100");
     }
     pw_report_line(storage);
 }
