@@ -9,6 +9,7 @@
 #include "image/image.h"
 
 #include "base/bitmap.h"
+#include "image/pattern.h"
 #include "image/spans.h"
 
 /* The free lists of one kind of region of one heap. */
@@ -177,18 +178,12 @@ _Static_assert(PW_HEAP_NUM_BINS % BINS_AT_ONCE == 0 && PW_PAGE_BINS % BINS_AT_ON
 /* Have the bins from `place` on, of either kind, no block and no bit? As most of them, in a process that ends. */
 static bool are_empty(const struct pw_heap_image *heap, uint32_t place)
 {
-    uint64_t any;
-    if (place < PW_HEAP_NUM_BINS) {
-        any = heap->bin_bitmap[place / BINS_AT_ONCE];
-        for (uint32_t i = 0; i < BINS_AT_ONCE; i++)
-            any |= heap->bins[place + i];
-    } else {
-        place -= PW_HEAP_NUM_BINS;
-        any = heap->page_bitmap[place / BINS_AT_ONCE];
-        for (uint32_t i = 0; i < BINS_AT_ONCE; i++)
-            any |= heap->page_bins[place + i];
-    }
-    return any == 0;
+    if (place < PW_HEAP_NUM_BINS)
+        return heap->bin_bitmap[place / BINS_AT_ONCE] == 0 &&
+               pw_pattern_holds(&heap->bins[place], BINS_AT_ONCE * sizeof heap->bins[0], 0);
+    place -= PW_HEAP_NUM_BINS;
+    return heap->page_bitmap[place / BINS_AT_ONCE] == 0 &&
+           pw_pattern_holds(&heap->page_bins[place], BINS_AT_ONCE * sizeof heap->page_bins[0], 0);
 }
 
 static void tell_head(struct pw_fault *fault, const char *rule, uint64_t address)
@@ -213,6 +208,8 @@ bool pw_bins_check_heads(const struct pw_image *image, uint32_t heap, uint32_t *
         uint32_t place = (*bin)++;
         if (place >= PW_HEAP_NUM_BINS + PW_PAGE_BINS) {
             uint32_t which_span = place - PW_HEAP_NUM_BINS - PW_PAGE_BINS;
+            if (which_span < PW_SLAB_CLASSES && lists.heap->spans[which_span] == 0)
+                continue; /* as it is of most */
             const char *span_rule = pw_spans_broken_head(image, lists.heap, heap, which_span);
             if (span_rule == NULL)
                 continue;

@@ -23,8 +23,6 @@ struct range {
 
 /* Seen in parts that are small: each page of stack that the last look is the first to use is a fault in every child. */
 enum { MAX_RANGES = 3, LOOKS = 64, PART_BYTES = 512 };
-/* Of never-used memory only the first page is verified: reading all of it would make it resident. */
-static const uint64_t zeroed_check_bytes = PW_PAGE_BYTES;
 
 static uint8_t expected_byte(const struct pw_image *image, const struct range *range, uint64_t address)
 {
@@ -146,9 +144,9 @@ static unsigned plan_ranges(const struct pw_image *image, const struct pw_block_
         (root->level >= PW_LEVEL_FULL && root->free_fill_max >= PW_HEAP_LARGE_ALLOC_THRESHOLD);
     bool is_filled = is_mapped ? (info->flags & PW_HEAP_POISONED) != 0 && !is_zeroed
                                : is_zeroed || info->state != PW_STATE_FREE || is_whole;
-    uint64_t cap = is_zeroed                        ? zeroed_check_bytes
+    uint64_t cap = is_zeroed                      ? (uint64_t)PW_ZEROED_CHECK_BYTES
                    : root->level == PW_LEVEL_FAST ? PW_LINE_BYTES
-                                                    : root->free_fill_max;
+                                                  : root->free_fill_max;
     if (is_filled)
         ranges[count++] = (struct range){info->address, bytes < cap ? bytes : cap, false,
                                          is_zeroed ? 0 : root->free_fill};

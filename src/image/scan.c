@@ -86,15 +86,17 @@ static bool live_is_fine(const struct pw_image *image, uint64_t address, uint64_
            zone_is_fine(image, end - PW_TAIL_BYTES, PW_TAIL_BYTES);
 }
 
-/* A freed block that waits for its next use: poison, as far as the level fills, and the tail. */
-static PW_RACES bool freed_is_fine(const struct pw_image *image, uint64_t address, uint64_t bytes)
+/* A freed block that waits for its next use: poison, as far as the level fills, or zero as it ever was; and the tail. */
+static PW_RACES bool freed_is_fine(const struct pw_image *image, uint64_t address, uint64_t bytes, bool is_zeroed)
 {
     char scratch[PW_VIEW_MAX];
     uint64_t filled = pw_filled_bytes(image->root, bytes);
+    if (is_zeroed)
+        filled = bytes - PW_TAIL_BYTES < PW_ZEROED_CHECK_BYTES ? bytes - PW_TAIL_BYTES : PW_ZEROED_CHECK_BYTES;
     if (filled > sizeof scratch)
         return false;
     const void *seen = image->view(image->context, address, filled, scratch);
-    return seen != NULL && pw_pattern_holds(seen, filled, pw_fill_word(image->root->free_fill)) &&
+    return seen != NULL && pw_pattern_holds(seen, filled, is_zeroed ? 0 : pw_fill_word(image->root->free_fill)) &&
            zone_is_fine(image, address + bytes - PW_TAIL_BYTES, PW_TAIL_BYTES);
 }
 
@@ -107,7 +109,7 @@ bool pw_scan_content(const struct pw_image *image, uint64_t address, uint64_t by
                     fields.state == PW_STATE_FREE;
     if (!is_freed || image->root->level < PW_LEVEL_FAST)
         return is_freed;
-    return (fields.flags & PW_HEAP_ZEROED) == 0 && freed_is_fine(image, address, bytes);
+    return freed_is_fine(image, address, bytes, (fields.flags & PW_HEAP_ZEROED) != 0);
 }
 
 uint32_t pw_scan_block(const struct pw_image *image, const struct pw_region *region,

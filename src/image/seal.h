@@ -88,6 +88,9 @@ PW_INLINE uint64_t pw_extension_check(uint64_t key, uint64_t address, uint64_t r
     return ((requested ^ key) * 0xD6E8FEB86659FD93u) ^ address;
 }
 
+/* Of never-used memory only the first page is verified: reading all of it would make it resident. */
+enum { PW_ZEROED_CHECK_BYTES = PW_PAGE_BYTES };
+
 /* How much from its start on a freed small block of `bytes` is filled, unless it is ZEROED. */
 PW_INLINE uint64_t pw_filled_bytes(const struct pw_root *root, uint64_t bytes)
 {
