@@ -71,6 +71,8 @@ PW_PUBLIC void *malloc(size_t size)
 
 PW_PUBLIC void free(void *pointer)
 {
+    if (pw_unlikely(pointer == NULL)) /* its entry of the page map lies where nothing else is */
+        return;
     if (pw_likely(pw_quick_release(pointer, PW_FAMILY_MALLOC, PW_ANY_SIZE)))
         return;
     free_slowly(pointer, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP());

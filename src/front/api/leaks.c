@@ -322,7 +322,7 @@ static uint64_t stack_of_program(const struct pw_call *call)
 /* glibc goes on with what exit() still has to do, with the new status; elsewhere exit may not be called twice. */
 extern const char *gnu_get_libc_version(void) __attribute__((weak));
 
-void pw_leaks_at_exit(const struct pw_call *call)
+PW_RUN_IN_FORK void pw_leaks_at_exit(const struct pw_call *call)
 {
     if (!pw_options()->detect_leaks)
         return;
