@@ -155,12 +155,28 @@ static const char *pointer_source(const struct pw_fault *fault)
                           : "a block that was freed too early";
 }
 
-static void bad_free_advice(struct pw_text *text, const struct pw_fault *fault)
+/* How to see the read of a pointer out of a freed block, or from beside one. */
+static void pointer_advice(struct pw_text *text, const struct pw_fault *fault, enum pw_level level)
 {
-    bool is_read = fault->is_poison || fault->is_zone;
-    pw_text_str(text, is_read ? "the pointer that was given was read from "
-                              : "only what malloc and its like returned can be given back, once");
-    pw_text_str(text, is_read ? pointer_source(fault) : "");
+    bool is_told = fault->kind == PW_KIND_POISON && fault->block.has_evidence;
+    pw_text_str(text, pointer_source(fault));
+    if (level < PW_LEVEL_FULL && !is_told && !fault->is_zone)
+        pw_text_str(text, "; run again with PWHEAP_CHECK=full to see which");
+    else if (level < PW_LEVEL_GUARD || is_told || fault->is_zone) {
+        pw_text_str(text, "; `heapdump run ");
+        pw_text_str(text, is_told ? "--pinpoint" : "--thorough");
+        pw_text_str(text, " -- PROGRAM ...` runs it again and stops where it is read");
+    }
+}
+
+static void bad_free_advice(struct pw_text *text, const struct pw_fault *fault, enum pw_level level)
+{
+    if (fault->is_poison || fault->is_zone) {
+        pw_text_str(text, "the pointer that was given was read from ");
+        pointer_advice(text, fault, level);
+    } else {
+        pw_text_str(text, "only what malloc and its like returned can be given back, once");
+    }
 }
 
 void pw_advice_write(struct pw_text *text, const struct pw_fault *fault, enum pw_level level)
@@ -177,15 +193,10 @@ void pw_advice_write(struct pw_text *text, const struct pw_fault *fault, enum pw
         break;
     case PW_KIND_POISON:
         pw_text_str(text, "the pointer that the first frame follows was read from ");
-        pw_text_str(text, pointer_source(fault));
-        if (fault->block.has_evidence || fault->is_zone) {
-            pw_text_str(text, "; `heapdump run ");
-            pw_text_str(text, fault->block.has_evidence ? "--pinpoint" : "--thorough");
-            pw_text_str(text, " -- PROGRAM ...` runs it again and stops where it is read");
-        }
+        pointer_advice(text, fault, level);
         break;
     case PW_KIND_BAD_FREE:
-        bad_free_advice(text, fault);
+        bad_free_advice(text, fault, level);
         break;
     case PW_KIND_INTERIOR_FREE:
         interior_advice(text, fault);

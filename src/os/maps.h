@@ -26,6 +26,10 @@ bool pw_os_each_mapping(bool (*visit)(void *context, const struct pw_os_mapping 
  */
 bool pw_os_find_mapping(uint64_t address, struct pw_os_mapping *found, char *path, size_t size);
 
+/* The strings above the first stack that the program was started with: what argv and environ point to. */
+enum pw_os_start_text { PW_OS_NO_START_TEXT, PW_OS_ARGUMENTS, PW_OS_ENVIRONMENT };
+enum pw_os_start_text pw_os_start_text_at(uint64_t address);
+
 /*
  * Which of the `count` pages (at most 512) from `page` on are there: bit 1. A private page without
  * a file that is not there reads as zero. All bits are 1 where the kernel doesn't tell.

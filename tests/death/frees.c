@@ -104,6 +104,16 @@ BUG(stack)
     free(wrong ? local : malloc(1)); // HERE
 }
 
+BUG(argument)
+{
+    free(wrong ? program_invocation_name : malloc(1)); // HERE
+}
+
+BUG(environment)
+{
+    free(wrong ? getenv("PWHEAP_CHECK") : malloc(1)); // HERE
+}
+
 BUG(global_variable)
 {
     free(wrong ? (void *)&global[3] : malloc(1)); // HERE

@@ -126,7 +126,11 @@ void pw_place_write(struct pw_text *text, uint64_t address)
     if (thread_local_write(text, address))
         return;
     const struct pw_cache *first = first_thread();
-    if (is_equal(mapping.path, "[stack]") && first != NULL)
+    enum pw_os_start_text text_there = pw_os_start_text_at(address);
+    if (text_there != PW_OS_NO_START_TEXT)
+        pw_text_str(text, text_there == PW_OS_ARGUMENTS ? "the program's arguments: argv, optarg"
+                                                        : "the program's environment: getenv, environ");
+    else if (is_equal(mapping.path, "[stack]") && first != NULL)
         thread_write(text, "the stack", first);
     else if (is_equal(mapping.path, "[stack]"))
         pw_text_str(text, "the stack of the first thread");

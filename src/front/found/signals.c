@@ -184,6 +184,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
     bool is_done = false;
     if (info->si_code <= 0 && pw_masks_block(number)) {
         pw_masks_put_off(number, info, context);
+        errno = saved_errno;
         return;
     }
     if (number == watched[DUMP])
