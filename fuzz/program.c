@@ -9,7 +9,7 @@
 #include "names.h"
 #include "workers.h"
 
-enum { MOST_OPERATIONS = 200, FEW_OPERATIONS = 50, MOST_WALKS = 1, MOST_VALIDATIONS = 1, MOST_SWITCHES = 3, MOST_ENDINGS = 1 };
+enum { MOST_OPERATIONS = 200, FEW_OPERATIONS = 40, MOST_WALKS = 1, MOST_VALIDATIONS = 1, MOST_SWITCHES = 3, MOST_ENDINGS = 1 };
 
 static void do_check(struct program *program)
 {
@@ -167,9 +167,9 @@ static void give_all_back(void)
 
 /*
  * One of 512 programs looks at the whole heap when it says so: that costs as much as hundreds of calls; and one of 4,096
- * does what costs as much as thousands (of those in which something is planted one of 256 and of 1,024: they cost that much
- * anyway). One of 16, with these, has heap instances, and big blocks as often as it asks for
- * them, and one of four threads, and mappings that fail: the system's work for the memory of an instance, for a switch, for
+ * does what costs as much as thousands. One of 16, with these, has heap instances, big blocks as often as it asks for them,
+ * and most operations, and one of eight threads, and mappings that fail (of those in which something is planted, which are
+ * dear anyway, one of 256, of 1,024 and of four): the system's work for the memory of an instance, for a switch, for
  * the pages of big blocks, or to have all of them anew when a failure made the heap give back what it had, costs as much as
  * all of a program's calls.
  */
@@ -181,7 +181,7 @@ static void choose(struct program *program)
     program->is_patient = sum >> (is_quick ? 20 : 22) == 0;
     program->has_heaps = program->has_big = sum >> 28 == 0;
     program->most_operations = program->has_big ? MOST_OPERATIONS : FEW_OPERATIONS;
-    program->has_threads = program->has_failures = sum >> 30 == 0;
+    program->has_threads = program->has_failures = sum >> (is_quick ? 29 : 30) == 0;
 }
 
 void program_run(struct program *program)
