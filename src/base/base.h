@@ -39,6 +39,8 @@
 #else
 #define PW_INLINE_RACES PW_INLINE
 #endif
+/* Forget what was read through a pointer: to read it again costs less here than to keep it in a register. */
+#define PW_READ_AGAIN(pointer) __asm__("" : "+r"(pointer))
 #define PW_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Round `value` up / down to a multiple of `align`, a power of two. */

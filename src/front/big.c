@@ -208,7 +208,7 @@ static void quarantine(struct pw_cache *cache, struct pw_block block, uint32_t s
     evidence->free_stack = stack;
     evidence->free_thread = cache->thread;
     pw_note_others(cache);
-    pw_note(cache, start, pw_block_extension(block)->requested, stack, call, true);
+    pw_note(cache, start, pw_block_extension(block)->requested, stack, call->operation, true);
     uint32_t flags = flags_of(block) & ~(PW_HEAP_ZEROED | PW_HEAP_POISONED);
     uint64_t weight = capacity;
     if ((capacity > TAKE_AWAY_BYTES || pw_spare_pages_has_any(block)) && take_away(block)) {

@@ -12,11 +12,13 @@
 
 /* A block or NULL and ENOMEM. align 1: whatever; else a power of two, and noted as asked for. */
 void *pw_allocate(size_t size, size_t align, bool zero, const struct pw_call *call);
-/* The same at whatever alignment, the usual case at full first. */
-PW_INLINE void *pw_allocate_any(size_t size, bool zero, struct pw_call *call)
+/* The same at whatever alignment. */
+PW_INLINE void *pw_allocate_any(size_t size, bool zero, const struct pw_call *call)
 {
-    void *block = pw_full_malloc(size, zero, call);
-    return pw_likely(block != NULL) ? block : pw_allocate(size, 1, zero, call);
+    struct pw_cache *cache = pw_self;
+    if (pw_is_full(cache))
+        return pw_full_malloc(cache, size, call->pc, call->frame, call->fp, pw_how_of(call, zero));
+    return pw_allocate(size, 1, zero, call);
 }
 /* Give back what pw_check_release let pass. */
 void pw_give_back(void *pointer, const struct pw_call *call);
@@ -27,7 +29,9 @@ void pw_release_slowly(void *pointer, struct pw_call *call, size_t size, size_t 
 /* The same, the usual case at full first. */
 PW_INLINE void pw_release_as(void *pointer, struct pw_call *call, size_t size, size_t align)
 {
-    if (pw_unlikely(align != PW_ANY_ALIGN) || pw_unlikely(!pw_full_free(pointer, size, call)))
+    if (align == PW_ANY_ALIGN && pw_is_full(pw_self))
+        pw_full_free(pointer, size, call->pc, call->frame, call->fp, pw_how_of(call, false));
+    else
         pw_release_slowly(pointer, call, size, align);
 }
 void *pw_reallocate(void *pointer, size_t size, struct pw_call *call);

@@ -13,12 +13,35 @@
 #include "front/quick.h"
 #include "trace/unwind.h"
 
-/* pw_stack_of, of a call that has no stack yet. */
-PW_INLINE uint32_t stack_of(const struct pw_cache *cache, const struct pw_call *call)
+/* Who called, and as what: see full.h. */
+struct caller {
+    uint64_t how, pc, frame, fp;
+};
+
+PW_INLINE struct pw_call call_of(const struct caller *caller, uint32_t stack)
 {
+    struct pw_call call = PW_CALL_FROM(caller->pc, caller->frame, caller->fp, pw_how_operation(caller->how),
+                                       pw_how_family(caller->how));
+    call.stack = stack;
+    return call;
+}
+
+static PW_NOINLINE uint32_t stack_slowly(const struct pw_cache *cache, const struct caller *caller)
+{
+    struct pw_call call = call_of(caller, 0);
+    return pw_stack_of(cache, &call);
+}
+
+PW_INLINE uint32_t stack_of(const struct pw_cache *cache, const struct caller *caller)
+{
+    uint32_t known = (uint32_t)(caller->how >> PW_HOW_STACK_SHIFT);
+    if (pw_unlikely(known != 0))
+        return known;
     if (pw_unlikely(!pw_can_unwind || pw_cap_is_on))
-        return pw_stack_of(cache, call);
-    return pw_unwind_capture_id(pw_options()->malloc_context_size, call->pc, call->frame, call->fp);
+        return stack_slowly(cache, caller);
+    uint32_t max = pw_options()->malloc_context_size;
+    uint32_t id = pw_unwind_usual_id(max, caller->pc, caller->frame, caller->fp);
+    return pw_likely(id != 0) ? id : pw_unwind_other_id(max, caller->pc, caller->frame, caller->fp);
 }
 
 /* The block beside another: its word, address and size in granules. */
@@ -83,18 +106,38 @@ PW_INLINE_RACES bool next_is_sealed(const struct pw_handle *handle, uint64_t ent
     return next.word == 0 || pw_word_is_sound(pw_root.seal_key, next.address, next.word, next.size);
 }
 
+/* What is wrong with a block that is being given back, if anything; false: it is LIVE and as it should be by now. */
+static PW_NOINLINE bool is_damaged(uint64_t address, const struct caller *caller, uint32_t stack)
+{
+    struct pw_call call = call_of(caller, stack);
+    return pw_found_in_block(address, &call);
+}
+
+static PW_NOINLINE void bad_pointer(uint64_t address, const struct caller *caller, uint32_t stack)
+{
+    struct pw_call call = call_of(caller, stack);
+    pw_found_bad_pointer((void *)address, &call);
+}
+
+static PW_NOINLINE void quarantine_slowly(struct pw_cache *cache, const struct pw_handle *handle,
+                                          const struct caller *caller, uint32_t stack)
+{
+    struct pw_call call = call_of(caller, stack);
+    pw_quarantine_block(cache, (void *)handle->address, handle->bytes, &call);
+}
+
 /* Check, claim, poison a LIVE block and put it into the quarantine; the cache is entered. */
 PW_INLINE void release(struct pw_cache *cache, const struct pw_handle *handle, uint64_t entry, uint32_t stack,
-                       const struct pw_call *call)
+                       const struct caller *caller)
 {
     if (pw_unlikely(!zones_hold(handle, entry) || !next_is_sealed(handle, entry)) &&
-        pw_found_in_block(handle->address, call))
+        is_damaged(handle->address, caller, stack))
         return;
     uint64_t expected = handle->word;
     if (!atomic_compare_exchange_strong_explicit(handle->header, &expected,
                                                  pw_word_pending(expected, PW_STATE_LIVE),
                                                  memory_order_acq_rel, memory_order_acquire)) {
-        pw_found_bad_pointer((void *)handle->address, call);
+        bad_pointer(handle->address, caller, stack);
         return;
     }
     struct pw_evidence *evidence = pw_handle_evidence(handle, entry);
@@ -102,22 +145,26 @@ PW_INLINE void release(struct pw_cache *cache, const struct pw_handle *handle, u
     evidence->free_thread = cache->thread;
     if (evidence->alloc_thread != cache->thread)
         pw_note_others(cache);
-    pw_note(cache, handle->address, handle->bytes - pw_word_fields(handle->word).slack, stack, call, true);
+    pw_note(cache, handle->address, handle->bytes - pw_word_fields(handle->word).slack, stack,
+            pw_how_operation(caller->how), true);
     pw_poison_write(handle->address, pw_poison_bytes(handle->bytes));
     pw_cache_count_live(cache, -(int64_t)handle->bytes);
     cache->frees++;
     struct pw_fields fields = pw_word_fields(handle->word);
     pw_handle_set(handle, PW_STATE_QUARANTINED, fields.flags, fields.slack);
-    pw_quarantine_block(cache, (void *)handle->address, handle->bytes, call);
+    if (pw_unlikely(!pw_quarantine_quickly(cache, handle->address, handle->bytes)))
+        quarantine_slowly(cache, handle, caller, stack);
 }
 
 void pw_full_release(struct pw_cache *cache, const struct pw_handle *handle, uint64_t entry, const struct pw_call *call)
 {
-    release(cache, handle, entry, pw_stack_of(cache, call), call);
+    struct caller caller = {
+        .how = pw_how_of(call, false), .pc = call->pc, .frame = call->frame, .fp = call->fp};
+    release(cache, handle, entry, pw_stack_of(cache, call), &caller);
 }
 
 /* A block for the entered cache, or NULL: take the long way. */
-PW_INLINE void *acquire(struct pw_cache *cache, size_t size, bool zero, struct pw_call *call)
+PW_INLINE void *acquire(struct pw_cache *cache, size_t size, const struct caller *caller)
 {
     if (pw_unlikely(size > PW_SLAB_MAX_BYTES || cache->allocations + 1 == cache->chores_at))
         return NULL;
@@ -134,7 +181,7 @@ PW_INLINE void *acquire(struct pw_cache *cache, size_t size, bool zero, struct p
     __builtin_prefetch(evidence, 1);
     pw_fetch_ends(handle.address, handle.bytes);
     pw_fetch_ends((uint64_t)places[(place - 1) & ring->mask], ring->bytes); /* for the next one */
-    uint32_t stack = call->stack = stack_of(cache, call);
+    uint32_t stack = stack_of(cache, caller);
     if ((pw_guards_are_on && pw_unlikely(!pw_guarded_passes(cache, size, stack))) ||
         pw_unlikely(!pw_cached_is_intact(&handle, PW_LEVEL_FULL)))
         return NULL;
@@ -143,36 +190,42 @@ PW_INLINE void *acquire(struct pw_cache *cache, size_t size, bool zero, struct p
     *evidence = (struct pw_evidence){
         .alloc_stack = stack, .alloc_thread = cache->thread, .number = cache->allocations};
     pw_cache_count_live(cache, (int64_t)handle.bytes);
-    pw_dress(&handle, size, zero, (uint32_t)call->family << PW_HEAP_FAMILY_SHIFT, PW_LEVEL_FULL);
-    pw_note(cache, handle.address, size, stack, call, false);
+    pw_dress(&handle, size, (caller->how & PW_HOW_ZERO) != 0,
+             (uint32_t)pw_how_family(caller->how) << PW_HEAP_FAMILY_SHIFT, PW_LEVEL_FULL);
+    pw_note(cache, handle.address, size, stack, pw_how_operation(caller->how), false);
     return (void *)handle.address;
 }
 
-void *pw_full_malloc(size_t size, bool zero, struct pw_call *call)
+static PW_NOINLINE void *allocate_slowly(size_t size, const struct caller *caller)
 {
-    struct pw_cache *cache = pw_self;
-    if (pw_unlikely(cache == NULL || cache->quick != PW_QUICK_FULL || pw_watch_is_on || !pw_enter(cache)))
-        return NULL;
-    void *block = acquire(cache, size, zero, call);
-    pw_leave(cache);
-    return block;
+    struct pw_call call = call_of(caller, (uint32_t)(caller->how >> PW_HOW_STACK_SHIFT));
+    return pw_allocate(size, 1, (caller->how & PW_HOW_ZERO) != 0, &call);
+}
+
+void *pw_full_malloc(struct pw_cache *cache, size_t size, uint64_t pc, uint64_t frame, uint64_t fp, uint64_t how)
+{
+    const struct caller caller = {.how = how, .pc = pc, .frame = frame, .fp = fp};
+    void *block = NULL;
+    if (pw_likely(!pw_watch_is_on && pw_enter(cache))) {
+        block = acquire(cache, size, &caller);
+        pw_leave(cache);
+    }
+    return pw_likely(block != NULL) ? block : allocate_slowly(size, &caller);
 }
 
 /* Is it LIVE, and is that how its kind is given back? */
-static bool is_in_order(const struct pw_handle *handle, const struct pw_call *call, size_t size)
+PW_INLINE bool is_in_order(const struct pw_handle *handle, uint64_t how, size_t size)
 {
     struct pw_fields fields = pw_word_fields(handle->word);
     uint32_t family = (fields.flags & PW_HEAP_FAMILY_MASK) >> PW_HEAP_FAMILY_SHIFT;
-    return fields.state == PW_STATE_LIVE && family == call->family && pw_handle_is_sealed(handle) &&
-           (size == PW_ANY_SIZE || size == handle->bytes - fields.slack);
+    return fields.state == PW_STATE_LIVE && family == pw_how_family(how) && pw_handle_is_sealed(handle) &&
+           (size == SIZE_MAX || size == handle->bytes - fields.slack);
 }
 
-bool pw_full_free(void *pointer, size_t size, struct pw_call *call)
+/* False: take the long way. */
+PW_INLINE bool free_usual(void *pointer, size_t size, const struct caller *caller)
 {
     struct pw_cache *cache = pw_self;
-    /* First this: where there is no cache, there may be no heap. */
-    if (pw_unlikely(cache == NULL || cache->quick != PW_QUICK_FULL))
-        return false;
     struct pw_handle handle = {.address = (uint64_t)pointer};
     uint64_t entry = pw_page_map_entry(handle.address);
     if (pw_unlikely(!pw_entry_is_slab(entry) || pw_watch_is_on || !pw_enter(cache)))
@@ -181,10 +234,23 @@ bool pw_full_free(void *pointer, size_t size, struct pw_call *call)
     pw_fetch_ends(handle.address, handle.bytes);
     __builtin_prefetch((void *)(handle.address - 1)); /* the zone before it */
     __builtin_prefetch(pw_handle_evidence(&handle, entry), 1);
-    call->stack = stack_of(cache, call);
-    bool is_usual = is_in_order(&handle, call, size);
+    uint32_t stack = stack_of(cache, caller);
+    bool is_usual = is_in_order(&handle, caller->how, size);
     if (pw_likely(is_usual))
-        release(cache, &handle, entry, call->stack, call);
+        release(cache, &handle, entry, stack, caller);
     pw_leave(cache);
     return is_usual;
+}
+
+static PW_NOINLINE void free_slowly(void *pointer, size_t size, const struct caller *caller)
+{
+    struct pw_call call = call_of(caller, (uint32_t)(caller->how >> PW_HOW_STACK_SHIFT));
+    pw_release_slowly(pointer, &call, size, PW_ANY_ALIGN);
+}
+
+void pw_full_free(void *pointer, size_t size, uint64_t pc, uint64_t frame, uint64_t fp, uint64_t how)
+{
+    const struct caller caller = {.how = how, .pc = pc, .frame = frame, .fp = fp};
+    if (pw_unlikely(!free_usual(pointer, size, &caller)))
+        free_slowly(pointer, size, &caller);
 }

@@ -206,7 +206,7 @@ void *pw_acquire(struct pw_cache *cache, size_t size, size_t align, bool zero,
     uint32_t stack = pw_stack_of(cache, call);
     void *block = acquire(cache, size, align, zero, stack, call);
     if (block != NULL)
-        pw_note(cache, (uint64_t)block, size, stack, call, false);
+        pw_note(cache, (uint64_t)block, size, stack, call->operation, false);
     if (pw_unlikely(pw_watch_is_on) && block != NULL)
         pw_watch_acquired(cache, block, size, stack);
     return block;

@@ -52,30 +52,46 @@ void pw_give_back(void *pointer, const struct pw_call *call)
 static PW_NOINLINE void *malloc_slowly(size_t size, uint64_t pc, uint64_t frame, uint64_t fp)
 {
     struct pw_call call = PW_CALL_FROM(pc, frame, fp, PW_OP_MALLOC, PW_FAMILY_MALLOC);
-    return pw_allocate_any(size, false, &call);
+    return pw_allocate(size, 1, false, &call);
 }
 
 static PW_NOINLINE void free_slowly(void *pointer, uint64_t pc, uint64_t frame, uint64_t fp)
 {
     struct pw_call call = PW_CALL_FROM(pc, frame, fp, PW_OP_FREE, PW_FAMILY_MALLOC);
-    pw_release_as(pointer, &call, PW_ANY_SIZE, PW_ANY_ALIGN);
+    pw_release_slowly(pointer, &call, PW_ANY_SIZE, PW_ANY_ALIGN);
 }
 
 PW_PUBLIC void *malloc(size_t size)
 {
-    void *block = pw_quick_acquire(size, false, PW_FAMILY_MALLOC);
-    if (pw_likely(block != NULL))
-        return block;
-    return malloc_slowly(size, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP());
+    struct pw_cache *cache = pw_self;
+    void *block = NULL;
+    if (pw_likely(pw_is_fast(cache)))
+        block = pw_quick_acquire_at(cache, size, false, PW_FAMILY_MALLOC, PW_LEVEL_FAST);
+    else if (pw_is_full(cache))
+        return pw_full_malloc(cache, size, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP(),
+                              pw_how(PW_OP_MALLOC, PW_FAMILY_MALLOC, false));
+    else
+        block = pw_quick_acquire(cache, size, false, PW_FAMILY_MALLOC);
+    return pw_likely(block != NULL) ? block : malloc_slowly(size, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP());
 }
 
 PW_PUBLIC void free(void *pointer)
 {
     if (pw_unlikely(pointer == NULL)) /* its entry of the page map lies where nothing else is */
         return;
-    if (pw_likely(pw_quick_release(pointer, PW_FAMILY_MALLOC, PW_ANY_SIZE)))
+    struct pw_cache *cache = pw_self;
+    bool is_done;
+    if (pw_likely(pw_is_fast(cache))) {
+        is_done = pw_quick_release_at(cache, pointer, PW_FAMILY_MALLOC, PW_ANY_SIZE, PW_LEVEL_FAST);
+    } else if (pw_is_full(cache)) {
+        pw_full_free(pointer, PW_ANY_SIZE, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP(),
+                     pw_how(PW_OP_FREE, PW_FAMILY_MALLOC, false));
         return;
-    free_slowly(pointer, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP());
+    } else {
+        is_done = pw_quick_release(cache, pointer, PW_FAMILY_MALLOC, PW_ANY_SIZE);
+    }
+    if (pw_unlikely(!is_done))
+        free_slowly(pointer, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP());
 }
 
 PW_PUBLIC void cfree(void *pointer);
@@ -104,7 +120,7 @@ static PW_NOINLINE void *calloc_as(size_t count, size_t size, uint64_t pc, uint6
 {
     size_t bytes;
     bool overflows = __builtin_mul_overflow(count, size, &bytes);
-    void *block = overflows ? NULL : pw_quick_acquire(bytes, true, PW_FAMILY_MALLOC);
+    void *block = overflows ? NULL : pw_quick_acquire(pw_self, bytes, true, PW_FAMILY_MALLOC);
     if (pw_likely(block != NULL))
         return block;
     struct pw_call call = PW_CALL_FROM(pc, frame, fp, PW_OP_CALLOC, PW_FAMILY_MALLOC);

@@ -109,22 +109,33 @@ static void *new_block(size_t size, size_t align, bool is_nothrow, const struct 
     PW_PUBLIC void *symbol parameters;                                                             \
     PW_PUBLIC void *symbol parameters                                                              \
     {                                                                                              \
-        void *block = align == 1 ? pw_quick_acquire(size, false, family) : NULL;                   \
+        struct pw_cache *cache = pw_self;                                                          \
+        void *block = NULL;                                                                        \
+        if (align == 1 && pw_is_full(cache))                                                       \
+            block = pw_full_malloc(cache, size, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP(),       \
+                                   pw_how(operation, family, false));                              \
+        else if (align == 1)                                                                       \
+            block = pw_quick_acquire(cache, size, false, family);                                  \
         if (pw_likely(block != NULL))                                                              \
             return block;                                                                          \
         struct pw_call call = PW_CALL(operation, family);                                          \
-        block = align == 1 ? pw_full_malloc(size, false, &call) : NULL;                            \
-        return pw_likely(block != NULL) ? block : new_block(size, align, is_nothrow, &call);       \
+        return new_block(size, align, is_nothrow, &call);                                          \
     }
 
 #define DELETE(symbol, parameters, size, align, operation, family)                                 \
     PW_PUBLIC void symbol parameters;                                                              \
     PW_PUBLIC void symbol parameters                                                               \
     {                                                                                              \
-        if (align == PW_ANY_ALIGN && pw_likely(pw_quick_release(pointer, family, size)))           \
+        struct pw_cache *cache = pw_self;                                                          \
+        if (align == PW_ANY_ALIGN && pw_is_full(cache)) {                                          \
+            pw_full_free(pointer, size, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP(),               \
+                         pw_how(operation, family, false));                                        \
+            return;                                                                                \
+        }                                                                                          \
+        if (align == PW_ANY_ALIGN && pw_likely(pw_quick_release(cache, pointer, family, size)))    \
             return;                                                                                \
         struct pw_call call = PW_CALL(operation, family);                                          \
-        pw_release_as(pointer, &call, size, align);                                                \
+        pw_release_slowly(pointer, &call, size, align);                                            \
     }
 
 /* clang-format off */

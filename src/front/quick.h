@@ -63,10 +63,15 @@ PW_INLINE void *pw_quick_acquire_at(struct pw_cache *cache, size_t size, bool ze
     return pw_likely(is_fine) ? (void *)handle.address : NULL;
 }
 
-/* A block of `size` bytes, or NULL: take the long way. */
-PW_INLINE void *pw_quick_acquire(size_t size, bool zero, enum pw_family family)
+/* Has the thread's cache the short way of fast open? */
+PW_INLINE bool pw_is_fast(const struct pw_cache *cache)
 {
-    struct pw_cache *cache = pw_self;
+    return cache != NULL && cache->quick == PW_QUICK_FAST;
+}
+
+/* A block of `size` bytes for the thread with that cache (NULL: none), or NULL: take the long way. */
+PW_INLINE void *pw_quick_acquire(struct pw_cache *cache, size_t size, bool zero, enum pw_family family)
+{
     if (pw_unlikely(cache == NULL))
         return NULL;
     if (pw_likely(cache->quick == PW_QUICK_FAST))
@@ -118,9 +123,8 @@ PW_INLINE bool pw_quick_release_at(struct pw_cache *cache, void *pointer, enum p
 }
 
 /* Give back `pointer` (of `size` bytes, or SIZE_MAX: whatever); false: take the long way. */
-PW_INLINE bool pw_quick_release(void *pointer, enum pw_family family, size_t size)
+PW_INLINE bool pw_quick_release(struct pw_cache *cache, void *pointer, enum pw_family family, size_t size)
 {
-    struct pw_cache *cache = pw_self;
     if (pw_unlikely(cache == NULL))
         return false;
     if (pw_likely(cache->quick == PW_QUICK_FAST))

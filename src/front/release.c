@@ -125,7 +125,7 @@ static void note_resizer(struct pw_cache *cache, struct pw_block block, size_t s
         return;
     uint32_t stack = pw_stack_of(cache, call);
     pw_region_evidence(block.region, block.granule)->alloc_stack = stack;
-    pw_note(cache, pw_block_start(block), size, stack, call, false);
+    pw_note(cache, pw_block_start(block), size, stack, call->operation, false);
 }
 
 static bool resize_in_place(const struct pw_handle *handle, struct pw_block block, size_t size,

@@ -128,7 +128,7 @@ PW_INLINE void pw_note_others(struct pw_cache *cache)
 
 /* Put an operation on a block into the history of the thread, where one is kept. */
 PW_INLINE void pw_note(struct pw_cache *cache, uint64_t address, uint64_t size, uint32_t stack,
-                       const struct pw_call *call, bool is_release)
+                       enum pw_operation operation, bool is_release)
 {
     if (pw_likely(cache->history == NULL))
         return;
@@ -136,7 +136,7 @@ PW_INLINE void pw_note(struct pw_cache *cache, uint64_t address, uint64_t size, 
                                                       .size = size,
                                                       .stack = stack,
                                                       .thread = cache->thread,
-                                                      .operation = (uint8_t)call->operation,
+                                                      .operation = (uint8_t)operation,
                                                       .is_release = is_release});
 }
 
@@ -208,7 +208,12 @@ void pw_big_evict(struct pw_block block, const struct pw_call *call);
 
 /* Bytes of LIVE blocks that are not guarded, about. */
 uint64_t pw_live_bytes(void);
-/* Queue a QUARANTINED block that weighs `bytes`. */
+/*
+ * Queue a QUARANTINED small block that weighs `bytes` and let the next one go that has waited long enough; false: it is for
+ * pw_quarantine_block to do, and nothing was done.
+ */
+bool pw_quarantine_quickly(struct pw_cache *cache, uint64_t address, uint64_t bytes);
+/* The same of any block, whatever there is to be done. */
 void pw_quarantine_block(struct pw_cache *cache, void *block, uint64_t bytes,
                          const struct pw_call *call);
 /* The thread's own batch goes to the queue, and what is over the limit leaves it. */

@@ -8,10 +8,12 @@
  *       pw_libunwind_trace    where that can't go on
  *
  *   pw_unwind_capture_id
- *     pw_walk_usual_id        by a way that the thread's last traces took
- *     pw_walk_short_id        else by a few plain frames to where the last one has been
- *     pw_walk_id              else as above, from here on
- *     capture_slowly
+ *     pw_unwind_usual_id
+ *       pw_walk_usual_id      by a way that the thread's last traces took
+ *     pw_unwind_other_id
+ *       pw_walk_short_id      else by a few plain frames to where the last one has been
+ *       pw_walk_id            else as above, from here on
+ *       capture_slowly
  */
 #include "trace/unwind.h"
 
@@ -80,6 +82,12 @@ static PW_NOINLINE size_t capture_slowly(uint64_t *frames, size_t max, uint64_t 
     return count;
 }
 
+/* The generation of the rules: another one, and what was found by them is to be forgotten. */
+PW_INLINE uint32_t rules_now(void)
+{
+    return atomic_load_explicit(&pw_rules_generation, memory_order_relaxed);
+}
+
 /* The thread's memory, marked busy; NULL: it can't be had now. */
 PW_INLINE struct pw_trace_thread *thread_begin(void)
 {
@@ -90,7 +98,7 @@ PW_INLINE struct pw_trace_thread *thread_begin(void)
         return NULL;
     thread->busy = true;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    uint32_t now = atomic_load_explicit(&pw_rules_generation, memory_order_relaxed);
+    uint32_t now = rules_now();
     if (pw_unlikely(thread->generation != now)) {
         thread->generation = now;
         pw_walk_forget(&thread->walk);
@@ -134,19 +142,36 @@ static PW_NOINLINE uint32_t id_slowly(struct pw_trace_thread *thread, uint32_t m
     return pw_depot_put(frames, capture_slowly(frames, max, caller_pc, caller_frame));
 }
 
-uint32_t pw_unwind_capture_id(uint32_t max, uint64_t caller_pc, uint64_t caller_frame, uint64_t caller_fp)
+/* Calls nothing, so that it needs no registers but those that its caller has given up anyway. */
+uint32_t pw_unwind_usual_id(uint32_t max, uint64_t caller_pc, uint64_t caller_frame, uint64_t caller_fp)
+{
+    struct pw_trace_thread *thread = pw_trace_thread_current;
+    if (pw_unlikely(thread == NULL || thread->busy || thread->generation != rules_now()))
+        return 0;
+    thread->busy = true;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    uint32_t id = pw_walk_usual_id(&thread->walk, caller_pc, caller_frame, caller_fp, max);
+    thread_end(thread);
+    return id;
+}
+
+uint32_t pw_unwind_other_id(uint32_t max, uint64_t caller_pc, uint64_t caller_frame, uint64_t caller_fp)
 {
     struct pw_trace_thread *thread = thread_begin();
     if (pw_likely(thread != NULL)) {
-        uint32_t id = pw_walk_usual_id(&thread->walk, caller_pc, caller_frame, caller_fp, max);
-        if (pw_unlikely(id == 0))
-            id = pw_walk_short_id(&thread->walk, caller_pc, caller_frame, caller_fp, max);
+        uint32_t id = pw_walk_short_id(&thread->walk, caller_pc, caller_frame, caller_fp, max);
         if (pw_likely(id != 0)) {
             thread_end(thread);
             return id;
         }
     }
     return id_slowly(thread, max, caller_pc, caller_frame);
+}
+
+uint32_t pw_unwind_capture_id(uint32_t max, uint64_t caller_pc, uint64_t caller_frame, uint64_t caller_fp)
+{
+    uint32_t id = pw_unwind_usual_id(max, caller_pc, caller_frame, caller_fp);
+    return pw_likely(id != 0) ? id : pw_unwind_other_id(max, caller_pc, caller_frame, caller_fp);
 }
 
 size_t pw_unwind_from_signal(uint64_t *frames, size_t max, void *ucontext)

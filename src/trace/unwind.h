@@ -35,6 +35,11 @@ size_t pw_unwind_capture(uint64_t *frames, size_t max, uint64_t caller_pc, uint6
  */
 uint32_t pw_unwind_capture_id(uint32_t max, uint64_t caller_pc, uint64_t caller_frame, uint64_t caller_fp);
 
+/* The same in two steps: where it is by a way that the thread's last calls took, as of most calls; 0: it is not. */
+uint32_t pw_unwind_usual_id(uint32_t max, uint64_t caller_pc, uint64_t caller_frame, uint64_t caller_fp);
+/* And else. */
+uint32_t pw_unwind_other_id(uint32_t max, uint64_t caller_pc, uint64_t caller_frame, uint64_t caller_fp);
+
 /*
  * The stack at a signal: frames[0] is the interrupted instruction itself, the rest return
  * addresses.

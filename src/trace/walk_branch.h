@@ -28,9 +28,13 @@ PW_INLINE struct pw_walk_branch *pw_walk_branches(struct pw_walk_memory *memory,
 PW_INLINE bool pw_walk_run_holds(const struct pw_walk_record *first, size_t count)
 {
     uint64_t difference = 0;
-#pragma GCC unroll 4
-    for (size_t i = 1; i <= count; i++)
-        difference |= pw_view_word(first[i].sp - 8) ^ first[i].ip;
+    const struct pw_walk_record *end = first + count;
+    if (count % 2 != 0) {
+        first++;
+        difference = pw_view_word(first->sp - 8) ^ first->ip;
+    }
+    for (; first != end; first += 2)
+        difference |= (pw_view_word(first[1].sp - 8) ^ first[1].ip) | (pw_view_word(first[2].sp - 8) ^ first[2].ip);
     return difference == 0;
 }
 
@@ -75,18 +79,39 @@ PW_INLINE bool pw_walk_is_in_view(const struct pw_walk_memory *memory, uint64_t 
     return sp - now->low < now->span && highest - now->low < now->span;
 }
 
-/* The id of the trace of at most `max` frames that begins at (ip, sp, fp), if it is such a one, else 0. */
+/* Does a branch begin at (ip, sp, fp), for traces of that limit? */
+PW_INLINE bool pw_walk_branch_begins(const struct pw_walk_branch *branch, uint64_t ip, uint64_t sp, uint64_t fp,
+                                     uint32_t limit)
+{
+    return branch->ip == ip && branch->sp == sp && branch->max == limit && (branch->fp == 0 || branch->fp == fp);
+}
+
+/* And does what a branch hangs on still hold, for one that begins there? */
+PW_INLINE bool pw_walk_branch_holds(const struct pw_walk_memory *memory, const struct pw_walk_branch *branch, uint64_t fp)
+{
+    return pw_walk_is_in_view(memory, branch->sp) && pw_walk_branch_meets(memory, branch) &&
+           pw_likely(pw_walk_run_holds(&memory->records[branch->met], branch->run)) &&
+           pw_likely(pw_walk_fps_hold(memory, branch->met, branch->run, branch->fp_slot, fp));
+}
+
+/*
+ * The id of the trace of at most `max` frames that begins at (ip, sp, fp), if it is such a one, else 0. Once a way is
+ * found, all but fp is in it, and is read from there again if the way does not hold: else there are not registers enough.
+ */
 PW_INLINE uint32_t pw_walk_usual_id(struct pw_walk_memory *memory, uint64_t ip, uint64_t sp, uint64_t fp, uint32_t max)
 {
     const struct pw_walk_branch *branch = pw_walk_branches(memory, ip, sp);
+    const struct pw_walk_branch *end = branch + PW_WALK_BRANCH_WAYS;
     uint32_t limit = pw_walk_limit(memory, max);
-    for (int way = 0; way < PW_WALK_BRANCH_WAYS; way++, branch++) {
-        if (branch->ip != ip || branch->sp != sp || branch->max != limit || (branch->fp != 0 && branch->fp != fp) ||
-            !pw_walk_is_in_view(memory, sp) || !pw_walk_branch_meets(memory, branch))
+    for (; branch != end; branch++) {
+        if (!pw_walk_branch_begins(branch, ip, sp, fp, limit))
             continue;
-        if (pw_likely(pw_walk_run_holds(&memory->records[branch->met], branch->run)) &&
-            pw_likely(pw_walk_fps_hold(memory, branch->met, branch->run, branch->fp_slot, fp)))
+        if (pw_likely(pw_walk_branch_holds(memory, branch, fp)))
             return branch->id;
+        PW_READ_AGAIN(branch);
+        ip = branch->ip;
+        sp = branch->sp;
+        limit = branch->max;
     }
     return 0;
 }

@@ -35,7 +35,7 @@ static void *take(struct pw_cache *cache, struct pw_heap *heap, size_t size, con
         return NULL;
     if (++cache->allocations == cache->chores_at)
         pw_chores(cache, call);
-    pw_note(cache, (uint64_t)block, size, stack, call, false);
+    pw_note(cache, (uint64_t)block, size, stack, call->operation, false);
     return block;
 }
 

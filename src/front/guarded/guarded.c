@@ -309,7 +309,7 @@ void pw_guarded_release(struct pw_cache *cache, struct pw_block block, uint64_t 
     evidence->free_stack = stack;
     evidence->free_thread = cache->thread;
     pw_note_others(cache);
-    pw_note(cache, pw_block_start(block), pw_block_extension(block)->requested, stack, call, true);
+    pw_note(cache, pw_block_start(block), pw_block_extension(block)->requested, stack, call->operation, true);
     cache->frees++;
     pw_guarded_settle(block);
 }
