@@ -58,7 +58,7 @@ struct line {
 /* Bits of the hash that tell a level's line: each has bits of its own, so that those who meet in one part in the next. */
 static const struct {
     uint32_t shift, bits;
-} geometry[LEVELS] = {{57, FIRST_BITS}, {46, 11}, {31, 15}, {13, 18}, {0, 21}}; /* 8 and 128 KiB; 2, 16 and 128 MiB */
+} geometry[LEVELS] = {{57, FIRST_BITS}, {45, 12}, {30, 15}, {12, 18}, {0, 21}}; /* 8 and 256 KiB; 2, 16 and 128 MiB */
 
 static _Alignas(64) struct line first_lines[1 << FIRST_BITS];
 static _Atomic(struct line *) levels[LEVELS] = {first_lines};
