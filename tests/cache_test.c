@@ -367,18 +367,17 @@ static void without_memory_nothing_is_transferred(void **state)
 {
     (void)state;
     void *block = &block;
-    assert_false(pw_transfer_init(no_pages));
+    assert_false(pw_transfer_init(1 << 20, no_pages));
     for (uint32_t block_class = 1; block_class <= PW_CLASSES; block_class++) {
         assert_int_equal(pw_transfer_put(0, block_class, &block, 1), 0);
         assert_int_equal(pw_transfer_take(0, block_class, &block, 1), 0);
     }
 }
 
-static void what_is_transferred_is_bounded_in_bytes_and_every_size_has_its_own(void **state)
+static void check_bounds_of_transfer(uint32_t most)
 {
-    (void)state;
     start_heaps(PW_LEVEL_OFF);
-    assert_true(pw_transfer_init(pw_os_map));
+    assert_true(pw_transfer_init(most, pw_os_map));
     static void *names[40000], *out[40000];
     for (uintptr_t i = 0; i < PW_ARRAY_SIZE(names); i++)
         names[i] = (void *)(i + 1);
@@ -386,7 +385,7 @@ static void what_is_transferred_is_bounded_in_bytes_and_every_size_has_its_own(v
     for (uint32_t block_class = 1; block_class <= PW_CLASSES; block_class++) {
         kept[block_class] = pw_transfer_put(0, block_class, names + block_class, PW_ARRAY_SIZE(names) - block_class);
         uint32_t bytes = kept[block_class] * pw_class_bytes[block_class];
-        CHECK(kept[block_class] >= 32 && (bytes <= 1 << 20 || kept[block_class] == 32), "class %u: %u kept",
+        CHECK(kept[block_class] >= 32 && (bytes <= most || kept[block_class] == 32), "class %u: %u kept",
               block_class, kept[block_class]);
         assert_int_equal(pw_transfer_put(0, block_class, names, 1), 0);
     }
@@ -406,6 +405,13 @@ static void what_is_transferred_is_bounded_in_bytes_and_every_size_has_its_own(v
             assert_true((uintptr_t)out[i] > block_class + kept[block_class] - 10);
         assert_int_equal(pw_transfer_take(0, block_class, out, 1), 0);
     }
+}
+
+static void what_is_transferred_is_bounded_in_bytes_and_every_size_has_its_own(void **state)
+{
+    (void)state;
+    check_bounds_of_transfer(1 << 16);
+    check_bounds_of_transfer(1 << 20);
 }
 
 static void a_flush_of_the_transfer_cache_gives_all_back_that_the_check_lets_go(void **state)

@@ -198,6 +198,7 @@ static inline void drop_block(void *address)
 
 struct shape {
     uint64_t blocks, free_small, free_runs, live_pages, dirty_pages, regions;
+    uint64_t dirty_small; /* bytes */
     uint64_t seams; /* places where two FREE blocks touch */
     uint64_t in_use; /* blocks that are not FREE */
     uint64_t spans, dirty_spans;
@@ -263,8 +264,10 @@ static inline void check_region_shape(struct pw_region *region, struct shape *sh
         CHECK(pw_bit_test((uint64_t *)region->starts, granule), "granule %u", granule);
         bool is_free = fields.state == PW_STATE_FREE;
         shape->in_use += !is_free;
-        if (is_free && region->kind == PW_REGION_SMALL)
+        if (is_free && region->kind == PW_REGION_SMALL) {
             shape->free_small++;
+            shape->dirty_small += (fields.flags & PW_HEAP_ZEROED) == 0 ? (uint64_t)header->size << region->shift : 0;
+        }
         if (region->kind == PW_REGION_PAGES) {
             CHECK((fields.flags & PW_HEAP_MAPPED) != 0, "granule %u", granule);
             CHECK(header->size >= 2, "a run of %u pages", header->size);
@@ -429,6 +432,7 @@ static inline struct shape check_shape(struct pw_heap *heap)
     assert_int_equal(heap->regions, shape.regions);
     assert_int_equal(heap->live_pages, shape.live_pages);
     assert_int_equal(heap->dirty_pages, shape.dirty_pages);
+    assert_int_equal(heap->dirty_small_bytes, shape.dirty_small);
     assert_int_equal(heap->spans_in_use, shape.spans);
     assert_int_equal(heap->dirty_spans, shape.dirty_spans);
     check_span_lists(heap);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "heap_fixture.h"
+#include "os/process.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
@@ -387,6 +388,28 @@ static void beyond_the_limit_empty_spans_are_purged_to_half_of_it(void **state)
     drop_all(blocks, SPANS * a_span);
 }
 
+static void a_heap_that_keeps_little_keeps_few_empty_spans_but_purges_seldom(void **state)
+{
+    enum { SPANS = 400, LIMIT = 16, OVERDUE = 256 };
+    static void *blocks[SPANS * 16];
+    (void)state;
+    struct pw_heap_limits usual = pw_heap_limits;
+    for (uint32_t is_soon = 0; is_soon <= 1; is_soon++) {
+        start_heaps(PW_LEVEL_FULL);
+        pw_heap_keep_little();
+        uint32_t c = pw_class_for(4000), a_span = count_of(c), most = 0;
+        assert_int_equal(take_live(c, SPANS * a_span, blocks), SPANS * a_span);
+        for (uint32_t i = 0; i < SPANS * a_span; i++) {
+            heap->spans_purged_at_ns = is_soon ? pw_os_time_ns() : 0;
+            drop_block(blocks[i]);
+            most = heap->dirty_spans > most ? heap->dirty_spans : most;
+        }
+        CHECK(is_soon ? most > LIMIT && most <= OVERDUE + 1 : most <= LIMIT + 1, "%u spans", most);
+        (void)check_shape(heap);
+    }
+    pw_heap_limits = usual;
+}
+
 /* ---- exhaustion ---- */
 
 static void a_region_has_510_spans_and_then_there_is_another(void **state)
@@ -641,6 +664,7 @@ int main(void)
         cmocka_unit_test(a_write_into_a_span_between_two_sizes_is_found_when_it_is_used),
         cmocka_unit_test(trim_gives_the_memory_of_empty_spans_back_and_they_are_zero_then),
         cmocka_unit_test(beyond_the_limit_empty_spans_are_purged_to_half_of_it),
+        cmocka_unit_test(a_heap_that_keeps_little_keeps_few_empty_spans_but_purges_seldom),
         cmocka_unit_test(a_region_has_510_spans_and_then_there_is_another),
         cmocka_unit_test(the_next_2_mib_are_at_hand_before_a_span_begins_there),
         cmocka_unit_test(whichever_system_call_fails_no_block_is_lost),

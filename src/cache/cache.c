@@ -11,6 +11,8 @@ enum {
     KEEP_BYTES = 512, /* stays in a ring from fast on, but … */
     MOST_KEPT = 8,
     FIRST_BATCH = 4,
+    TRANSFER_BYTES = 1 << 20, /* of a size, on their way from thread to thread; at full, where quarantine … */
+    TRANSFER_BYTES_FULL = 1 << 16, /* … and zones take enough, and locks cost little beside the rest */
 };
 
 static struct pw_ring plan[PW_CACHE_CLASSES];
@@ -49,7 +51,7 @@ bool pw_cache_init(enum pw_level level, void *(*map)(size_t bytes))
         first += places;
     }
     ENSURE(first <= PW_CACHE_PLACES);
-    (void)pw_transfer_init(map);
+    (void)pw_transfer_init(level >= PW_LEVEL_FULL ? TRANSFER_BYTES_FULL : TRANSFER_BYTES, map);
     return true;
 }
 

@@ -4,7 +4,7 @@
 #include "base/lock.h"
 #include "heap/slab.h"
 
-enum { CLASSES = PW_CLASSES, LOCKS = 16, STACK_BYTES = 1 << 20, FEWEST = 32 };
+enum { CLASSES = PW_CLASSES, LOCKS = 16, FEWEST = 32 };
 
 struct stack {
     void **blocks;
@@ -15,22 +15,22 @@ struct stack {
 static struct stack stacks[PW_TRANSFER_HEAPS][CLASSES];
 PW_WRITTEN_IN_FORK static struct pw_lock locks[PW_TRANSFER_HEAPS][LOCKS];
 
-static uint32_t capacity_of(uint32_t block_class)
+static uint32_t capacity_of(uint32_t block_class, uint32_t most)
 {
     uint32_t bytes = pw_class_bytes[block_class];
     if (bytes == 0)
         return 0; /* the heap is not set up */
-    return STACK_BYTES / bytes > FEWEST ? STACK_BYTES / bytes : FEWEST;
+    return most / bytes > FEWEST ? most / bytes : FEWEST;
 }
 
-bool pw_transfer_init(void *(*map)(size_t bytes))
+bool pw_transfer_init(uint32_t most, void *(*map)(size_t bytes))
 {
     size_t total = 0;
     for (uint32_t block_class = 1; block_class <= CLASSES; block_class++)
-        total += capacity_of(block_class);
+        total += capacity_of(block_class, most);
     void **places = map(PW_ALIGN_UP(PW_TRANSFER_HEAPS * total * sizeof *places, (size_t)PW_PAGE_BYTES));
     for (uint32_t block_class = 1; places != NULL && block_class <= CLASSES; block_class++) {
-        uint32_t capacity = capacity_of(block_class);
+        uint32_t capacity = capacity_of(block_class, most);
         for (uint32_t heap = 0; heap < PW_TRANSFER_HEAPS; heap++, places += capacity)
             stacks[heap][block_class - 1] = (struct stack){.blocks = places, .capacity = capacity};
     }

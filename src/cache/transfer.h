@@ -15,8 +15,8 @@
 /* Heaps that have stacks: those with the lowest indices, which threads share. */
 enum { PW_TRANSFER_HEAPS = 4 };
 
-/* `map` gives zeroed pages. False: no memory; then nothing is ever kept. */
-bool pw_transfer_init(void *(*map)(size_t bytes));
+/* `map` gives zeroed pages; `most` bytes of a size may be kept. False: no memory; then nothing is ever kept. */
+bool pw_transfer_init(uint32_t most, void *(*map)(size_t bytes));
 /* Keep up to `count` blocks of a class of a heap; how many were (the first of them). */
 uint32_t pw_transfer_put(uint32_t heap, uint32_t block_class, void *const *blocks, uint32_t count);
 /* Take up to `want`; how many. */

@@ -29,6 +29,7 @@ void pw_big_start(void)
     if (pw_root.level < PW_LEVEL_FULL)
         return;
     pw_os_know_limits();
+    pw_heap_keep_little();
     pw_mapped_keep(TAKE_AWAY_BYTES);
     pw_mapped_have_moats(true);
     /* A mapping that is made anew is not watched any more. */

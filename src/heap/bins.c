@@ -49,6 +49,11 @@ static void insert(struct pw_heap *heap, uint32_t bin, struct pw_block block, ui
     pw_bit_set(heap->image.bin_bitmap, bin);
 }
 
+static uint64_t dirty_bytes_of(struct pw_block block)
+{
+    return is_zeroed(block) ? 0 : (uint64_t)pw_block_header(block)->size << PW_GRANULE_SHIFT;
+}
+
 void pw_heap_add_to_free_list(struct pw_heap *heap, struct pw_block block)
 {
     ENSURE(pw_heap_is_held(heap));
@@ -56,6 +61,7 @@ void pw_heap_add_to_free_list(struct pw_heap *heap, struct pw_block block)
     uint32_t head = heap->image.bins[bin];
     bool goes_behind = head != 0 && bin == PW_HEAP_NUM_BINS - 1 && is_zeroed(block);
     insert(heap, bin, block, goes_behind ? head : 0);
+    heap->dirty_small_bytes += dirty_bytes_of(block);
 }
 
 void pw_heap_remove_from_free_list(struct pw_heap *heap, struct pw_block block)
@@ -63,6 +69,7 @@ void pw_heap_remove_from_free_list(struct pw_heap *heap, struct pw_block block)
     ENSURE(pw_heap_is_held(heap));
     uint32_t bin = bin_of(block);
     struct pw_free_links *links = links_of(block);
+    heap->dirty_small_bytes -= dirty_bytes_of(block);
     if (links->next != 0)
         links_of(block_of(links->next))->previous = links->previous;
     if (links->previous != 0) {
@@ -88,4 +95,19 @@ struct pw_block pw_bins_find(struct pw_heap *heap, uint32_t granules)
     if (reference == 0)
         return (struct pw_block){NULL, 0};
     return block_of(reference);
+}
+
+static struct pw_block block_or_none(uint32_t reference)
+{
+    return reference == 0 ? (struct pw_block){NULL, 0} : block_of(reference);
+}
+
+struct pw_block pw_bins_largest(struct pw_heap *heap)
+{
+    return block_or_none(heap->image.bins[PW_HEAP_NUM_BINS - 1]);
+}
+
+struct pw_block pw_bins_next(struct pw_block block)
+{
+    return block_or_none(links_of(block)->next);
 }

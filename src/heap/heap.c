@@ -4,17 +4,42 @@
 #include "heap/bins.h"
 #include "heap/mapped.h"
 #include "heap/slab.h"
+#include "heap/small_pages.h"
 #include "os/process.h"
 
 struct pw_heap pw_heaps[PW_MAX_HEAPS];
 struct pw_heap_gate pw_heap_gates[PW_MAX_HEAPS] __attribute__((aligned(PW_PAGE_BYTES)));
 struct pw_heap_hooks pw_heap_hooks;
 
-enum {
-    SMALL_REGION_GRANULES = PW_SLOT_BYTES >> PW_GRANULE_SHIFT,
-    GROWTH_BYTES = 2 << 20, /* after so much new memory, or … */
-    GROWTH_SHARE_SHIFT = 4, /* … a 16th of what is in use, if that is more, caches are cleared out */
-};
+enum { SMALL_REGION_GRANULES = PW_SLOT_BYTES >> PW_GRANULE_SHIFT };
+
+#define MIB ((uint64_t)1 << 20)
+#define MILLISECOND ((uint64_t)1000 * 1000)
+
+struct pw_heap_limits pw_heap_limits = {.purge_interval_ns = 250 * MILLISECOND,
+                                        .dirty_pages = 64 * MIB >> PW_PAGE_SHIFT,
+                                        .overdue_pages = 128 * MIB >> PW_PAGE_SHIFT,
+                                        .dirty_small_bytes = 64 * MIB,
+                                        .overdue_small_bytes = 128 * MIB,
+                                        .dirty_spans = 8 * MIB >> PW_SPAN_SHIFT,
+                                        .overdue_spans = 16 * MIB >> PW_SPAN_SHIFT,
+                                        .dirty_spans_shift = 3,
+                                        .growth_bytes = 2 * MIB,
+                                        .growth_share_shift = 4};
+
+void pw_heap_keep_little(void)
+{
+    pw_heap_limits = (struct pw_heap_limits){.purge_interval_ns = 100 * MILLISECOND,
+                                             .dirty_pages = 2 * MIB >> PW_PAGE_SHIFT,
+                                             .overdue_pages = 8 * MIB >> PW_PAGE_SHIFT,
+                                             .dirty_small_bytes = 2 * MIB,
+                                             .overdue_small_bytes = 64 * MIB,
+                                             .dirty_spans = MIB >> PW_SPAN_SHIFT,
+                                             .overdue_spans = 16 * MIB >> PW_SPAN_SHIFT,
+                                             .dirty_spans_shift = 5,
+                                             .growth_bytes = MIB,
+                                             .growth_share_shift = 5};
+}
 
 bool pw_heap_init(uint32_t count, const struct pw_heap_hooks *content_hooks)
 {
@@ -77,8 +102,10 @@ void pw_heap_count_fresh(struct pw_heap *heap, uint64_t bytes)
 {
     heap->fresh_bytes += bytes;
     uint64_t in_use = ((uint64_t)heap->spans_in_use * PW_SPAN_BYTES) + (heap->live_pages << PW_PAGE_SHIFT);
-    uint64_t step = in_use >> GROWTH_SHARE_SHIFT;
-    if (heap->fresh_bytes - heap->cleared_at < (step > GROWTH_BYTES ? step : GROWTH_BYTES))
+    uint64_t step = in_use >> pw_heap_limits.growth_share_shift;
+    if (step < pw_heap_limits.growth_bytes)
+        step = pw_heap_limits.growth_bytes;
+    if (heap->fresh_bytes - heap->cleared_at < step)
         return;
     heap->cleared_at = heap->fresh_bytes;
     atomic_store_explicit(&heap->has_grown, true, memory_order_relaxed);
@@ -280,6 +307,7 @@ static void give_locked(struct pw_heap *heap, struct pw_block block)
     uint32_t zeroed = pw_header_fields(header).flags & PW_HEAP_ZEROED;
     pw_header_write(block.region, block.granule, PW_STATE_FREE, zeroed, 0, header->size);
     pw_heap_add_to_free_list(heap, pw_heap_block_merge(heap, block));
+    pw_small_purge_if_due(heap);
 }
 
 void pw_heap_give(void **blocks, uint32_t count)

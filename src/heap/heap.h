@@ -31,6 +31,9 @@ struct pw_heap {
     uint32_t index;             /* once it is in use */
     uint32_t page_region_slots; /* slots that the next page region gets */
     uint64_t dirty_pages;       /* of FREE runs that are not ZEROED */
+    uint64_t dirty_small_bytes; /* of FREE blocks in the bins that are not ZEROED */
+    bool purges_small;          /* there were too many of these, and still are more than half as many */
+    uint64_t small_purged_at_ns;
     uint64_t live_pages;        /* of MAPPED blocks that are handed out */
     uint64_t recent[PW_RECENT_RUNS]; /* runs freed last, a ring; 0: none. Some are in use again, or gone */
     uint32_t recent_at;
@@ -89,12 +92,37 @@ struct pw_heap_hooks {
     bool fills_whole;
 };
 
+/*
+ * What a heap keeps of memory that is free: what is more is given back, but only if that was not done for `purge_interval_ns`,
+ * for pages that come back have their price; or if it is more than the second limit of its kind. And when caches are
+ * cleared out before it wants more.
+ */
+struct pw_heap_limits {
+    uint64_t purge_interval_ns;
+    uint64_t dirty_pages;        /* of FREE runs; … */
+    uint64_t overdue_pages;
+    uint64_t dirty_small_bytes;  /* of FREE blocks in the bins; … */
+    uint64_t overdue_small_bytes;
+    uint32_t dirty_spans;        /* of no size; … */
+    uint32_t overdue_spans;
+    uint32_t dirty_spans_shift;  /* … or, if that is more, this share of those in use */
+    uint64_t growth_bytes;       /* after so much new memory caches are cleared out; or, if that is more, … */
+    uint32_t growth_share_shift; /* … after this share of what is in use */
+};
+
+extern struct pw_heap_limits pw_heap_limits __attribute__((visibility("hidden")));
 extern struct pw_heap pw_heaps[PW_MAX_HEAPS] __attribute__((visibility("hidden")));
 extern struct pw_heap_gate pw_heap_gates[PW_MAX_HEAPS] __attribute__((visibility("hidden")));
 extern struct pw_heap_hooks pw_heap_hooks __attribute__((visibility("hidden")));
 
 /* Set up the tables and `count` heaps for threads to share. False: no memory. Once, at start-up. */
 bool pw_heap_init(uint32_t count, const struct pw_heap_hooks *hooks);
+
+/*
+ * Keep little of what is free: for levels where a malloc takes so long that what the system wants for a page that comes back
+ * is a small part of it, and quarantine, zones and tables take much memory as it is. Once, at start-up.
+ */
+void pw_heap_keep_little(void);
 
 /* Take and give the heap's lock. */
 void pw_heap_acquire(struct pw_heap *heap);

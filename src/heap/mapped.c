@@ -9,16 +9,12 @@
 enum {
     FIRST_REGION_SLOTS = 2,     /* 64 MiB of address space, doubled with every further one … */
     LARGEST_REGION_SLOTS = 32,  /* … up to 1 GiB */
-    DIRTY_LIMIT_PAGES = 16384,  /* free but not given back: 64 MiB a heap … */
-    DIRTY_LEAST_PAGES = 512,    /* … where memory is short less, down to 2 MiB … */
+    DIRTY_LEAST_PAGES = 512,    /* free but not given back: where memory is short less than usual, down to 2 MiB … */
     DIRTY_FREE_SHARE_SHIFT = 5, /* … as a 32nd of it, or … */
     DIRTY_LIVE_SHARE_SHIFT = 1, /* … half of what is live, if that is more */
     RUNS_AT_ONCE = 256,         /* that are looked at with the lock held */
-    OVERDUE_FACTOR = 2,         /* so much over the limit, it is given back at once; else … */
     WASTE_SHIFT = 3,            /* a run that is longer by at most an eighth is taken whole */
 };
-/* … when that was not done for a while: a program that churns through big blocks pays seldom. */
-static const uint64_t purge_interval_ns = 250 * 1000 * 1000;
 
 /* A new page region with room for `pages`, as one FREE, ZEROED run; region NULL: no memory. */
 static struct pw_block new_page_region(struct pw_heap *heap, uint64_t pages)
@@ -218,25 +214,27 @@ static uint64_t purge_some(struct pw_heap *heap, uint64_t keep_pages)
     return given;
 }
 
-/* Pages that a heap may keep; a plain word, written once before there is a second thread. */
-static uint64_t least_dirty_limit = DIRTY_LIMIT_PAGES;
-
 void pw_mapped_plan(uint64_t available_bytes)
 {
     uint64_t limit = available_bytes >> PW_PAGE_SHIFT >> DIRTY_FREE_SHARE_SHIFT;
-    limit = limit > DIRTY_LIMIT_PAGES ? DIRTY_LIMIT_PAGES : limit;
-    least_dirty_limit = limit < DIRTY_LEAST_PAGES ? DIRTY_LEAST_PAGES : limit;
+    if (limit < DIRTY_LEAST_PAGES)
+        limit = DIRTY_LEAST_PAGES;
+    if (pw_heap_limits.dirty_pages > limit)
+        pw_heap_limits.dirty_pages = limit;
+    if (pw_heap_limits.overdue_pages > 2 * limit)
+        pw_heap_limits.overdue_pages = 2 * limit;
 }
 
 static void purge_if_due(struct pw_heap *heap)
 {
     uint64_t limit = heap->live_pages >> DIRTY_LIVE_SHARE_SHIFT;
-    if (limit < least_dirty_limit)
-        limit = least_dirty_limit;
+    if (limit < pw_heap_limits.dirty_pages)
+        limit = pw_heap_limits.dirty_pages;
     if (heap->dirty_pages <= limit)
         return;
-    uint64_t now = pw_os_time_ns();
-    if (heap->dirty_pages <= limit * OVERDUE_FACTOR && now - heap->purged_at_ns < purge_interval_ns)
+    /* A program that churns through big blocks pays seldom. */
+    uint64_t now = pw_os_time_ns(), overdue = limit * 2 > pw_heap_limits.overdue_pages ? limit * 2 : pw_heap_limits.overdue_pages;
+    if (heap->dirty_pages <= overdue && now - heap->purged_at_ns < pw_heap_limits.purge_interval_ns)
         return;
     heap->purged_at_ns = now;
     (void)purge_some(heap, limit / 2);

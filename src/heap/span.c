@@ -5,13 +5,9 @@
 #include "os/process.h"
 
 enum {
-    DIRTY_SPANS = 128,     /* of no size and not given back: 8 MiB a heap, or … */
-    DIRTY_SHARE_SHIFT = 3, /* … an eighth of those in use, if that is more */
-    PURGED_AT_ONCE = 2,    /* of those, with the lock held */
-    OVERDUE_FACTOR = 2,    /* so much over the limit, memory is given back at once, else seldom */
+    PURGED_AT_ONCE = 2,    /* of those that have no size and are not given back, with the lock held */
     HUGE_PAGE_SPANS = 32,  /* are 2 MiB */
 };
-static const uint64_t purge_interval_ns = 250 * 1000 * 1000;
 
 /* A span of no size, in no list; region NULL: no memory. */
 static struct pw_span_place new_place(struct pw_heap *heap)
@@ -93,13 +89,14 @@ static uint64_t purge_some(struct pw_heap *heap, uint32_t keep, uint32_t most)
 
 void pw_span_purge_if_due(struct pw_heap *heap)
 {
-    uint32_t limit = heap->spans_in_use >> DIRTY_SHARE_SHIFT;
-    if (limit < DIRTY_SPANS)
-        limit = DIRTY_SPANS;
+    uint32_t limit = heap->spans_in_use >> pw_heap_limits.dirty_spans_shift;
+    if (limit < pw_heap_limits.dirty_spans)
+        limit = pw_heap_limits.dirty_spans;
     if (heap->dirty_spans <= limit)
         return;
     uint64_t now = pw_os_time_ns();
-    if (heap->dirty_spans <= limit * OVERDUE_FACTOR && now - heap->spans_purged_at_ns < purge_interval_ns)
+    uint32_t overdue = limit * 2 > pw_heap_limits.overdue_spans ? limit * 2 : pw_heap_limits.overdue_spans;
+    if (heap->dirty_spans <= overdue && now - heap->spans_purged_at_ns < pw_heap_limits.purge_interval_ns)
         return;
     /* A few at a time, for the lock is held. */
     (void)purge_some(heap, limit / 2, PURGED_AT_ONCE);

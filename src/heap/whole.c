@@ -4,6 +4,7 @@
 #include "heap/mapped.h"
 #include "heap/page_runs.h"
 #include "heap/slab.h"
+#include "heap/small_pages.h"
 #include "heap/spare_pages.h"
 #include "os/memory.h"
 
@@ -51,32 +52,6 @@ void pw_heap_list(bool (*visit)(void *context, struct pw_block block), void *con
     }
 }
 
-/*
- * Purge the whole pages inside a FREE small block that was used. They are cut out as a block of its
- * own, ZEROED, so that the poison around it stays verifiable; cutting after the purge writes its tail.
- */
-static uint64_t purge_small(struct pw_heap *heap, struct pw_block block)
-{
-    uint64_t start = PW_ALIGN_UP(pw_block_address(block), PW_PAGE_BYTES);
-    uint64_t end = PW_ALIGN_DOWN(pw_block_end(block) - PW_TAIL_BYTES, PW_PAGE_BYTES);
-    if (end <= start || end - start < PW_HEAP_LARGE_ALLOC_THRESHOLD ||
-        !pw_os_purge((void *)start, end - start))
-        return 0;
-    uint32_t front = (uint32_t)((start - pw_block_address(block)) >> PW_GRANULE_SHIFT);
-    uint32_t length = (uint32_t)((end - start) >> PW_GRANULE_SHIFT);
-    struct pw_block middle = {block.region, block.granule + front};
-    pw_heap_remove_from_free_list(heap, block);
-    if (front > 0) {
-        pw_heap_block_split(heap, block, front);
-        pw_heap_add_to_free_list(heap, block);
-        pw_heap_remove_from_free_list(heap, middle);
-    }
-    pw_heap_block_split(heap, middle, length);
-    pw_header_write(middle.region, middle.granule, PW_STATE_FREE, PW_HEAP_ZEROED, 0, length);
-    pw_heap_add_to_free_list(heap, pw_heap_block_merge(heap, middle));
-    return end - start;
-}
-
 static uint64_t trim_small_region(struct pw_heap *heap, struct pw_region *region)
 {
     uint64_t given = 0;
@@ -85,7 +60,7 @@ static uint64_t trim_small_region(struct pw_heap *heap, struct pw_region *region
         struct pw_block next = pw_block_next(block);
         struct pw_fields fields = pw_header_fields(pw_block_header(block));
         if (fields.state == PW_STATE_FREE && (fields.flags & PW_HEAP_ZEROED) == 0)
-            given += purge_small(heap, block);
+            given += pw_small_purge(heap, block, UINT64_MAX);
         block = next;
     }
     return given;
@@ -216,7 +191,8 @@ void pw_heap_close(struct pw_heap *heap)
             pw_region_destroy(region);
     }
     heap->image = (struct pw_heap_image){.flags = 0};
-    heap->dirty_pages = heap->live_pages = 0;
+    heap->dirty_pages = heap->live_pages = heap->dirty_small_bytes = 0;
+    heap->purges_small = false;
     __builtin_memset(heap->recent, 0, sizeof heap->recent);
     heap->spans_in_use = heap->dirty_spans = 0;
     heap->regions = heap->page_region_slots = 0;
