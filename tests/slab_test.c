@@ -341,6 +341,72 @@ static void a_write_into_a_span_between_two_sizes_is_found_when_it_is_used(void 
     }
 }
 
+/* ---- a look at all of them ---- */
+
+enum { LOOKED_AT = 12 };
+
+/* Blocks 1 to LOOKED_AT - 2 are LIVE with zones of all lengths, QUARANTINED, CACHED and FREE in turn. */
+static void make_scene(uint32_t c, char **blocks)
+{
+    start_heaps(PW_LEVEL_FULL);
+    uint32_t bytes = pw_class_bytes[c];
+    for (uint32_t i = 0; i < LOOKED_AT; i++)
+        blocks[i] = take_one(c);
+    for (uint32_t i = 0; i < LOOKED_AT; i++) {
+        make_live(blocks[i], bytes > 48 + i ? bytes - 32 - i : 0);
+        if (i % 2 == 0)
+            continue;
+        if (i % 6 == 5)
+            drop_block(blocks[i]);
+        else
+            make_dead(blocks[i], i % 6 == 1 ? PW_STATE_QUARANTINED : PW_STATE_CACHED);
+    }
+}
+
+static void every_byte_that_should_hold_a_pattern_is_looked_at(void **state)
+{
+    static const uint32_t sizes[] = {48, 64, 96, 112, 208, 336, 1088};
+    (void)state;
+    for (size_t s = 0; s < PW_ARRAY_SIZE(sizes); s++) {
+        char *blocks[LOOKED_AT];
+        uint32_t c = pw_class_for(sizes[s]), bytes = pw_class_bytes[c];
+        make_scene(c, blocks);
+        assert_nothing_found("before anything is damaged");
+        for (uint32_t i = 0; i < LOOKED_AT; i++) {
+            bool is_live = fields_of(blocks[i]).state == PW_STATE_LIVE;
+            for (uint32_t at = 0; at < bytes; at++) {
+                bool is_known = !is_live || at >= bytes - fields_of(blocks[i]).slack;
+                blocks[i][at] ^= 0x10;
+                struct findings *findings = validate();
+                CHECK(findings->count == is_known && (!is_known || findings->faults[0].damage.start == (uint64_t)blocks[i] + at),
+                      "size %u, block %u, byte %u: %u found", bytes, i, at, (unsigned)findings->count);
+                blocks[i][at] ^= 0x10;
+            }
+        }
+        for (uint32_t i = 0; i < LOOKED_AT * 64; i++) {
+            _Atomic uint64_t *word = word_of(blocks[i / 64]);
+            atomic_fetch_xor(word, (uint64_t)1 << i % 64);
+            CHECK(validate()->count > 0, "size %u, block %u, bit %u of the header", bytes, i / 64, i % 64);
+            atomic_fetch_xor(word, (uint64_t)1 << i % 64);
+        }
+    }
+}
+
+static void memory_that_is_said_to_be_fresh_is_looked_at_too(void **state)
+{
+    (void)state;
+    start_heaps(PW_LEVEL_FULL);
+    uint32_t c = pw_class_for(96);
+    for (uint32_t i = 0; i < LOOKED_AT; i++) {
+        char *block = take_one(c);
+        assert_nothing_found("as long as it is");
+        assert_true((fields_of(block).flags & PW_HEAP_ZEROED) != 0);
+        *block = 1;
+        assert_int_equal(validate()->count, 1);
+        *block = 0;
+    }
+}
+
 /* ---- memory given back ---- */
 
 static void trim_gives_the_memory_of_empty_spans_back_and_they_are_zero_then(void **state)
@@ -663,6 +729,8 @@ int main(void)
         cmocka_unit_test(a_span_that_changes_its_size_holds_the_fill_wherever_nobody_wrote),
         cmocka_unit_test(a_write_into_a_span_between_two_sizes_is_found_when_it_is_used),
         cmocka_unit_test(trim_gives_the_memory_of_empty_spans_back_and_they_are_zero_then),
+        cmocka_unit_test(every_byte_that_should_hold_a_pattern_is_looked_at),
+        cmocka_unit_test(memory_that_is_said_to_be_fresh_is_looked_at_too),
         cmocka_unit_test(beyond_the_limit_empty_spans_are_purged_to_half_of_it),
         cmocka_unit_test(a_heap_that_keeps_little_keeps_few_empty_spans_but_purges_seldom),
         cmocka_unit_test(a_region_has_510_spans_and_then_there_is_another),

@@ -17,6 +17,11 @@ struct pw_image pw_image_self(void)
     return (struct pw_image){.root = &pw_root, .view = view_self};
 }
 
+bool pw_image_is_in_place(const struct pw_image *image)
+{
+    return image->view == view_self;
+}
+
 static bool is_sane(const struct pw_region *region)
 {
     if (region->kind != PW_REGION_SMALL && region->kind != PW_REGION_PAGES &&

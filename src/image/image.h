@@ -32,6 +32,8 @@ struct pw_image {
 
 /* The image of the calling process itself, without its locks: for who holds them or can't take them. */
 struct pw_image pw_image_self(void);
+/* Is what its view gives the bytes themselves, wherever they are? */
+bool pw_image_is_in_place(const struct pw_image *image);
 
 /* Copy an entry of the region table, checked for sense; false: there is no such region. */
 bool pw_image_region(const struct pw_image *image, uint32_t index, struct pw_region *region);

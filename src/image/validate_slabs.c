@@ -2,6 +2,7 @@
  * validate_slabs.c - the blocks of a slab region, span after span. Where a cursor stands at the first
  * granule of a span, which is no block's, the span itself comes next.
  */
+#include "image/pattern.h"
 #include "image/scan.h"
 #include "image/spans.h"
 
@@ -76,12 +77,84 @@ static bool is_plain(const struct pw_image *image, const struct pw_region *regio
            pw_scan_content(image, address, bytes, fields);
 }
 
+/* The zone pattern in the last `slack` bytes before `end`, a multiple of 16; at least as many. */
+PW_INLINE_RACES pw_vector zone_damage(uint64_t pattern, uint64_t end, uint64_t slack)
+{
+    uint64_t word = pw_zone_word(pattern, end - slack);
+    pw_vector first = {word, word}, wanted = {pattern, pattern};
+    pw_vector bad = (*(const pw_vector *)(end - slack) ^ first) | (*(const pw_vector *)(end - 16) ^ wanted);
+    for (uint64_t at = end - 32; at > end - slack; at -= 16) /* most have one */
+        bad |= *(const pw_vector *)at ^ wanted;
+    return bad;
+}
+
+PW_INLINE_RACES pw_vector fill_damage(uint64_t word, uint64_t start, uint64_t end)
+{
+    pw_vector wanted = {word, word}, bad = {0, 0};
+    for (; end - start >= 64; start += 64)
+        bad |= (*(const pw_vector *)start ^ wanted) | (*(const pw_vector *)(start + 16) ^ wanted) |
+               (*(const pw_vector *)(start + 32) ^ wanted) | (*(const pw_vector *)(start + 48) ^ wanted);
+    for (; start < end; start += 16)
+        bad |= *(const pw_vector *)start ^ wanted;
+    return bad;
+}
+
+/*
+ * The first block from `index` on that is not plainly fine, at full and in place: is_plain for a run of blocks, without a
+ * call for each. Most of what a process does when it ends is this, and each child of fork looks at all that it has of its parent.
+ */
+static PW_RACES uint32_t plain_until(const struct pw_image *image, const struct pw_region *region,
+                                     const struct window *window, uint32_t index, uint32_t end)
+{
+    const struct pw_root *root = image->root;
+    const _Atomic uint64_t *words = (const _Atomic uint64_t *)region->headers + pw_span_slot(window->number, 0);
+    uint64_t key = root->seal_key, pattern = root->zone_pattern, fill = pw_fill_word(root->free_fill);
+    uint64_t bytes = pw_shape_bytes(window->shape);
+    uint64_t first = region->base + ((uint64_t)pw_span_first(window->number) << PW_SLAB_SHIFT);
+    for (; index < end; index++) {
+        uint64_t word = atomic_load_explicit(&words[index], memory_order_acquire);
+        uint64_t start = first + index * bytes, stop = start + bytes;
+        struct pw_fields fields = pw_word_fields(word);
+        bool is_free = (window->free_bits[index / 64] >> index % 64 & 1) != 0;
+        pw_vector bad;
+        if (!pw_word_is_sealed(key, start, word, (uint32_t)bytes >> PW_SLAB_SHIFT) ||
+            is_free != (fields.state == PW_STATE_FREE))
+            return index;
+        if (fields.state == PW_STATE_LIVE && fields.slack >= PW_TAIL_BYTES && fields.slack <= bytes)
+            bad = zone_damage(pattern, stop, fields.slack);
+        else if ((fields.state == PW_STATE_QUARANTINED || fields.state == PW_STATE_CACHED || is_free) &&
+                 (fields.flags & PW_HEAP_ZEROED) == 0)
+            bad = fill_damage(fill, start, stop - PW_TAIL_BYTES) | zone_damage(pattern, stop, PW_TAIL_BYTES);
+        else
+            return index;
+        if ((bad[0] | bad[1]) != 0)
+            return index;
+    }
+    return index;
+}
+
+/* May plain_until be asked? All of a freed block is filled then. */
+static bool is_quick(const struct pw_image *image, const struct window *window)
+{
+    return image->root->level >= PW_LEVEL_FULL && image->root->free_fill_max >= PW_SLAB_MAX_BYTES &&
+           window->free_bits != NULL && pw_image_is_in_place(image);
+}
+
 static bool check_block(const struct pw_image *image, const struct pw_region *region, uint32_t index,
                         uint32_t granule, struct pw_fault *fault)
 {
     struct pw_header_copy header;
     return !pw_image_header(image, region, granule, &header) ||
            pw_diagnose_header(image, region, index, granule, &header, fault);
+}
+
+/* The index at which a part of a span ends that is looked at in one go: it has at most so many blocks and bytes, but one block. */
+static uint32_t end_of_part(const struct window *window, uint32_t index, uint64_t size, uint64_t blocks, uint64_t bytes)
+{
+    uint64_t count = (bytes + size - 1) / size;
+    if (count > blocks)
+        count = blocks;
+    return count < window->fresh - index ? index + (uint32_t)count : window->fresh;
 }
 
 /* Check blocks of a span from cursor->granule on; where it ends the cursor goes to the next span. */
@@ -93,8 +166,16 @@ static bool check_blocks(const struct pw_image *image, const struct pw_region *r
     open_window(image, region, pw_span_of(cursor->granule), &window);
     uint64_t size = pw_shape_bytes(window.shape);
     uint32_t index = window.shape == 0 ? 0 : pw_granule_index(window.shape, cursor->granule);
-    bool is_fine = true;
+    bool is_fine = true, quick = is_quick(image, &window);
     for (; is_fine && index < window.fresh && *blocks > 0 && *bytes > 0; index++) {
+        if (pw_likely(quick) && index > 0) {
+            uint32_t plain = plain_until(image, region, &window, index, end_of_part(&window, index, size, *blocks, *bytes));
+            *blocks -= plain - index;
+            *bytes -= size * (plain - index) < *bytes ? size * (plain - index) : *bytes;
+            index = plain;
+            if (index == window.fresh || *blocks == 0 || *bytes == 0)
+                break;
+        }
         uint32_t granule = pw_span_granule(window.number, window.shape, index);
         if (pw_unlikely(!is_plain(image, region, &window, index, granule)))
             is_fine = check_block(image, region, cursor->region, granule, fault);
