@@ -476,6 +476,26 @@ static void a_heap_that_keeps_little_keeps_few_empty_spans_but_purges_seldom(voi
     pw_heap_limits = usual;
 }
 
+/* Rounds of a program that frees all and wants all back: each time that what was purged came back it is purged less often. */
+static void what_was_purged_and_is_used_again_is_purged_more_seldom(void **state)
+{
+    enum { SPANS = 60, MOST_PATIENCE = 4 };
+    static void *blocks[SPANS * 16];
+    (void)state;
+    struct pw_heap_limits usual = pw_heap_limits;
+    start_heaps(PW_LEVEL_FULL);
+    pw_heap_keep_little();
+    pw_heap_limits.purge_interval_ns = 10000000000;
+    uint32_t c = pw_class_for(4000), count = SPANS * count_of(c);
+    for (uint32_t round = 0; round < 3 * MOST_PATIENCE; round++) {
+        assert_int_equal(take_live(c, count, blocks), count);
+        heap->spans_purged_at_ns = pw_os_time_ns() - (pw_heap_limits.purge_interval_ns << MOST_PATIENCE); /* long ago */
+        drop_all(blocks, count);
+        CHECK(heap->spans_patience == (round < MOST_PATIENCE ? round : MOST_PATIENCE), "%u in round %u", heap->spans_patience, round);
+    }
+    pw_heap_limits = usual;
+}
+
 /* ---- exhaustion ---- */
 
 static void a_region_has_510_spans_and_then_there_is_another(void **state)
@@ -733,6 +753,7 @@ int main(void)
         cmocka_unit_test(memory_that_is_said_to_be_fresh_is_looked_at_too),
         cmocka_unit_test(beyond_the_limit_empty_spans_are_purged_to_half_of_it),
         cmocka_unit_test(a_heap_that_keeps_little_keeps_few_empty_spans_but_purges_seldom),
+        cmocka_unit_test(what_was_purged_and_is_used_again_is_purged_more_seldom),
         cmocka_unit_test(a_region_has_510_spans_and_then_there_is_another),
         cmocka_unit_test(the_next_2_mib_are_at_hand_before_a_span_begins_there),
         cmocka_unit_test(whichever_system_call_fails_no_block_is_lost),

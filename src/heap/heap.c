@@ -37,8 +37,8 @@ void pw_heap_keep_little(void)
                                              .dirty_spans = MIB >> PW_SPAN_SHIFT,
                                              .overdue_spans = 16 * MIB >> PW_SPAN_SHIFT,
                                              .dirty_spans_shift = 5,
-                                             .growth_bytes = MIB,
-                                             .growth_share_shift = 5};
+                                             .growth_bytes = MIB / 2,
+                                             .growth_share_shift = 6};
 }
 
 bool pw_heap_init(uint32_t count, const struct pw_heap_hooks *content_hooks)

@@ -45,7 +45,10 @@ struct pw_heap {
     uint64_t purged_at_ns;      /* when dirty pages were last given back */
     uint32_t spans_in_use;      /* of a size */
     uint32_t dirty_spans;       /* of no size, whose memory was used */
-    uint64_t spans_purged_at_ns;
+    uint64_t spans_purged_at_ns; /* the end of the last time */
+    uint32_t spans_purged;      /* since the time before; … */
+    uint32_t spans_returned;    /* … and purged ones that were used again: if many, … */
+    uint32_t spans_patience;    /* … it is done that many times more seldom, as a shift */
     uint64_t populate;          /* memory that the next span begins with: to be had without the lock; 0: none */
     uint64_t fresh_bytes;       /* handed out of memory that was the system's until then */
     uint64_t cleared_at;        /* the value of it when the caches were last cleared out */

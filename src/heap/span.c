@@ -5,6 +5,7 @@
 #include "os/process.h"
 
 enum {
+    MOST_PATIENCE = 4,
     PURGED_AT_ONCE = 2,    /* of those that have no size and are not given back, with the lock held */
     HUGE_PAGE_SPANS = 32,  /* are 2 MiB */
 };
@@ -16,6 +17,7 @@ static struct pw_span_place new_place(struct pw_heap *heap)
         struct pw_span_place place = pw_span_of_reference(heap->image.empty_spans);
         pw_span_leave(&heap->image.empty_spans, place);
         heap->dirty_spans -= place.span->flags & PW_SPAN_DIRTY;
+        heap->spans_returned += (place.span->flags & PW_SPAN_DIRTY) == 0;
         return place;
     }
     struct pw_region *region = pw_region_at(heap->image.slab_region);
@@ -67,6 +69,7 @@ uint64_t pw_span_purge(struct pw_heap *heap, struct pw_span_place place)
     place.span->flags = 0;
     pw_span_reseal(place);
     heap->dirty_spans--;
+    heap->spans_purged++;
     return PW_SPAN_BYTES;
 }
 
@@ -87,6 +90,18 @@ static uint64_t purge_some(struct pw_heap *heap, uint32_t keep, uint32_t most)
     return given;
 }
 
+/* A program that goes from size to size wants back what was just purged; it is purged less and less often. */
+static void end_purge(struct pw_heap *heap, uint64_t now)
+{
+    bool was_too_soon = heap->spans_returned * 2 > heap->spans_purged;
+    if (was_too_soon && heap->spans_patience < MOST_PATIENCE)
+        heap->spans_patience++;
+    else if (!was_too_soon && heap->spans_patience > 0)
+        heap->spans_patience--;
+    heap->spans_returned = heap->spans_purged = 0;
+    heap->spans_purged_at_ns = now;
+}
+
 void pw_span_purge_if_due(struct pw_heap *heap)
 {
     uint32_t limit = heap->spans_in_use >> pw_heap_limits.dirty_spans_shift;
@@ -96,12 +111,12 @@ void pw_span_purge_if_due(struct pw_heap *heap)
         return;
     uint64_t now = pw_os_time_ns();
     uint32_t overdue = limit * 2 > pw_heap_limits.overdue_spans ? limit * 2 : pw_heap_limits.overdue_spans;
-    if (heap->dirty_spans <= overdue && now - heap->spans_purged_at_ns < pw_heap_limits.purge_interval_ns)
+    if (heap->dirty_spans <= overdue && now - heap->spans_purged_at_ns < pw_heap_limits.purge_interval_ns << heap->spans_patience)
         return;
     /* A few at a time, for the lock is held. */
     (void)purge_some(heap, limit / 2, PURGED_AT_ONCE);
     if (heap->dirty_spans <= limit)
-        heap->spans_purged_at_ns = now;
+        end_purge(heap, now);
 }
 
 /*

@@ -195,6 +195,7 @@ void pw_heap_close(struct pw_heap *heap)
     heap->purges_small = false;
     __builtin_memset(heap->recent, 0, sizeof heap->recent);
     heap->spans_in_use = heap->dirty_spans = 0;
+    heap->spans_purged = heap->spans_returned = heap->spans_patience = 0;
     heap->regions = heap->page_region_slots = 0;
     pw_heap_release(heap);
     uint64_t mask = pw_regions_acquire();
