@@ -496,6 +496,27 @@ static void what_was_purged_and_is_used_again_is_purged_more_seldom(void **state
     pw_heap_limits = usual;
 }
 
+static void a_span_of_few_blocks_keeps_no_more_of_the_tables_than_it_needs(void **state)
+{
+    static void *blocks[2048 * 3];
+    (void)state;
+    start_heaps(PW_LEVEL_FULL);
+    uint32_t c = pw_class_for(48), count = 3 * count_of(c);
+    assert_int_equal(take_live(c, count, blocks), count);
+    for (uint32_t i = 0; i < count; i++)
+        pw_region_evidence(block_at(blocks[i]).region, block_at(blocks[i]).granule)->number = i;
+    drop_all(blocks, count);
+    struct pw_block large = block_at(take_one(pw_class_for(4000)));
+    assert_true((span_of((void *)pw_block_address(large))->flags & PW_SPAN_DIRTY) != 0);
+    char *evidence = (char *)PW_ALIGN_DOWN((uint64_t)pw_region_evidence(large.region, large.granule), PW_PAGE_BYTES);
+    char *words = (char *)PW_ALIGN_DOWN((uint64_t)pw_region_word(large.region, large.granule), PW_PAGE_BYTES);
+    assert_true(is_resident(words));
+    assert_false(is_resident(words + PW_PAGE_BYTES));
+    for (uint32_t page = 1; page < 6; page++)
+        assert_false(is_resident(evidence + page * PW_PAGE_BYTES));
+    assert_nothing_found("without them");
+}
+
 /* ---- exhaustion ---- */
 
 static void a_region_has_510_spans_and_then_there_is_another(void **state)
@@ -754,6 +775,7 @@ int main(void)
         cmocka_unit_test(beyond_the_limit_empty_spans_are_purged_to_half_of_it),
         cmocka_unit_test(a_heap_that_keeps_little_keeps_few_empty_spans_but_purges_seldom),
         cmocka_unit_test(what_was_purged_and_is_used_again_is_purged_more_seldom),
+        cmocka_unit_test(a_span_of_few_blocks_keeps_no_more_of_the_tables_than_it_needs),
         cmocka_unit_test(a_region_has_510_spans_and_then_there_is_another),
         cmocka_unit_test(the_next_2_mib_are_at_hand_before_a_span_begins_there),
         cmocka_unit_test(whichever_system_call_fails_no_block_is_lost),

@@ -39,12 +39,37 @@ static struct pw_span_place new_place(struct pw_heap *heap)
     return pw_span_at(region, number);
 }
 
+/* A table's bytes of a span beyond the first `keep`, up to `used`. */
+static void purge_rest(uint64_t table, uint64_t keep, uint64_t used)
+{
+    uint64_t start = PW_ALIGN_UP(table + keep, (uint64_t)PW_PAGE_BYTES);
+    uint64_t end = PW_ALIGN_UP(table + used, (uint64_t)PW_PAGE_BYTES);
+    if (start < end)
+        (void)pw_os_purge((void *)start, end - start);
+}
+
+/*
+ * Blocks of a smaller size have touched more of the tables than those of the next have places for: give that back. All of it
+ * is 0. Not where spans go from size to size all the time.
+ */
+static void purge_tables(const struct pw_heap *heap, struct pw_span_place place, uint32_t count)
+{
+    uint64_t slot = pw_span_slot(place.number, 0), touched = place.span->touched;
+    if (pw_root.level < PW_LEVEL_FULL || heap->spans_patience > 0 || touched <= count || touched > PW_SPAN_BLOCKS)
+        return;
+    purge_rest(place.region->headers + slot * sizeof(uint64_t), count * sizeof(uint64_t), touched * sizeof(uint64_t));
+    purge_rest(place.region->evidence + slot * sizeof(struct pw_evidence), count * sizeof(struct pw_evidence),
+               touched * sizeof(struct pw_evidence));
+    place.span->touched = count;
+}
+
 struct pw_span_place pw_span_open(struct pw_heap *heap, uint32_t slab_class)
 {
     struct pw_span_place place = new_place(heap);
     if (place.region == NULL)
         return place;
     uint32_t bytes = pw_class_bytes[PW_GRANULE_SIZES + 1 + slab_class];
+    purge_tables(heap, place, pw_shape_count(pw_shape_of(bytes)));
     place.span->fresh = place.span->free = 0;
     place.span->slab_class = (uint16_t)slab_class;
     atomic_store_explicit(&place.span->shape, pw_shape_of(bytes), memory_order_release);
@@ -67,6 +92,7 @@ uint64_t pw_span_purge(struct pw_heap *heap, struct pw_span_place place)
     (void)pw_os_purge(headers, PW_SPAN_BLOCKS * sizeof *headers);
     (void)pw_os_purge(evidence, PW_SPAN_BLOCKS * sizeof *evidence);
     place.span->flags = 0;
+    place.span->touched = 0;
     pw_span_reseal(place);
     heap->dirty_spans--;
     heap->spans_purged++;
@@ -153,6 +179,8 @@ void pw_span_close(struct pw_heap *heap, struct pw_span_place place)
     if (pw_root.level >= PW_LEVEL_FULL)
         __builtin_memset((struct pw_evidence *)place.region->evidence + slot, 0,
                          blocks * sizeof(struct pw_evidence));
+    if (place.span->touched < blocks)
+        place.span->touched = blocks;
     place.span->fresh = place.span->free = place.span->slab_class = 0;
     place.span->flags = PW_SPAN_DIRTY | (is_filled ? PW_SPAN_FILLED : 0);
     pw_span_reseal(place);

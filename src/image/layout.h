@@ -195,7 +195,7 @@ struct pw_span {
     uint16_t flags;
     uint32_t next;     /* spans of the same size with room, or spans of no size: references, 0: none */
     uint32_t previous; /* 0 too where the span is in no list */
-    uint32_t reserved;
+    uint32_t touched;  /* places of its tables that blocks had before it was given its size, at most; the heap's alone */
 };
 /* A span as 32 bits: index of its region << 9 | number of the span. */
 #define PW_SPAN_REF_BITS (PW_SLOT_SHIFT - PW_SPAN_SHIFT)
