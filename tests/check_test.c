@@ -12,6 +12,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -570,6 +571,10 @@ static void around_fork_the_queue_is_held_and_then_let_go(void **state)
 
 int main(void)
 {
+    if (PW_WIDE_BYTES > 16 && !pw_has_wide_vectors()) {
+        printf("the processor has no vectors of %d bytes\n", (int)PW_WIDE_BYTES);
+        return 77;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_single_flipped_bit_of_a_header_is_seen),
         cmocka_unit_test(a_header_says_what_was_packed_into_it),

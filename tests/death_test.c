@@ -52,12 +52,13 @@ static void write_check(struct run *run, const char *check)
     size_t level = strcspn(check, ":");
     const char *options = check + level;
     const char *logs = strstr(options, "LOGS");
+    const char *more = getenv("DEATH_OPTIONS"); /* for all of them: see death/meson.build */
     (void)snprintf(run->folder, sizeof run->folder, "%s", logs != NULL ? "/tmp/death-XXXXXX" : "");
     if (logs != NULL)
         assert_non_null(mkdtemp(run->folder));
     (void)snprintf(run->check, sizeof run->check,
-                   "PWHEAP_CHECK=%.*s:symbolize=0:color=never:history=0:seed=1%s%.*s%s%s", (int)level, check,
-                   strstr(check, "guard") != NULL ? "" : ":guard_site_blocks=0:guard_sample_rate=0",
+                   "PWHEAP_CHECK=%.*s:symbolize=0:color=never:history=0:seed=1%s%s%.*s%s%s", (int)level, check,
+                   more != NULL ? more : "", strstr(check, "guard") != NULL ? "" : ":guard_site_blocks=0:guard_sample_rate=0",
                    logs != NULL ? (int)(logs - options) : (int)strlen(options), options, run->folder,
                    logs != NULL ? logs + 4 : "");
 }

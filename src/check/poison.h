@@ -7,6 +7,7 @@
 #ifndef PW_CHECK_POISON_H
 #define PW_CHECK_POISON_H
 
+#include "base/vector.h"
 #include "image/pattern.h"
 #include "image/seal.h"
 
@@ -50,68 +51,54 @@ PW_INLINE bool pw_poison_line_holds(uint64_t start, uint64_t bytes)
 }
 
 /*
- * Where the vectors lie that cover a range of at least 16 bytes, of whatever length up to 128: these and 0 from its
- * start, and back from its last 16 bytes. So they are the same steps for all of these lengths: which sizes come one after
- * another nobody can foretell, and a branch that the processor guessed wrongly costs as much as a hundred instructions.
+ * Fill, and look at, a range of at least one vector. Up to 128 bytes these are the same steps for all lengths: vectors
+ * from its start on and back from its end, which may overlap. Which sizes come one after another nobody can foretell, and
+ * a branch that the processor guessed wrongly costs as much as a hundred instructions.
  */
-struct pw_poison_steps {
-    uint64_t first, second, third, last;
-};
-enum { PW_POISON_STEPS_BYTES = 64, PW_POISON_WRITE_BYTES = 1024 };
+enum { PW_POISON_ENDS_BYTES = 64, PW_POISON_ENDS = PW_POISON_ENDS_BYTES / PW_WIDE_BYTES, PW_POISON_WRITE_BYTES = 1024 };
 
-PW_INLINE struct pw_poison_steps pw_poison_steps_of(uint64_t bytes)
+/* How far from either end vector `i` of that end lies, in a range whose last vector begins at `last`. */
+PW_INLINE uint64_t pw_poison_step(uint64_t i, uint64_t last)
 {
-    uint64_t last = bytes - 16;
-    return (struct pw_poison_steps){.first = last < 16 ? last : 16,
-                                    .second = last < 32 ? last : 32,
-                                    .third = last < 48 ? last : 48,
-                                    .last = last};
+    return i * PW_WIDE_BYTES < last ? i * PW_WIDE_BYTES : last;
 }
 
 PW_INLINE void pw_poison_write(uint64_t start, uint64_t bytes)
 {
-    if (pw_unlikely(bytes < 16 || bytes > PW_POISON_WRITE_BYTES)) {
+    if (pw_unlikely(bytes < PW_WIDE_BYTES || bytes > PW_POISON_WRITE_BYTES)) {
         __builtin_memset((void *)start, (int)(uint8_t)pw_root.free_fill, bytes);
         return;
     }
-    uint64_t word = pw_root.free_fill_word;
-    pw_vector fill = {word, word};
-    struct pw_poison_steps at = pw_poison_steps_of(bytes);
-    uint64_t end = start + at.last;
-    *(pw_vector *)start = fill;
-    *(pw_vector *)(start + at.first) = fill;
-    *(pw_vector *)(start + at.second) = fill;
-    *(pw_vector *)(start + at.third) = fill;
-    for (uint64_t middle = start + PW_POISON_STEPS_BYTES; middle + 48 < end; middle += 64) {
-        *(pw_vector *)middle = fill;
-        *(pw_vector *)(middle + 16) = fill;
-        *(pw_vector *)(middle + 32) = fill;
-        *(pw_vector *)(middle + 48) = fill;
+    pw_wide fill = pw_wide_of(pw_root.free_fill_word);
+    uint64_t last = bytes - PW_WIDE_BYTES, end = start + last;
+#pragma GCC unroll 4
+    for (uint64_t i = 0; i < PW_POISON_ENDS; i++) {
+        *(pw_wide *)(start + pw_poison_step(i, last)) = fill;
+        *(pw_wide *)(end - pw_poison_step(i, last)) = fill;
     }
-    *(pw_vector *)(end - at.third) = fill;
-    *(pw_vector *)(end - at.second) = fill;
-    *(pw_vector *)(end - at.first) = fill;
-    *(pw_vector *)end = fill;
+    for (uint64_t at = start + PW_POISON_ENDS_BYTES; at + PW_POISON_ENDS_BYTES - PW_WIDE_BYTES < end;
+         at += PW_POISON_ENDS_BYTES)
+#pragma GCC unroll 4
+        for (uint64_t i = 0; i < PW_POISON_ENDS; i++)
+            *(pw_wide *)(at + i * PW_WIDE_BYTES) = fill;
 }
 
 PW_INLINE bool pw_poison_holds(uint64_t start, uint64_t bytes)
 {
-    uint64_t word = pw_root.free_fill_word;
-    if (pw_unlikely(bytes < 16))
-        return pw_pattern_holds((const void *)start, bytes, word);
-    pw_vector fill = {word, word};
-    struct pw_poison_steps at = pw_poison_steps_of(bytes);
-    uint64_t end = start + at.last;
-    pw_vector bad = (*(const pw_vector *)start ^ fill) | (*(const pw_vector *)(start + at.first) ^ fill) |
-                    (*(const pw_vector *)(start + at.second) ^ fill) |
-                    (*(const pw_vector *)(start + at.third) ^ fill) |
-                    (*(const pw_vector *)(end - at.third) ^ fill) |
-                    (*(const pw_vector *)(end - at.second) ^ fill) |
-                    (*(const pw_vector *)(end - at.first) ^ fill) | (*(const pw_vector *)end ^ fill);
-    for (uint64_t middle = start + PW_POISON_STEPS_BYTES; middle + 48 < end; middle += 64)
-        bad |= (*(const pw_vector *)middle ^ fill) | (*(const pw_vector *)(middle + 16) ^ fill) |
-               (*(const pw_vector *)(middle + 32) ^ fill) | (*(const pw_vector *)(middle + 48) ^ fill);
-    return (bad[0] | bad[1]) == 0;
+    if (pw_unlikely(bytes < PW_WIDE_BYTES))
+        return pw_pattern_holds((const void *)start, bytes, pw_root.free_fill_word);
+    pw_wide fill = pw_wide_of(pw_root.free_fill_word), bad = {0};
+    uint64_t last = bytes - PW_WIDE_BYTES, end = start + last;
+#pragma GCC unroll 4
+    for (uint64_t i = 0; i < PW_POISON_ENDS; i++)
+        bad |= (*(const pw_wide *)(start + pw_poison_step(i, last)) ^ fill) |
+               (*(const pw_wide *)(end - pw_poison_step(i, last)) ^ fill);
+    for (uint64_t at = start + PW_POISON_ENDS_BYTES; at + PW_POISON_ENDS_BYTES - PW_WIDE_BYTES < end;
+         at += PW_POISON_ENDS_BYTES)
+#pragma GCC unroll 4
+        for (uint64_t i = 0; i < PW_POISON_ENDS; i++)
+            bad |= *(const pw_wide *)(at + i * PW_WIDE_BYTES) ^ fill;
+    return pw_wide_is_zero(bad);
 }
 
 PW_INLINE bool pw_zero_holds(uint64_t start, uint64_t bytes)

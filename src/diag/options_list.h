@@ -70,6 +70,8 @@
          "Freed memory kept out of use, or a quarter of the live bytes if that is more; 0: none.") \
     SIZE(thread_local_quarantine_size_kb, "KiB", (0, 0, 1024, 1024), 0, 1048576, FIXED,           \
          "Each thread's part of it, which flows into the common one; 0: none.")                    \
+    BOOL(wide_vectors, (1, 1, 1, 1), FIXED,                                                        \
+         "At full, look at freed memory 32 bytes at a time where the processor can.")              \
     GROUP("Blocks on pages of their own")                                                          \
     INTEGER(guard_site_blocks, "blocks", (0, 0, 2, 4), 0, 1048576, FIXED,                          \
             "So many first blocks of every place that allocates get guard pages at full, the next seldom.")        \

@@ -17,7 +17,7 @@ PW_INLINE void *pw_allocate_any(size_t size, bool zero, const struct pw_call *ca
 {
     struct pw_cache *cache = pw_self;
     if (pw_is_full(cache))
-        return pw_full_malloc(cache, size, call->pc, call->frame, call->fp, pw_how_of(call, zero));
+        return pw_full.malloc(cache, size, call->pc, call->frame, call->fp, pw_how_of(call, zero));
     return pw_allocate(size, 1, zero, call);
 }
 /* Give back what pw_check_release let pass. */
@@ -30,7 +30,7 @@ void pw_release_slowly(void *pointer, struct pw_call *call, size_t size, size_t 
 PW_INLINE void pw_release_as(void *pointer, struct pw_call *call, size_t size, size_t align)
 {
     if (align == PW_ANY_ALIGN && pw_is_full(pw_self))
-        pw_full_free(pointer, size, call->pc, call->frame, call->fp, pw_how_of(call, false));
+        pw_full.free(pointer, size, call->pc, call->frame, call->fp, pw_how_of(call, false));
     else
         pw_release_slowly(pointer, call, size, align);
 }

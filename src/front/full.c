@@ -10,7 +10,7 @@
 #include "front/entry.h"
 #include "front/guarded/guarded.h"
 #include "front/guarded/watch.h"
-#include "front/quick.h"
+#include "front/leaving.h"
 #include "trace/unwind.h"
 
 /* Who called, and as what: see full.h. */
@@ -119,6 +119,30 @@ static PW_NOINLINE void bad_pointer(uint64_t address, const struct caller *calle
     pw_found_bad_pointer((void *)address, &call);
 }
 
+/*
+ * Queue a QUARANTINED block that weighs `bytes`; false: it is for pw_quarantine_block to do, and nothing was done.
+ * Each free lets a block go, so that one that was just verified is the one that is used next, while it is in the
+ * processor's cache.
+ */
+static PW_NOINLINE bool quarantine_quickly(struct pw_cache *cache, uint64_t address, uint64_t bytes)
+{
+    struct pw_quarantine_batch *batch = cache->batch, *leaving = cache->leaving;
+    if (pw_unlikely(batch == NULL || pw_options()->quarantine_size_mb == 0 || batch->count + 1 == PW_BATCH_BLOCKS ||
+                    batch->bytes + bytes >= pw_batch_bytes()))
+        return false;
+    if (pw_likely(leaving != NULL)) {
+        uint32_t place = cache->left;
+        uint64_t first = (uint64_t)leaving->blocks[place];
+        if (pw_unlikely(place + 1 == leaving->count) || !pw_evict_small(cache, first, pw_quick_entry(first)))
+            return false;
+        pw_fetch_ahead(leaving, place);
+        cache->left = place + 1;
+    }
+    batch->blocks[batch->count++] = (void *)address;
+    batch->bytes += bytes;
+    return true;
+}
+
 static PW_NOINLINE void quarantine_slowly(struct pw_cache *cache, const struct pw_handle *handle,
                                           const struct caller *caller, uint32_t stack)
 {
@@ -152,7 +176,7 @@ PW_INLINE void release(struct pw_cache *cache, const struct pw_handle *handle, u
     cache->frees++;
     struct pw_fields fields = pw_word_fields(handle->word);
     pw_handle_set(handle, PW_STATE_QUARANTINED, fields.flags, fields.slack);
-    if (pw_unlikely(!pw_quarantine_quickly(cache, handle->address, handle->bytes)))
+    if (pw_unlikely(!quarantine_quickly(cache, handle->address, handle->bytes)))
         quarantine_slowly(cache, handle, caller, stack);
 }
 

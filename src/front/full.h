@@ -34,9 +34,26 @@ PW_INLINE enum pw_family pw_how_family(uint64_t how)
  * A block of any size for the thread whose cache is `cache`, where pw_is_full says so: the usual case in one go, else
  * by pw_allocate.
  */
-void *pw_full_malloc(struct pw_cache *cache, size_t size, uint64_t pc, uint64_t frame, uint64_t fp, uint64_t how);
+typedef void *pw_full_malloc_way(struct pw_cache *cache, size_t size, uint64_t pc, uint64_t frame, uint64_t fp,
+                                 uint64_t how);
 /* Give back `pointer`, of `size` bytes or SIZE_MAX: whatever. The same: the usual case, else by pw_release_slowly. errno is kept. */
-void pw_full_free(void *pointer, size_t size, uint64_t pc, uint64_t frame, uint64_t fp, uint64_t how);
+typedef void pw_full_free_way(void *pointer, size_t size, uint64_t pc, uint64_t frame, uint64_t fp, uint64_t how);
+
+/*
+ * full.c is compiled twice where there are such processors, for those with vectors of 32 bytes the second time; pw_full is
+ * the one for this processor, from pw_full_start on.
+ */
+pw_full_malloc_way pw_full_malloc;
+pw_full_free_way pw_full_free;
+extern pw_full_malloc_way pw_full_malloc_wide __attribute__((weak, visibility("hidden")));
+extern pw_full_free_way pw_full_free_wide __attribute__((weak, visibility("hidden")));
+struct pw_full {
+    pw_full_malloc_way *malloc;
+    pw_full_free_way *free;
+};
+extern struct pw_full pw_full __attribute__((visibility("hidden")));
+/* Choose, when the options are known. */
+void pw_full_start(void);
 /* Check, claim, poison a LIVE small block and put it into the quarantine; the cache is entered. */
 void pw_full_release(struct pw_cache *cache, const struct pw_handle *handle, uint64_t entry, const struct pw_call *call);
 

@@ -9,6 +9,14 @@
 #include "trace/depot.h"
 #include "trace/unwind.h"
 
+struct pw_full pw_full = {.malloc = pw_full_malloc, .free = pw_full_free};
+
+void pw_full_start(void)
+{
+    if (pw_options()->wide_vectors && pw_full_malloc_wide != NULL && pw_has_wide_vectors())
+        pw_full = (struct pw_full){.malloc = pw_full_malloc_wide, .free = pw_full_free_wide};
+}
+
 uint32_t pw_stack_of(const struct pw_cache *cache, const struct pw_call *call)
 {
     if (cache->level < PW_LEVEL_FULL)

@@ -68,7 +68,7 @@ PW_PUBLIC void *malloc(size_t size)
     if (pw_likely(pw_is_fast(cache)))
         block = pw_quick_acquire_at(cache, size, false, PW_FAMILY_MALLOC, PW_LEVEL_FAST);
     else if (pw_is_full(cache))
-        return pw_full_malloc(cache, size, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP(),
+        return pw_full.malloc(cache, size, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP(),
                               pw_how(PW_OP_MALLOC, PW_FAMILY_MALLOC, false));
     else
         block = pw_quick_acquire(cache, size, false, PW_FAMILY_MALLOC);
@@ -84,7 +84,7 @@ PW_PUBLIC void free(void *pointer)
     if (pw_likely(pw_is_fast(cache))) {
         is_done = pw_quick_release_at(cache, pointer, PW_FAMILY_MALLOC, PW_ANY_SIZE, PW_LEVEL_FAST);
     } else if (pw_is_full(cache)) {
-        pw_full_free(pointer, PW_ANY_SIZE, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP(),
+        pw_full.free(pointer, PW_ANY_SIZE, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP(),
                      pw_how(PW_OP_FREE, PW_FAMILY_MALLOC, false));
         return;
     } else {

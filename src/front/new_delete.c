@@ -112,7 +112,7 @@ static void *new_block(size_t size, size_t align, bool is_nothrow, const struct 
         struct pw_cache *cache = pw_self;                                                          \
         void *block = NULL;                                                                        \
         if (align == 1 && pw_is_full(cache))                                                       \
-            block = pw_full_malloc(cache, size, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP(),       \
+            block = pw_full.malloc(cache, size, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP(),       \
                                    pw_how(operation, family, false));                              \
         else if (align == 1)                                                                       \
             block = pw_quick_acquire(cache, size, false, family);                                  \
@@ -128,7 +128,7 @@ static void *new_block(size_t size, size_t align, bool is_nothrow, const struct 
     {                                                                                              \
         struct pw_cache *cache = pw_self;                                                          \
         if (align == PW_ANY_ALIGN && pw_is_full(cache)) {                                          \
-            pw_full_free(pointer, size, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP(),               \
+            pw_full.free(pointer, size, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP(),               \
                          pw_how(operation, family, false));                                        \
             return;                                                                                \
         }                                                                                          \

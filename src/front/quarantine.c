@@ -1,8 +1,7 @@
 /* quarantine.c - into and out of the quarantine, at full. */
-#include "check/quarantine.h"
 
 #include "front/cap.h"
-#include "front/quick.h"
+#include "front/leaving.h"
 
 #include <errno.h>
 
@@ -26,26 +25,7 @@ static uint64_t limit_bytes(void)
     return share > least ? share : least;
 }
 
-/*
- * A small block has waited long enough and is as it was left: let it be used again. False: it is for evict_slowly to see to;
- * nothing was done.
- */
-PW_INLINE bool evict_small(struct pw_cache *cache, uint64_t address, uint64_t entry)
-{
-    if (pw_unlikely((entry & PW_ENTRY_SHIFT_MASK) == PW_PAGE_SHIFT))
-        return false;
-    struct pw_handle handle = {.address = address};
-    pw_handle_find(&handle, entry);
-    bool is_fine = pw_handle_is_sealed(&handle) &&
-                   pw_poison_holds(handle.address, pw_poison_bytes(handle.bytes)) &&
-                   pw_zone_tail_holds(handle.address + handle.bytes);
-    if (pw_unlikely(!is_fine))
-        return false;
-    pw_recycle(cache, &handle);
-    return true;
-}
-
-/* The same of a big block, or one that is not as it should be: it is verified as a part of `operation`. */
+/* What pw_evict_small does, of a big block, or one that is not as it should be: it is verified as a part of `operation`. */
 static PW_NOINLINE void evict_slowly(uint64_t address, uint64_t entry, const struct pw_call *call,
                                      enum pw_operation operation)
 {
@@ -60,32 +40,8 @@ static PW_NOINLINE void evict_slowly(uint64_t address, uint64_t entry, const str
 PW_INLINE void evict(struct pw_cache *cache, void *block, const struct pw_call *call, enum pw_operation operation)
 {
     uint64_t address = (uint64_t)block, entry = pw_quick_entry(address);
-    if (pw_unlikely(!evict_small(cache, address, entry)))
+    if (pw_unlikely(!pw_evict_small(cache, address, entry)))
         evict_slowly(address, entry, call, operation);
-}
-
-/*
- * Fetch what evict will touch of a block that leaves soon. All of it is verified, but what lies far behind its beginning the
- * processor fetches by itself. Without a branch for each line: see check/poison.h.
- */
-PW_INLINE void fetch_whole(uint64_t address)
-{
-    enum { LINE = 64, HALF = 4 * LINE };
-    uint64_t bytes = pw_handle_fetch(address);
-    for (uint64_t at = LINE; at < HALF; at += LINE)
-        __builtin_prefetch((void *)(address + (at < bytes ? at : bytes)));
-    if (bytes > HALF)
-        for (uint64_t at = HALF; at < 2 * HALF; at += LINE)
-            __builtin_prefetch((void *)(address + (at < bytes ? at : bytes)));
-}
-
-/* Fetch what lies ahead of `place` in a batch that is leaving: a block, and the batch, which waited as long as its blocks. */
-PW_INLINE void fetch_ahead(const struct pw_quarantine_batch *batch, uint32_t place)
-{
-    enum { AHEAD = 8, BATCH_AHEAD = 24 };
-    __builtin_prefetch(&batch->blocks[place + BATCH_AHEAD]);
-    if (pw_likely(place + AHEAD < batch->count))
-        fetch_whole((uint64_t)batch->blocks[place + AHEAD]);
 }
 
 /* See to the next block of the batch that is leaving. */
@@ -93,7 +49,7 @@ static void let_go(struct pw_cache *cache, const struct pw_call *call)
 {
     struct pw_quarantine_batch *batch = cache->leaving;
     uint32_t place = cache->left++;
-    fetch_ahead(batch, place);
+    pw_fetch_ahead(batch, place);
     evict(cache, batch->blocks[place], call, PW_OP_QUARANTINE);
     if (place + 1 < batch->count)
         return;
@@ -157,35 +113,6 @@ bool pw_quarantine_empty(struct pw_cache *cache, const struct pw_call *call)
     return had_some;
 }
 
-/* Bytes of blocks that a thread keeps in its own batch. */
-static uint64_t batch_bytes(void)
-{
-    return (uint64_t)pw_options()->thread_local_quarantine_size_kb << 10;
-}
-
-/*
- * Each free lets a block go, so that one that was just verified is the one that is used next, while it is in the
- * processor's cache.
- */
-bool pw_quarantine_quickly(struct pw_cache *cache, uint64_t address, uint64_t bytes)
-{
-    struct pw_quarantine_batch *batch = cache->batch, *leaving = cache->leaving;
-    if (pw_unlikely(batch == NULL || pw_options()->quarantine_size_mb == 0 || batch->count + 1 == PW_BATCH_BLOCKS ||
-                    batch->bytes + bytes >= batch_bytes()))
-        return false;
-    if (pw_likely(leaving != NULL)) {
-        uint32_t place = cache->left;
-        uint64_t first = (uint64_t)leaving->blocks[place];
-        if (pw_unlikely(place + 1 == leaving->count) || !evict_small(cache, first, pw_quick_entry(first)))
-            return false;
-        fetch_ahead(leaving, place);
-        cache->left = place + 1;
-    }
-    batch->blocks[batch->count++] = (void *)address;
-    batch->bytes += bytes;
-    return true;
-}
-
 void pw_quarantine_block(struct pw_cache *cache, void *block, uint64_t bytes,
                          const struct pw_call *call)
 {
@@ -197,7 +124,7 @@ void pw_quarantine_block(struct pw_cache *cache, void *block, uint64_t bytes,
     }
     cache->batch->blocks[cache->batch->count++] = block;
     cache->batch->bytes += bytes;
-    if (pw_unlikely(cache->batch->count == PW_BATCH_BLOCKS || cache->batch->bytes >= batch_bytes()))
+    if (pw_unlikely(cache->batch->count == PW_BATCH_BLOCKS || cache->batch->bytes >= pw_batch_bytes()))
         turn_over(cache, call);
     if (cache->leaving != NULL)
         let_go(cache, call);

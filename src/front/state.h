@@ -208,12 +208,7 @@ void pw_big_evict(struct pw_block block, const struct pw_call *call);
 
 /* Bytes of LIVE blocks that are not guarded, about. */
 uint64_t pw_live_bytes(void);
-/*
- * Queue a QUARANTINED small block that weighs `bytes` and let the next one go that has waited long enough; false: it is for
- * pw_quarantine_block to do, and nothing was done.
- */
-bool pw_quarantine_quickly(struct pw_cache *cache, uint64_t address, uint64_t bytes);
-/* The same of any block, whatever there is to be done. */
+/* Queue a QUARANTINED block that weighs `bytes`, and let the next one go that has waited long enough. */
 void pw_quarantine_block(struct pw_cache *cache, void *block, uint64_t bytes,
                          const struct pw_call *call);
 /* The thread's own batch goes to the queue, and what is over the limit leaves it. */

@@ -15,6 +15,7 @@
 #include "front/api/leaks.h"
 #include "front/api/statistics.h"
 #include "front/cap.h"
+#include "front/full.h"
 #include "front/guarded/guarded.h"
 #include "front/guarded/watch.h"
 #include "front/hooks.h"
@@ -113,6 +114,7 @@ static bool make_tables(void)
     if (pw_root.threads == 0)
         return false;
     pw_heap_gates[pw_shared_heaps].blocks_signals = true; /* reentry.c's */
+    pw_full_start();
     pw_big_start();
     pw_watch_start();
     pw_guarded_start();
