@@ -241,8 +241,8 @@ void *pw_full_malloc(struct pw_cache *cache, size_t size, uint64_t pc, uint64_t 
 PW_INLINE bool is_in_order(const struct pw_handle *handle, uint64_t how, size_t size)
 {
     struct pw_fields fields = pw_word_fields(handle->word);
-    uint32_t family = (fields.flags & PW_HEAP_FAMILY_MASK) >> PW_HEAP_FAMILY_SHIFT;
-    return fields.state == PW_STATE_LIVE && family == pw_how_family(how) && pw_handle_is_sealed(handle) &&
+    return fields.state == PW_STATE_LIVE && pw_goes_back_plainly(fields.flags, pw_how_family(how)) &&
+           pw_handle_is_sealed(handle) &&
            (size == SIZE_MAX || size == handle->bytes - fields.slack);
 }
 

@@ -157,6 +157,17 @@ PW_INLINE void pw_dress(const struct pw_handle *handle, size_t size, bool zero, 
     pw_handle_set(handle, PW_STATE_LIVE, flags, (uint32_t)(handle->bytes - size));
 }
 
+/*
+ * Does a block with these flags go back as one of `family` when no alignment is named? A plain delete does not give back
+ * what an aligned new made.
+ */
+PW_INLINE bool pw_goes_back_plainly(uint32_t flags, enum pw_family family)
+{
+    bool is_new = family == PW_FAMILY_NEW || family == PW_FAMILY_NEW_ARRAY;
+    uint32_t mask = is_new ? PW_HEAP_FAMILY_MASK | PW_HEAP_ALIGNED : PW_HEAP_FAMILY_MASK;
+    return (flags & mask) == (uint32_t)family << PW_HEAP_FAMILY_SHIFT;
+}
+
 /* The gate of free and its like: the sealed, LIVE block that starts at `pointer`, or header NULL. */
 PW_INLINE struct pw_handle pw_gate(const void *pointer, uint64_t *entry)
 {

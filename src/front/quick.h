@@ -91,8 +91,9 @@ PW_INLINE bool pw_quick_release_at(struct pw_cache *cache, void *pointer, enum p
     pw_handle_find(&handle, entry);
     struct pw_fields fields = pw_word_fields(handle.word);
     bool is_ours = fields.state == PW_STATE_LIVE && pw_handle_is_sealed(&handle);
-    uint32_t its_family = (fields.flags & PW_HEAP_FAMILY_MASK) >> PW_HEAP_FAMILY_SHIFT;
-    is_ours = is_ours && (level == PW_LEVEL_OFF ? its_family != PW_FAMILY_INSTANCE : its_family == family);
+    is_ours = is_ours && (level == PW_LEVEL_OFF ? (fields.flags & PW_HEAP_FAMILY_MASK) !=
+                                                      PW_FAMILY_INSTANCE << PW_HEAP_FAMILY_SHIFT
+                                                : pw_goes_back_plainly(fields.flags, family));
     if (pw_unlikely(!is_ours))
         return false;
     struct pw_ring *ring = &cache->rings[handle.block_class - 1];

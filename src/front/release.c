@@ -9,6 +9,9 @@
 
 #include <errno.h>
 
+/* What operator new without an alignment is for: __STDCPP_DEFAULT_NEW_ALIGNMENT__. */
+enum { DEFAULT_NEW_ALIGNMENT = 16 };
+
 static struct pw_fault mismatch(const struct pw_handle *handle, const struct pw_block *block,
                                 enum pw_kind kind, const struct pw_call *call)
 {
@@ -51,7 +54,8 @@ bool pw_check_release(const void *pointer, const struct pw_call *call, size_t si
         return true; /* pw_release says what is wrong with it */
     uint32_t flags = pw_word_fields(handle.word).flags;
     enum pw_family family = (enum pw_family)((flags & PW_HEAP_FAMILY_MASK) >> PW_HEAP_FAMILY_SHIFT);
-    if (pw_likely(family == call->family && size == PW_ANY_SIZE && align == PW_ANY_ALIGN))
+    bool is_plain = align == PW_ANY_ALIGN && pw_goes_back_plainly(flags, call->family);
+    if (pw_likely(is_plain && size == PW_ANY_SIZE))
         return true;
     struct pw_block block = pw_block_at(entry, handle.address);
     if ((family == PW_FAMILY_INSTANCE) != (call->family == PW_FAMILY_INSTANCE)) {
@@ -71,10 +75,12 @@ bool pw_check_release(const void *pointer, const struct pw_call *call, size_t si
     if (!pw_options()->new_delete_type_mismatch)
         return true;
     bool wrong_size = size != PW_ANY_SIZE && size != pw_block_requested(block, handle.word);
-    if (wrong_size || (align != PW_ANY_ALIGN && is_of_other_alignment(&handle, block, align))) {
+    bool wrong_alignment = align == PW_ANY_ALIGN ? family == call->family && !is_plain
+                                                 : is_of_other_alignment(&handle, block, align);
+    if (wrong_size || wrong_alignment) {
         struct pw_fault fault = mismatch(&handle, &block, PW_KIND_SIZE_MISMATCH, call);
         fault.given_size = size == PW_ANY_SIZE ? fault.block.size : size;
-        fault.given_alignment = align;
+        fault.given_alignment = align == PW_ANY_ALIGN && wrong_alignment ? DEFAULT_NEW_ALIGNMENT : align;
         pw_found(&fault, call);
     }
     return true;

@@ -96,6 +96,24 @@ BUG(smaller_alignment)
     delete_aligned(block, wrong ? 64 : 256); // HERE
 }
 
+BUG(no_alignment)
+{
+    void *block = new_aligned(200, 256); // ALLOC
+    if (wrong)
+        delete_object(block); // HERE
+    else
+        delete_aligned(block, 256);
+}
+
+BUG(no_alignment_mapped)
+{
+    void *block = new_aligned(50000, 8192); // ALLOC
+    if (wrong)
+        delete_object(block); // HERE
+    else
+        delete_aligned(block, 8192);
+}
+
 BUG(smaller_alignment_mapped)
 {
     void *block = new_aligned(50000, 8192); // ALLOC
