@@ -5,6 +5,7 @@
 #include "pwheap/pwheap.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -458,6 +459,49 @@ static void a_block_of_another_heap_is_a_bad_free(void **state)
     pwheap_heap_destroy(other);
 }
 
+/* Fill and empty the quarantine some times; the number of the heap that they come from and 1; NULL: of several. */
+static void *replace_many(void *context)
+{
+    (void)context;
+    enum { BLOCKS = 2000, ROUNDS = 60, BYTES = 400 };
+    void **blocks = malloc(BLOCKS * sizeof *blocks);
+    intptr_t heap = -1;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        for (unsigned i = 0; i < BLOCKS; i++)
+            blocks[i] = malloc(BYTES);
+        for (unsigned i = 0; i < BLOCKS; i++) {
+            struct pwheap_description found;
+            assert_true(pwheap_describe(blocks[i], &found));
+            if (heap == -1)
+                heap = found.block.heap;
+            else if (heap != (intptr_t)found.block.heap)
+                heap = -2;
+            give_back(blocks[i]);
+        }
+    }
+    free(blocks);
+    return (void *)(heap == -2 ? 0 : heap + 1);
+}
+
+/* Threads that were given different heaps write to each other's headers else. */
+static void what_threads_of_a_heap_freed_does_not_come_to_threads_of_another(void **state)
+{
+    (void)state;
+    if (!is_at_least("full") || is_at_least("guard"))
+        return;
+    for (unsigned run = 0; run < 6; run++) {
+        pthread_t threads[2];
+        void *heaps[2];
+        for (unsigned i = 0; i < 1 + run % 2; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, replace_many, NULL), 0);
+        for (unsigned i = 0; i < 1 + run % 2; i++) {
+            assert_int_equal(pthread_join(threads[i], &heaps[i]), 0);
+            if (heaps[i] == NULL)
+                fail_msg("run %u: thread %u had blocks of several heaps", run, i);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -478,6 +522,7 @@ int main(void)
         cmocka_unit_test(fifty_heaps_can_be_had_at_a_time_and_then_none),
         cmocka_unit_test(a_heap_gives_aligned_blocks_of_any_size_that_go_with_it),
         cmocka_unit_test(a_block_of_another_heap_is_a_bad_free),
+        cmocka_unit_test(what_threads_of_a_heap_freed_does_not_come_to_threads_of_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

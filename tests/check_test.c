@@ -436,6 +436,7 @@ static void a_queue_gives_its_own_unless_another_one_waits_for_much_longer(void 
     for (uintptr_t i = 0; i < EACH; i++) {
         struct pw_quarantine_batch *batch = pw_quarantine_take(2 * EACH - 1, (uint32_t)i % 2);
         assert_ptr_equal(batch->blocks[0], (void *)i);
+        assert_int_equal(batch->queue, i % 2);
         pw_quarantine_put(batch_of(1, 100 + i), (uint32_t)i % 2);
         pw_quarantine_free_batch(batch);
     }

@@ -69,6 +69,7 @@ void pw_quarantine_put(struct pw_quarantine_batch *batch, uint32_t queue)
     pw_lock_acquire(&lock);
     batch->next = NULL;
     batch->number = queued_before++;
+    batch->queue = queue;
     if (own->newest != NULL)
         own->newest->next = batch;
     else

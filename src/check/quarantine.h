@@ -20,6 +20,7 @@ struct pw_quarantine_batch {
     uint64_t bytes; /* of the blocks in it, zones included */
     uint64_t number; /* of the batches that were queued before it, in any queue */
     uint32_t count;
+    uint32_t queue; /* that it was put into */
     void *blocks[PW_BATCH_BLOCKS];
 };
 

@@ -6,19 +6,28 @@
 #include "front/quick.h"
 
 /*
- * A small block has waited long enough and is as it was left: let it be used again. False: it is for quarantine.c to see to;
- * nothing was done.
+ * The block at `address`, of that entry, if it is small, has waited long enough and is as it was left. Else header NULL: it is
+ * for quarantine.c to see to; nothing was done.
  */
-PW_INLINE bool pw_evict_small(struct pw_cache *cache, uint64_t address, uint64_t entry)
+PW_INLINE struct pw_handle pw_intact_small(uint64_t address, uint64_t entry)
 {
-    if (pw_unlikely((entry & PW_ENTRY_SHIFT_MASK) == PW_PAGE_SHIFT))
-        return false;
     struct pw_handle handle = {.address = address};
+    if (pw_unlikely((entry & PW_ENTRY_SHIFT_MASK) == PW_PAGE_SHIFT))
+        return handle;
     pw_handle_find(&handle, entry);
     bool is_fine = pw_handle_is_sealed(&handle) &&
                    pw_poison_holds(handle.address, pw_poison_bytes(handle.bytes)) &&
                    pw_zone_tail_holds(handle.address + handle.bytes);
     if (pw_unlikely(!is_fine))
+        handle.header = NULL;
+    return handle;
+}
+
+/* Let such a block be used again; false: it is no such one. */
+PW_INLINE bool pw_evict_small(struct pw_cache *cache, uint64_t address, uint64_t entry)
+{
+    struct pw_handle handle = pw_intact_small(address, entry);
+    if (pw_unlikely(handle.header == NULL))
         return false;
     pw_recycle(cache, &handle);
     return true;

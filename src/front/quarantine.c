@@ -74,11 +74,43 @@ static void put_own(struct pw_cache *cache)
         pw_quarantine_free_batch(batch);
 }
 
+/*
+ * Let a batch that threads of another heap filled go home at once: with blocks of theirs a thread would write to the headers
+ * beside those that they write to, from then on.
+ */
+static void send_home(struct pw_quarantine_batch *batch, const struct pw_call *call)
+{
+    enum { AT_ONCE = 64 };
+    void *blocks[AT_ONCE];
+    uint32_t count = 0;
+    for (uint32_t place = 0; place < batch->count; place++) {
+        uint64_t address = (uint64_t)batch->blocks[place], entry = pw_quick_entry(address);
+        pw_fetch_ahead(batch, place);
+        struct pw_handle handle = pw_intact_small(address, entry);
+        if (pw_unlikely(handle.header == NULL)) {
+            evict_slowly(address, entry, call, PW_OP_QUARANTINE);
+            continue;
+        }
+        pw_handle_set(&handle, PW_STATE_CACHED, 0, pw_word_fields(handle.word).slack);
+        blocks[count++] = (void *)address;
+        if (count == AT_ONCE) {
+            pw_heap_give(blocks, count);
+            count = 0;
+        }
+    }
+    pw_heap_give(blocks, count);
+    pw_quarantine_free_batch(batch);
+}
+
 /* Let go of what has waited longest until no more than `limit` bytes wait, but for the last batch, which is leaving then. */
 static void shorten(struct pw_cache *cache, uint64_t limit, const struct pw_call *call)
 {
     struct pw_quarantine_batch *batch;
     while ((batch = pw_quarantine_take(limit, cache->heap->index)) != NULL) {
+        if (batch->queue != cache->heap->index) {
+            send_home(batch, call);
+            continue;
+        }
         let_all_go(cache, call);
         cache->left = 0;
         cache->leaving = batch;
