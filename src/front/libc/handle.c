@@ -11,7 +11,7 @@
 #define LOCK_CALL(name, type)                                                                      \
     int pw_checked_##name(type *lock)                                                              \
     {                                                                                              \
-        PW_CHECKED(name, pw_check_write(&site, lock, sizeof *lock));                               \
+        PW_CHECKED(name, pw_check_write(&site, lock, sizeof(type)));                               \
         return pw_libc.name(lock);                                                                 \
     }
 

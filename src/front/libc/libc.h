@@ -134,7 +134,7 @@ PW_INLINE void pw_check_write(const struct pw_site *site, const void *address, u
 /* libc's own ones (stdin and its like) are in no heap; all others begin with a FILE. */
 PW_INLINE void pw_check_stream(const struct pw_site *site, const FILE *stream)
 {
-    pw_check_write(site, stream, sizeof *stream);
+    pw_check_write(site, stream, sizeof(FILE));
 }
 
 /* count * size, or as much as there can't be. */
