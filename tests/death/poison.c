@@ -105,11 +105,21 @@ BUG(zone_read_before)
     first[0]->rest[5] = 'X'; // HERE
 }
 
+/* As a call leaves it that has ended: a register that calls need not keep points behind some block. */
+#ifdef __x86_64__
+#define LEFT_BEHIND(block) __asm__ volatile("lea 80(%0), %%r11" : : "r"(block) : "r11")
+#else
+#define LEFT_BEHIND(block) (void)(block)
+#endif
+
 BUG(zone_read_by_index)
 {
     struct object **all = make_array(10);
-    for (int i = 0; i < 10 + wrong; i++)
+    char *another = malloc(80);
+    for (int i = 0; i < 10 + wrong; i++) {
+        LEFT_BEHIND(another);
         all[i]->method(all[i]); // HERE
+    }
 }
 
 BUG(zone_free)
