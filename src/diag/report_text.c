@@ -213,10 +213,6 @@ static void advice_write(struct pw_render *render)
     pw_say(render, "\n\n");
 }
 
-/*
- * Stable from run to run, for tools compare it: late damage is named by its allocation, where it is known,
- * for it is found wherever the program happened to be.
- */
 static void summary_frame_write(struct pw_render *render, const struct pw_frame *frame)
 {
     pw_say(render, " (");
@@ -237,6 +233,10 @@ static bool is_nowhere(const struct pw_render *render, const struct pw_trace *tr
            pw_trace_culprit(trace) + 1 >= trace->count;
 }
 
+/*
+ * Stable from run to run, for tools compare it: late damage is named by its allocation, where it is known,
+ * for it is found wherever the program happened to be.
+ */
 static void summary_write(struct pw_render *render)
 {
     struct pw_trace trace = pw_trace_of_fault(render->fault), allocated = {0};
