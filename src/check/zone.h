@@ -73,11 +73,7 @@ PW_INLINE void pw_zone_write_slack(uint64_t start, uint64_t end)
 
 PW_INLINE_RACES bool pw_zone_slack_holds(uint64_t start, uint64_t end)
 {
-    pw_vector pattern = {pw_root.zone_pattern, pw_root.zone_pattern};
-    pw_vector bad = {0, 0};
-    for (uint64_t at = end - 16; at > start; at -= 16)
-        bad |= *(const pw_vector *)at ^ pattern;
-    return pw_zone_near_holds(start) && (bad[0] | bad[1]) == 0;
+    return pw_zone_slack_matches(pw_root.zone_pattern, start, end);
 }
 
 /* The hooks of the heap (heap/heap.h). */

@@ -62,6 +62,20 @@ PW_INLINE bool pw_zone_holds(uint64_t pattern, const void *p, uint64_t start, ui
     return pw_pattern_holds(p, bytes, pw_zone_word(pattern, start));
 }
 
+/*
+ * The same of the slack of a small block: at least 16 bytes, and `end` a multiple of 16. In vectors from the end, which
+ * are all equal; what they leave at the start is within its 16 bytes.
+ */
+PW_INLINE_RACES bool pw_zone_slack_matches(uint64_t pattern, uint64_t start, uint64_t end)
+{
+    uint64_t word = pw_zone_word(pattern, start);
+    pw_vector first = {word, word}, wanted = {pattern, pattern};
+    pw_vector bad = *(const pw_vector *)start ^ first;
+    for (uint64_t at = end - 16; at > start; at -= 16)
+        bad |= *(const pw_vector *)at ^ wanted;
+    return (bad[0] | bad[1]) == 0;
+}
+
 /* The poison byte as a word. */
 PW_INLINE uint64_t pw_fill_word(uint32_t fill)
 {

@@ -77,28 +77,6 @@ static bool is_plain(const struct pw_image *image, const struct pw_region *regio
            pw_scan_content(image, address, bytes, fields);
 }
 
-/* The zone pattern in the last `slack` bytes before `end`, a multiple of 16; at least as many. */
-PW_INLINE_RACES pw_vector zone_damage(uint64_t pattern, uint64_t end, uint64_t slack)
-{
-    uint64_t word = pw_zone_word(pattern, end - slack);
-    pw_vector first = {word, word}, wanted = {pattern, pattern};
-    pw_vector bad = (*(const pw_vector *)(end - slack) ^ first) | (*(const pw_vector *)(end - 16) ^ wanted);
-    for (uint64_t at = end - 32; at > end - slack; at -= 16) /* most have one */
-        bad |= *(const pw_vector *)at ^ wanted;
-    return bad;
-}
-
-PW_INLINE_RACES pw_vector fill_damage(uint64_t word, uint64_t start, uint64_t end)
-{
-    pw_vector wanted = {word, word}, bad = {0, 0};
-    for (; end - start >= 64; start += 64)
-        bad |= (*(const pw_vector *)start ^ wanted) | (*(const pw_vector *)(start + 16) ^ wanted) |
-               (*(const pw_vector *)(start + 32) ^ wanted) | (*(const pw_vector *)(start + 48) ^ wanted);
-    for (; start < end; start += 16)
-        bad |= *(const pw_vector *)start ^ wanted;
-    return bad;
-}
-
 /*
  * The first block from `index` on that is not plainly fine, at full and in place: is_plain for a run of blocks, without a
  * call for each. Most of what a process does when it ends is this, and each child of fork looks at all that it has of its parent.
@@ -116,18 +94,19 @@ static PW_RACES uint32_t plain_until(const struct pw_image *image, const struct 
         uint64_t start = first + index * bytes, stop = start + bytes;
         struct pw_fields fields = pw_word_fields(word);
         bool is_free = (window->free_bits[index / 64] >> index % 64 & 1) != 0;
-        pw_vector bad;
+        bool is_fine;
         if (!pw_word_is_sealed(key, start, word, (uint32_t)bytes >> PW_SLAB_SHIFT) ||
             is_free != (fields.state == PW_STATE_FREE))
             return index;
         if (fields.state == PW_STATE_LIVE && fields.slack >= PW_TAIL_BYTES && fields.slack <= bytes)
-            bad = zone_damage(pattern, stop, fields.slack);
+            is_fine = pw_zone_slack_matches(pattern, stop - fields.slack, stop);
         else if ((fields.state == PW_STATE_QUARANTINED || fields.state == PW_STATE_CACHED || is_free) &&
                  (fields.flags & PW_HEAP_ZEROED) == 0)
-            bad = fill_damage(fill, start, stop - PW_TAIL_BYTES) | zone_damage(pattern, stop, PW_TAIL_BYTES);
+            is_fine = pw_pattern_holds((const void *)start, bytes - PW_TAIL_BYTES, fill) &&
+                      pw_zone_slack_matches(pattern, stop - PW_TAIL_BYTES, stop);
         else
             return index;
-        if ((bad[0] | bad[1]) != 0)
+        if (!is_fine)
             return index;
     }
     return index;
