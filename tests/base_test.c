@@ -286,20 +286,33 @@ static void the_sequence_is_the_published_one_of_splitmix64(void **state)
     assert_true(pw_random_next(&seed) == 16408922859458223821u);
 }
 
-static void test_a_mangled_name_tells_what_is_of_the_cxx_library(void **state)
+static void test_a_mangled_name_tells_what_is_of_a_language_s_library(void **state)
 {
     (void)state;
-    assert_true(pw_is_name_of_cxx_library("_ZNSt6vectorI4ItemSaIS0_EE17_M_realloc_insertIJS0_EEEvv"));
-    assert_true(pw_is_name_of_cxx_library("_ZNKSt8functionIFvvEEclEv"));
-    assert_true(pw_is_name_of_cxx_library("_ZStplIcSt11char_traitsIcESaIcEEvv"));
-    assert_true(pw_is_name_of_cxx_library("_ZNSaIiE8allocateEm"));
-    assert_true(pw_is_name_of_cxx_library("_ZN9__gnu_cxx13new_allocatorIiE8allocateEmPKv"));
-    assert_false(pw_is_name_of_cxx_library("_ZL3addRSt6vectorIiSaIiEEi"));
-    assert_false(pw_is_name_of_cxx_library("_ZN4shop5ShelfISt4pairIiiEE3putEv"));
-    assert_false(pw_is_name_of_cxx_library("_ZN9__gnu_cx3putEv"));
-    assert_false(pw_is_name_of_cxx_library("_Z"));
-    assert_false(pw_is_name_of_cxx_library("main"));
-    assert_false(pw_is_name_of_cxx_library(NULL));
+    assert_true(pw_is_name_of_library("_ZNSt6vectorI4ItemSaIS0_EE17_M_realloc_insertIJS0_EEEvv"));
+    assert_true(pw_is_name_of_library("_ZNKSt8functionIFvvEEclEv"));
+    assert_true(pw_is_name_of_library("_ZStplIcSt11char_traitsIcESaIcEEvv"));
+    assert_true(pw_is_name_of_library("_ZNSaIiE8allocateEm"));
+    assert_true(pw_is_name_of_library("_ZN9__gnu_cxx13new_allocatorIiE8allocateEmPKv"));
+    assert_false(pw_is_name_of_library("_ZL3addRSt6vectorIiSaIiEEi"));
+    assert_false(pw_is_name_of_library("_ZN4shop5ShelfISt4pairIiiEE3putEv"));
+    assert_false(pw_is_name_of_library("_ZN9__gnu_cx3putEv"));
+    assert_true(pw_is_name_of_library("_ZN4core3mem4drop17h9bf994a3d27469d6E"));
+    assert_true(pw_is_name_of_library("_ZN77_$LT$alloc..raw_vec..RawVec$LT$T$C$A$GT$$u20$as$u20$core..ops..drop..Drop$GT$4drop17h90849e19dbdbc1f4E"));
+    assert_true(pw_is_name_of_library("_ZN62_$LT$T$u20$as$u20$alloc..vec..spec_from_elem..SpecFromElem$GT$9from_elem17h10bac8adc87ccc04E"));
+    assert_true(pw_is_name_of_library("_RINvNtCsgEmfK2I1SDS_4core3mem4dropINtNtNtCs6xxl1lAjzDf_1a4deep2er6HoldermEEBD_"));
+    assert_true(pw_is_name_of_library("_RNvXs1_NtCslNYArtu3iFV_5alloc7raw_vecINtB5_6RawVecmENtNtNtCsgEmfK2I1SDS_4core3ops4drop4Drop4dropCs6xxl1lAjzDf_1a"));
+    assert_false(pw_is_name_of_library("_ZN4core3mem4dropEv")); /* C++, in a namespace */
+    assert_false(pw_is_name_of_library("_ZN1a4main17h1854dee5fd9945b4E"));
+    assert_false(pw_is_name_of_library("_ZN50_$LT$a..Item$u20$as$u20$core..ops..drop..Drop$GT$4drop17h1854dee5fd9945b4E"));
+    assert_false(pw_is_name_of_library("_ZN50_$LT$hardcore..Item$u20$as$u20$std..fmt..Debug$GT$3fmt17h1854dee5fd9945b4E"));
+    assert_false(pw_is_name_of_library("_RNvCs6xxl1lAjzDf_1a4main"));
+    assert_false(pw_is_name_of_library("_R"));
+    assert_false(pw_is_name_of_library("_RCs"));
+    assert_false(pw_is_name_of_library("_ZN17h0123456789abcdefE"));
+    assert_false(pw_is_name_of_library("_Z"));
+    assert_false(pw_is_name_of_library("main"));
+    assert_false(pw_is_name_of_library(NULL));
 }
 
 static void test_a_name_tells_what_hands_on_memory(void **state)
@@ -335,7 +348,7 @@ int main(void)
         cmocka_unit_test(threads_that_take_a_lock_by_turns_lose_no_count),
         cmocka_unit_test(a_held_lock_can_neither_be_tried_nor_stays_held_after_reset),
         cmocka_unit_test(the_sequence_is_the_published_one_of_splitmix64),
-        cmocka_unit_test(test_a_mangled_name_tells_what_is_of_the_cxx_library),
+        cmocka_unit_test(test_a_mangled_name_tells_what_is_of_a_language_s_library),
         cmocka_unit_test(test_a_name_tells_what_hands_on_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

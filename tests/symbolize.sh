@@ -408,6 +408,21 @@ same "in a stripped program frames keep their place, and names are demangled" <<
     #2 0x5502 in shop::Shelf<int>::~Shelf() (DIR/bare_shelf+$in_shelf)
 END
 
+{
+    frame 0 _RINvNtCsgEmfK2I1SDS_4core3mem4dropINtNtNtCs6xxl1lAjzDf_1a4deep2er6HoldermEEBD_ "$dir/bare" "$in_plain"
+    frame 1 _ZN4core3mem4drop17h9bf994a3d27469d6E "$dir/bare" "$in_plain"
+    frame 2 _D3std5stdio7writelnFAyaZv "$dir/bare" "$in_plain"; frame 3 _Dfoo "$dir/bare" "$in_plain"
+    frame 4 _Rfoo "$dir/bare" "$in_plain"; frame 5 other__name "$dir/bare" "$in_plain"
+} | filter
+same "so are those of Rust and D, and what only looks like one is as it was" <<END
+    #0 0x5500 in core::mem::drop::<a::deep::er::Holder<u32>> (DIR/bare+$in_plain)
+    #1 0x5501 in core::mem::drop (DIR/bare+$in_plain)
+    #2 0x5502 in std.stdio.writeln(immutable(char)[]) (DIR/bare+$in_plain)
+    #3 0x5503 in _Dfoo (DIR/bare+$in_plain)
+    #4 0x5504 in _Rfoo (DIR/bare+$in_plain)
+    #5 0x5505 in other__name (DIR/bare+$in_plain)
+END
+
 strip -g -o names chain
 frame 0 '' "$dir/names" "$in_plain" | filter
 same "a symbol table alone gives the function" <<END

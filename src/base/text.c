@@ -85,11 +85,67 @@ bool pw_has_prefix(const char *str, const char *prefix)
     return *prefix == '\0';
 }
 
-/* "_Z" and, of a member, "N" and "K". "St" is std::, "Sa", "Ss" and so on are classes in it; "S_" and "S0_" come later. */
-bool pw_is_name_of_cxx_library(const char *function)
+static bool is_digit(char c)
 {
-    if (function == NULL || !pw_has_prefix(function, "_Z"))
+    return c >= '0' && c <= '9';
+}
+
+/* Rust's names of "legacy" are C++'s, with a hash at the end: "17h", 16 digits and an "E". */
+static bool ends_with_hash(const char *function)
+{
+    enum { HASH_LENGTH = 20 };
+    size_t length = strlen(function);
+    const char *hash = function + (length > HASH_LENGTH ? length - HASH_LENGTH : 0);
+    return pw_has_prefix(hash, "17h") && hash[HASH_LENGTH - 1] == 'E';
+}
+
+/* Is the crate of the first path ("alloc..vec..Vec") in a name the library's? */
+static bool is_of_rust_crates(const char *name)
+{
+    static const char *const crates[] = {"std..", "core..", "alloc.."};
+    const char *dots = strstr(name, "..");
+    for (size_t i = 0; dots != NULL && i < PW_ARRAY_SIZE(crates); i++) {
+        size_t length = strlen(crates[i]) - 2;
+        if ((size_t)(dots - name) > length && dots[-(ptrdiff_t)length - 1] == '$' && pw_has_prefix(dots - length, crates[i]))
+            return true;
+    }
+    return false;
+}
+
+/* "_ZN4core3ptr…17h0123456789abcdefE"; of what is implemented, "_ZN9_$LT$core..…" or "_ZN9_$LT$T$u20$as$u20$core..…". */
+static bool is_name_of_rust_library(const char *function)
+{
+    if (!pw_has_prefix(function, "_ZN") || !ends_with_hash(function))
         return false;
+    function += 3;
+    if (pw_has_prefix(function, "3std") || pw_has_prefix(function, "4core") || pw_has_prefix(function, "5alloc"))
+        return true;
+    while (is_digit(*function))
+        function++;
+    return pw_has_prefix(function, "_$LT$") && is_of_rust_crates(function);
+}
+
+/* "_R…": the first crate that is named, "C", a hash ("s…_") and its name with its length, is that of the function. */
+static bool is_name_of_rust_library_v0(const char *function)
+{
+    while (*function != '\0' && !pw_has_prefix(function, "Cs"))
+        function++;
+    while (*function != '\0' && *function != '_')
+        function++;
+    return pw_has_prefix(function, "_3std") || pw_has_prefix(function, "_4core") || pw_has_prefix(function, "_5alloc");
+}
+
+/* "_Z" and, of a member, "N" and "K". "St" is std::, "Sa", "Ss" and so on are classes in it; "S_" and "S0_" come later. */
+bool pw_is_name_of_library(const char *function)
+{
+    if (function == NULL || function[0] != '_')
+        return false;
+    if (function[1] == 'R')
+        return is_name_of_rust_library_v0(function + 2);
+    if (function[1] != 'Z')
+        return false;
+    if (is_name_of_rust_library(function))
+        return true;
     function += 2;
     function += *function == 'N';
     function += *function == 'K';

@@ -37,8 +37,8 @@ void pw_text_flush(struct pw_text *text);
 /* The last part of a path. */
 const char *pw_path_basename(const char *path);
 bool pw_has_prefix(const char *str, const char *prefix);
-/* True: a function of the C++ library, by its mangled name; the templates of its headers lie in the program. */
-bool pw_is_name_of_cxx_library(const char *function);
+/* True: a function of the library of C++ or Rust, by its mangled name; what is generic in it lies in the program. */
+bool pw_is_name_of_library(const char *function);
 /* True: by its name a function that hands on what malloc gave, as xmalloc, g_malloc0_n or png_calloc do. */
 bool pw_is_name_of_allocator(const char *function);
 /* True: libc, the C++ library, the loader or pwheap, by the path of the module; its code is no place of the program's own. */

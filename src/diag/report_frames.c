@@ -132,7 +132,7 @@ static void frame_write(struct pw_text *text, uint32_t number, const struct pw_f
 /* Neither libc's nor the like, nor a template of the C++ library, that lies in the program. */
 static bool is_own(const struct pw_frame *frame)
 {
-    return !pw_module_is_runtime(frame->module) && !pw_is_name_of_cxx_library(frame->function);
+    return !pw_module_is_runtime(frame->module) && !pw_is_name_of_library(frame->function);
 }
 
 struct pw_frame pw_frame_first_own(struct pw_render *render, const struct pw_trace *trace, bool is_allocation)

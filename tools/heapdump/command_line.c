@@ -19,7 +19,7 @@ static const struct argp_option options[] = {
     {"debuginfo-path", KEY_DEBUGINFO, "PATH", 0,
      "Folders with debug files, separated by colons (:.debug:/usr/lib/debug)", 10},
     {"strip-path-prefix", KEY_STRIP, "P", 0, "Leave P, and all before it, out of the files' paths", 10},
-    {"no-demangle", KEY_NO_DEMANGLE, NULL, 0, "Show C++ names as the linker knows them", 10},
+    {"no-demangle", KEY_NO_DEMANGLE, NULL, 0, "Show names of C++, Rust and D as the linker knows them", 10},
     {"json", KEY_JSON, NULL, 0, "JSON Lines: an object a line", 10},
     {0},
 };

@@ -2,7 +2,7 @@
  * demangle.c - see demangle.h
  *
  * A mangled name of a hundred bytes can stand for one of gigabytes, for each substitution may double
- * it, and libstdc++'s demangler works on it for as long as that takes. So it works in a process of its
+ * it, and the demangler works on it for as long as that takes. So it works in a process of its
  * own, within limits of memory and time; a name that breaks them stays mangled, and so do all after
  * the MOST_FAILURES-th of that kind.
  *
@@ -14,7 +14,7 @@
 #include "line.h"
 #include "numbers.h"
 
-#include <dlfcn.h>
+#include <libiberty/demangle.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -48,8 +48,6 @@ static struct {
 
 /* ---- in the demangler's process ---- */
 
-typedef char *(*demangle_function)(const char *name, char *buffer, size_t *length, int *status);
-
 /* Bytes of address space in use; 0: not known. */
 static uint64_t address_space_bytes(void)
 {
@@ -74,10 +72,10 @@ static void limit_memory(void)
     setrlimit(RLIMIT_AS, &limit);
 }
 
-static void answer(int socket, demangle_function function, const char *name)
+static void answer(int socket, const char *name)
 {
-    int status = 0;
-    char *text = function(name, NULL, NULL, &status);
+    int language = name[1] == 'D' ? DMGL_DLANG : DMGL_AUTO;
+    char *text = cplus_demangle(name, DMGL_PARAMS | DMGL_ANSI | language);
     size_t length = text == NULL ? 0 : strlen(text);
     if (length > MOST_TEXT_BYTES)
         length = 0;
@@ -93,14 +91,10 @@ _Noreturn static void run_demangler(int socket)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         close(fd); /* else who waits for the end of our output would wait for this process too */
-    void *library = dlopen("libstdc++.so.6", RTLD_NOW | RTLD_LOCAL);
-    void *found = library == NULL ? NULL : dlsym(library, "__cxa_demangle");
-    if (found == NULL)
-        _exit(0);
     limit_memory();
     for (ssize_t length; (length = recv(socket, name, MOST_NAME_BYTES, 0)) > 0;) {
         name[length] = '\0';
-        answer(socket, (demangle_function)(uintptr_t)found, name);
+        answer(socket, name);
     }
     _exit(0);
 }
@@ -177,9 +171,17 @@ static char *copy(const char *text)
     return text == NULL ? NULL : heapdump_copy(text);
 }
 
+bool is_mangled(const char *name)
+{
+    if (name[0] != '_')
+        return false;
+    return name[1] == 'Z' || (name[1] == 'R' && name[2] >= 'A' && name[2] <= 'Z') ||
+           (name[1] == 'D' && name[2] >= '0' && name[2] <= '9');
+}
+
 const char *demangle(const char *name)
 {
-    if (strncmp(name, "_Z", 2) != 0)
+    if (!is_mangled(name))
         return name;
     size_t index = cache_index(name);
     const char *held = demangler.cache[index].name;

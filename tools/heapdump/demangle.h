@@ -1,12 +1,11 @@
-/*
- * demangle.h - C++ names as people write them.
- *
- * heapdump is C: the demangler is that of libstdc++.so.6, opened when the first mangled name comes.
- * Where there is none, names stay as they are.
- */
+/* demangle.h - names of C++, Rust and D as people write them: by libiberty, as the binutils and gdb do it. */
 #ifndef PW_HEAPDUMP_DEMANGLE_H
 #define PW_HEAPDUMP_DEMANGLE_H
 
+#include <stdbool.h>
+
+/* Does a name look like one that the linker alone knows? Other names are never touched: foo__bar is not Ada's. */
+bool is_mangled(const char *name);
 /* `name` demangled, or `name` itself. Until the next call. */
 const char *demangle(const char *name);
 /* Give back what demangle() holds. */

@@ -14,18 +14,19 @@ const char *source_function(const struct source_style *style, const struct sourc
     return demangle(frame->function);
 }
 
-/* libc's are those of _FORTIFY_SOURCE. */
+/* libc's are those of _FORTIFY_SOURCE; Rust's are no headers, but what is generic in them is compiled into the program too. */
 static bool is_header(const char *path)
 {
-    return path != NULL && (strstr(path, "include/c++/") != NULL ||
+    return path != NULL && (strstr(path, "include/c++/") != NULL || strncmp(path, "/rustc/", 7) == 0 ||
+                            strstr(path, "/rustlib/src/rust/library/") != NULL ||
                             (strncmp(path, "/usr/include/", 13) == 0 && strstr(path, "/bits/") != NULL));
 }
 
-/* An inline function or a template of the C++ library's or libc's headers, which the compiler put into the program. */
+/* An inline function or a template of the C++, Rust or C library's sources, which the compiler put into the program. */
 static bool is_of_headers(const struct source_frame *frame)
 {
     if (frame->file == NULL)
-        return pw_is_name_of_cxx_library(frame->function);
+        return pw_is_name_of_library(frame->function);
     return is_header(frame->file) || is_header(frame->directory);
 }
 

@@ -53,8 +53,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 static const struct argp_option options[] = {
     {"strip-path-prefix", KEY_STRIP, "P", 0, "Leave P, and all before it, out of the files' paths", 0},
-    {"demangle", KEY_DEMANGLE, NULL, 0, "Show C++ names as they are written (the default)", 0},
-    {"no-demangle", KEY_NO_DEMANGLE, NULL, 0, "Show C++ names as the linker knows them", 0},
+    {"demangle", KEY_DEMANGLE, NULL, 0, "Show names of C++, Rust and D as they are written (the default)", 0},
+    {"no-demangle", KEY_NO_DEMANGLE, NULL, 0, "Show names of C++, Rust and D as the linker knows them", 0},
     {"json", KEY_JSON, NULL, 0, "All lines are JSON; text is copied. Else a line that begins with { is", 0},
     {"debuginfo-path", KEY_DEBUGINFO, "PATH", 0,
      "Folders with debug files, separated by colons (:.debug:/usr/lib/debug)", 0},

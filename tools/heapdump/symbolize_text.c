@@ -131,7 +131,7 @@ static void note_own(struct symbolizer *symbolizer, const struct frame_line *fra
     size_t own = source_first_own(symbolizer->frames, count, symbolizer->is_allocation);
     bool is_own = (count == 0 || own < count) && !pw_is_path_of_runtime(copy(&symbolizer->module, frame->place.path));
     if (is_own && count == 0)
-        is_own = !pw_is_name_of_cxx_library(copy(&symbolizer->function, frame->function)) &&
+        is_own = !pw_is_name_of_library(copy(&symbolizer->function, frame->function)) &&
                  !(symbolizer->is_allocation && pw_is_name_of_allocator(symbolizer->function.data));
     if (is_own && own < count)
         write_line(symbolizer, &symbolizer->frames[own]);

@@ -3,6 +3,7 @@
 
 #include "bytes.h"
 #include "debug_module.h"
+#include "demangle.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -88,7 +89,7 @@ static void set_full_name(struct symbols *symbols, struct debug_module *module, 
                           struct source_frame *frame)
 {
     const char *symbol = debug_module_symbol(module, offset);
-    if (symbol == NULL || strncmp(symbol, "_Z", 2) != 0)
+    if (symbol == NULL || !is_mangled(symbol))
         return;
     bytes_clear(&symbols->full_name);
     bytes_append(&symbols->full_name, symbol, strcspn(symbol, "."));
