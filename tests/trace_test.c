@@ -297,13 +297,14 @@ static void rules_of_calls_that_lie_close_together_lie_close_together(void **sta
     for (uint64_t page = 0; page < CODE_PAGES; page++) {
         uint64_t first = 0x7f1234567000 * (page % 2) + page * page * CODE_BYTES;
         for (uint64_t i = 0; i < CODE_BYTES; i++) {
-            uint64_t key = pw_rules_key(first + i);
-            uint64_t place = key >> PW_RULES_TAG_BITS, first_place = pw_rules_key(first) >> PW_RULES_TAG_BITS;
+            struct pw_rules_key key = pw_rules_key(first + i);
+            size_t place = key.index, first_place = pw_rules_key(first).index;
             assert_true(place < PW_ARRAY_SIZE(pw_rules));
             assert_int_equal(place / PLACES, first_place / PLACES);
-            assert_int_equal(place == pw_rules_key(first + i / 8 * 8) >> PW_RULES_TAG_BITS, 1);
-            assert_int_equal(i >= 8 && place == pw_rules_key(first + i - 8) >> PW_RULES_TAG_BITS, 0);
-            keys[page * CODE_BYTES + i] = key;
+            assert_int_equal(place == pw_rules_key(first + i / 8 * 8).index, 1);
+            assert_int_equal(i >= 8 && place == pw_rules_key(first + i - 8).index, 0);
+            assert_int_equal(key.tag % ((uint64_t)1 << (PW_RULE_BITS + 1)), (uint64_t)1 << PW_RULE_BITS);
+            keys[page * CODE_BYTES + i] = (key.tag >> (PW_RULE_BITS + 1)) << PW_RULES_BITS | place;
         }
     }
     qsort(keys, PW_ARRAY_SIZE(keys), sizeof keys[0], by_value);

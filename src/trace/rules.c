@@ -99,9 +99,8 @@ PW_NOINLINE pw_rule pw_rules_fill(uint64_t pc)
     /* Code outside may become a module's: ask again the next time. */
     if (pw_rule_kind(rule) == PW_RULE_OUTSIDE)
         return rule;
-    uint64_t key = pw_rules_key(pc);
-    atomic_store_explicit(&pw_rules[key >> PW_RULES_TAG_BITS],
-                          pw_rules_tag(key) << PW_RULE_BITS | rule, memory_order_relaxed);
+    struct pw_rules_key key = pw_rules_key(pc);
+    atomic_store_explicit(&pw_rules[key.index], key.tag | rule, memory_order_relaxed);
     return rule;
 }
 

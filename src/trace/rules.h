@@ -63,42 +63,43 @@ PW_INLINE uint64_t pw_rule_fp_below(pw_rule rule)
 pw_rule pw_rule_make(enum pw_rule_kind kind, int64_t offset, int64_t fp_below);
 
 /*
- * An entry: the rule, a one, and the low 33 bits of the key; its upper 15 are the index. The key is one-to-one: the
- * address's page, scrambled by an odd number modulo 2^36, says which page of the table, so that a program whose calls
- * lie close together touches few; the place there is that of the address within its own page, in steps of 8 bytes,
- * turned by bits of the scrambled page. 0: not in use.
+ * An entry: the rule, a one, and what tells the address: the lower three bits of it, and above them what the index does
+ * not say of its page. The page, scrambled by an odd number modulo 2^36, is one-to-one; its upper bits say which page of
+ * the table, so that a program whose calls lie close together touches few; the place there is that of the address within
+ * its own page, in steps of 8 bytes, turned by bits of the scrambled page. 0: not in use.
  */
 enum {
-    PW_RULES_KEY_BITS = 48,
-    PW_RULES_BITS = 15, /* 256 KiB, touched as it fills */
-    PW_RULES_TAG_BITS = PW_RULES_KEY_BITS - PW_RULES_BITS,
+    PW_RULES_KEY_BITS = 48, /* of addresses */
+    PW_RULES_BITS = 15,     /* 256 KiB, touched as it fills */
     PW_RULES_CODE_SHIFT = 12,
     PW_RULES_CODE_BITS = PW_RULES_KEY_BITS - PW_RULES_CODE_SHIFT,
     PW_RULES_STEP_SHIFT = 3,
     PW_RULES_PLACE_BITS = PW_RULES_CODE_SHIFT - PW_RULES_STEP_SHIFT,
-    PW_RULES_REST_BITS = PW_RULES_TAG_BITS - PW_RULES_STEP_SHIFT, /* of the scrambled page, in the tag */
+    PW_RULES_PAGE_BITS = PW_RULES_BITS - PW_RULES_PLACE_BITS,
+    PW_RULES_TURN_SHIFT = 64 - PW_RULES_PAGE_BITS - PW_RULES_PLACE_BITS,
 };
 #define PW_RULES_MULTIPLIER 0x9E3779B97F4A7C15u
+#define PW_RULES_SCRAMBLE (PW_RULES_MULTIPLIER << (64 - PW_RULES_CODE_BITS)) /* the scrambled page comes in the upper bits */
 
-_Static_assert(PW_RULE_BITS + 1 + PW_RULES_TAG_BITS <= 64, "an entry is one word");
-_Static_assert(PW_RULES_CODE_BITS - PW_RULES_REST_BITS + PW_RULES_PLACE_BITS == PW_RULES_BITS, "the page and the place in it");
+_Static_assert(PW_RULE_BITS + 1 + PW_RULES_STEP_SHIFT + PW_RULES_CODE_BITS - PW_RULES_PAGE_BITS == 64, "an entry is one word");
 
 extern _Atomic uint64_t pw_rules[1 << PW_RULES_BITS];
 
-/* What an entry for the key holds above the rule. */
-PW_INLINE uint64_t pw_rules_tag(uint64_t key)
-{
-    return (key & (((uint64_t)1 << PW_RULES_TAG_BITS) - 1)) << 1 | 1;
-}
+struct pw_rules_key {
+    size_t index;
+    uint64_t tag; /* what an entry for the address holds besides the rule */
+};
 
-PW_INLINE uint64_t pw_rules_key(uint64_t pc)
+/* For an address of PW_RULES_KEY_BITS. */
+PW_INLINE struct pw_rules_key pw_rules_key(uint64_t pc)
 {
-    uint64_t page = (pc >> PW_RULES_CODE_SHIFT) * PW_RULES_MULTIPLIER & (((uint64_t)1 << PW_RULES_CODE_BITS) - 1);
-    uint64_t rest = page & (((uint64_t)1 << PW_RULES_REST_BITS) - 1);
-    uint64_t turn = rest >> (PW_RULES_REST_BITS - PW_RULES_PLACE_BITS);
-    uint64_t place = (pc >> PW_RULES_STEP_SHIFT ^ turn) & (((uint64_t)1 << PW_RULES_PLACE_BITS) - 1);
-    return (page >> PW_RULES_REST_BITS << PW_RULES_PLACE_BITS | place) << PW_RULES_TAG_BITS |
-           rest << PW_RULES_STEP_SHIFT | (pc & ((1u << PW_RULES_STEP_SHIFT) - 1));
+    uint64_t page = (pc >> PW_RULES_CODE_SHIFT) * PW_RULES_SCRAMBLE;
+    uint64_t place = (pc >> PW_RULES_STEP_SHIFT ^ page >> PW_RULES_TURN_SHIFT) & ((1u << PW_RULES_PLACE_BITS) - 1);
+    uint64_t low = pc & ((1u << PW_RULES_STEP_SHIFT) - 1);
+    return (struct pw_rules_key){
+        .index = page >> (64 - PW_RULES_PAGE_BITS) << PW_RULES_PLACE_BITS | place,
+        .tag = page << PW_RULES_PAGE_BITS | low << (PW_RULE_BITS + 1) | (uint64_t)1 << PW_RULE_BITS,
+    };
 }
 
 /* Find the rule in the module's unwind information, and remember it. */
@@ -107,11 +108,10 @@ pw_rule pw_rules_fill(uint64_t pc);
 /* The rule for a pc: an address within the instruction, so a return address less one. */
 PW_INLINE pw_rule pw_rules_find(uint64_t pc)
 {
-    uint64_t key = pw_rules_key(pc);
-    uint64_t entry = atomic_load_explicit(&pw_rules[key >> PW_RULES_TAG_BITS],
-                                          memory_order_relaxed);
-    if (pw_likely(entry >> PW_RULE_BITS == pw_rules_tag(key) && pc >> PW_RULES_KEY_BITS == 0))
-        return (pw_rule)entry & (((pw_rule)1 << PW_RULE_BITS) - 1);
+    struct pw_rules_key key = pw_rules_key(pc);
+    uint64_t rule = atomic_load_explicit(&pw_rules[key.index], memory_order_relaxed) ^ key.tag;
+    if (pw_likely(rule >> PW_RULE_BITS == 0 && pc >> PW_RULES_KEY_BITS == 0))
+        return (pw_rule)rule;
     return pw_rules_fill(pc);
 }
 
