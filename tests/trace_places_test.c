@@ -250,6 +250,66 @@ static void coroutines_are_traced_in_any_order(void **state)
     assert_no_failures(&in_coroutine);
 }
 
+/* ---- frames that are left without a return ---- */
+
+enum { JUMPS = 4000 };
+static struct compare in_jump;
+static jmp_buf jump_back;
+static unsigned jump_seed;
+
+static void take_and_perhaps_leave(void *argument)
+{
+    compare_here(argument);
+    if (jump_seed >> 29 & 1)
+        longjmp(jump_back, 1);
+}
+
+static void jumps_out_of_frames_are_seen_through(void **state)
+{
+    (void)state;
+    memset(&in_jump, 0, sizeof in_jump);
+    jump_seed = 1;
+    for (volatile int i = 0; i < JUMPS; i++) {
+        jump_seed = jump_seed * 1664525u + 1013904223u;
+        in_jump.max = jump_seed >> 31 ? 1 + (jump_seed >> 8) % PW_MAX_FRAMES : PW_MAX_FRAMES;
+        if (setjmp(jump_back) != 0)
+            continue;
+        switch (jump_seed >> 5 & 3) {
+        case 0: without_fp_mixture(jump_seed % 16, (int)(jump_seed >> 16) % 30, take_and_perhaps_leave, &in_jump); break;
+        case 1: with_fp_mixture(jump_seed % 64, (int)(jump_seed >> 16) % 30, take_and_perhaps_leave, &in_jump); break;
+        case 2: without_fp_tree((int)(jump_seed >> 16) % 4, take_and_perhaps_leave, &in_jump); break;
+        default: without_fp_recurse((int)(jump_seed >> 16) % 40, take_and_perhaps_leave, &in_jump); break;
+        }
+    }
+    assert_no_failures(&in_jump);
+}
+
+/* The child uses the parent's memory, and what it leaves there is of frames that are no more. */
+static PW_NOINLINE void in_vfork(void *argument)
+{
+    pid_t child = vfork();
+    if (child == 0) {
+        without_fp_mixture(5, 9, compare_ours, argument);
+        without_fp_tree(3, compare_ours, argument);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    compare_ours(argument);
+}
+
+static void a_vforked_child_and_then_its_parent_are_traced(void **state)
+{
+    (void)state;
+    struct compare compare = {0};
+    for (int depth = 0; depth < 20; depth++) {
+        without_fp_recurse(depth, in_vfork, &compare);
+        with_fp_mixture((unsigned)depth, depth, in_vfork, &compare);
+        compare_here(&compare);
+    }
+    assert_true(compare.takes > 20 * 50);
+    assert_no_failures(&compare);
+}
+
 /* ---- threads ---- */
 
 static void *trace_in_thread(void *argument)
@@ -420,6 +480,8 @@ int main(void)
         cmocka_unit_test(a_jump_to_where_no_code_is_shows_who_jumped),
         cmocka_unit_test(a_stack_overflow_is_traced),
         cmocka_unit_test(coroutines_are_traced_in_any_order),
+        cmocka_unit_test(jumps_out_of_frames_are_seen_through),
+        cmocka_unit_test(a_vforked_child_and_then_its_parent_are_traced),
         cmocka_unit_test(threads_are_traced_from_their_start_function_on),
         cmocka_unit_test(the_memory_of_a_thread_that_ended_serves_the_next),
         cmocka_unit_test(a_trace_after_the_end_of_a_thread_is_right),
