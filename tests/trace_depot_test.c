@@ -2,6 +2,7 @@
 #include "image/stack.h"
 #include "os/memory.h"
 #include "trace/depot.h"
+#include "trace/recent.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -348,6 +349,66 @@ static int set_up(void **state)
     return pw_depot_init() && pw_depot_init() ? 0 : -1;
 }
 
+/* Hashes of one set of the table, each with an id of its own. */
+static uint64_t hash_in_set(uint64_t set, uint32_t id)
+{
+    return set << (64 - PW_RECENT_BITS) | (uint64_t)id * 0x10001;
+}
+
+static void what_was_wanted_lately_is_found_by_its_hash_alone(void **state)
+{
+    (void)state;
+    for (uint64_t set = 0; set < 1 << PW_RECENT_BITS; set += 37)
+        for (uint32_t id = 1; id <= 2 * PW_RECENT_WAYS; id++) {
+            assert_int_equal(pw_recent_find(hash_in_set(set, id)), 0);
+            pw_recent_keep(hash_in_set(set, id), id);
+            for (uint32_t other = 1; other <= id; other++)
+                assert_int_equal(pw_recent_find(hash_in_set(set, other)), other + PW_RECENT_WAYS > id ? other : 0);
+            assert_int_equal(pw_recent_find(hash_in_set(set, id) + 1), 0);
+        }
+}
+
+static void halves_of_two_recent_ids_stand_for_neither(void **state)
+{
+    (void)state;
+    uint64_t hash = hash_in_set(5, 1000), other = hash_in_set(5, 2000);
+    pw_recent_keep(hash, 1000);
+    atomic_store(&pw_recent_set_of(hash)->ways[0].id, 2000);
+    assert_int_equal(pw_recent_find(hash), 0);
+    assert_int_equal(pw_recent_find(other), 0);
+    atomic_store(&pw_recent_set_of(hash)->ways[0].check, other ^ 2000);
+    assert_int_equal(pw_recent_find(other), 2000);
+}
+
+static void *keep_and_find(void *argument)
+{
+    uint32_t wrong = 0;
+    uint32_t from = *(uint32_t *)argument;
+    for (uint32_t i = 0; i < 200000; i++) {
+        uint32_t id = 1 + (from + i * 7) % 23;
+        uint32_t found = pw_recent_find(hash_in_set(9, id));
+        wrong += found != 0 && found != id;
+        pw_recent_keep(hash_in_set(9, id), id);
+    }
+    *(uint32_t *)argument = wrong;
+    return NULL;
+}
+
+static void threads_that_keep_in_one_place_find_no_others_ids(void **state)
+{
+    (void)state;
+    pthread_t threads[THREADS];
+    uint32_t arguments[THREADS];
+    for (uint32_t i = 0; i < THREADS; i++) {
+        arguments[i] = i * 5;
+        assert_int_equal(pthread_create(&threads[i], NULL, keep_and_find, &arguments[i]), 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(arguments[i], 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +420,9 @@ int main(void)
         cmocka_unit_test(ids_hold_while_the_depot_grows),
         cmocka_unit_test(the_hash_of_inner_frames_follows_from_two_sums_and_finds_the_trace),
         cmocka_unit_test(the_trace_that_was_added_next_is_found_by_the_one_before),
+        cmocka_unit_test(what_was_wanted_lately_is_found_by_its_hash_alone),
+        cmocka_unit_test(halves_of_two_recent_ids_stand_for_neither),
+        cmocka_unit_test(threads_that_keep_in_one_place_find_no_others_ids),
         cmocka_unit_test(an_id_that_is_none_gives_no_frames),
         cmocka_unit_test(a_trace_that_goes_on_from_another_is_stored_by_its_own_frames),
         cmocka_unit_test(a_trace_may_go_on_from_any_frame_of_another),

@@ -267,6 +267,12 @@ bool pw_depot_init(void)
 
 uint32_t pw_depot_find(uint64_t hash, size_t count)
 {
+    for (size_t level = 1; level < LEVELS; level++) { /* all at once: most of them are in no cache */
+        struct line *lines = atomic_load_explicit(&levels[level], memory_order_acquire);
+        if (lines == NULL)
+            break;
+        __builtin_prefetch(line_of(lines, level, hash));
+    }
     for (size_t level = 0; level < LEVELS; level++) {
         struct line *lines = atomic_load_explicit(&levels[level], memory_order_acquire);
         if (lines == NULL)
@@ -304,8 +310,7 @@ bool pw_depot_place_has(struct pw_depot_place place, size_t count)
 static uint32_t put(struct trace *trace)
 {
     trace->hash = hash_frames(trace->frames, trace->count);
-    uint32_t known = pw_depot_find(trace->hash, trace->count);
-    return pw_likely(known != 0) ? known : stack_add(trace);
+    return stack_add(trace);
 }
 
 uint32_t pw_depot_put(const uint64_t *frames, size_t count)

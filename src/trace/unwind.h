@@ -49,7 +49,7 @@ size_t pw_unwind_from_signal(uint64_t *frames, size_t max, void *ucontext);
 /* After a dlclose: code that was known is gone, and other code may come in its place. */
 void pw_unwind_modules_changed(void);
 /*
- * The thread ends: give back its memory of the last trace (some 24 KiB, touched as needed). Later
+ * The thread ends: give back its memory of the last trace (some 140 KiB, touched as needed). Later
  * traces of it are right as well, but slow. Without this call that memory is not used again.
  */
 void pw_unwind_thread_exit(void);

@@ -14,7 +14,7 @@
  *
  * Fresh records replace those before the met one, which stay as they are. The sum that the depot's hash is made of
  * (depot.h) is kept beside each record, of all ips from the outermost up to it; so the hash of a trace costs as
- * little, and by it the ids of the thread's last traces are found without going to the depot.
+ * little, and by it the ids of recent traces are found without going to the depot (recent.h).
  *
  * Each record also knows a trace in the depot that it was part of, and which frame it was there. A trace that is new to the
  * depot is stored by its fresh frames then, and leaves the others to that one.
@@ -55,16 +55,10 @@ PW_INLINE uint64_t pw_walk_slot(const struct pw_walk_record *record)
 
 enum {
     PW_WALK_RECORDS = 2 * PW_MAX_FRAMES,
-    PW_WALK_ID_BITS = 10,
     PW_WALK_BRANCH_BITS = 7,
     PW_WALK_BRANCH_WAYS = 4,
     PW_WALK_BRANCH_WORDS = 12,
-};
-
-/* The depot's id of a trace. */
-struct pw_walk_id {
-    uint64_t hash;
-    uint32_t id; /* 0: not in use */
+    PW_WALK_LATELY_BITS = 9,
 };
 
 /* What a word of the stack was: a return address, or a saved frame pointer that a frame hangs on. */
@@ -99,11 +93,11 @@ struct pw_walk_memory {
     uint32_t epoch; /* branches of another one are forgotten: most of this memory is never touched */
     struct pw_view view;
     struct pw_entry_memory entry;
-    struct pw_walk_id ids[1 << PW_WALK_ID_BITS];
-    uint32_t last_id; /* the last one that was not in ids */
+    uint32_t last_id; /* the last one that was not a recent one */
     uint32_t misses;  /* of those, so many in a row were not the next in the depot after the one before */
-    struct pw_walk_branch branches[1 << PW_WALK_BRANCH_BITS][PW_WALK_BRANCH_WAYS];
-    uint32_t next_way; /* of a new one */
+    uint32_t next_way; /* of a new branch */
+    uint32_t lately[1 << PW_WALK_LATELY_BITS]; /* ids by hash: of a trace that comes up again soon a branch is kept */
+    _Alignas(64) struct pw_walk_branch branches[1 << PW_WALK_BRANCH_BITS][PW_WALK_BRANCH_WAYS];
     struct pw_walk_record fresh[PW_MAX_FRAMES]; /* of the walk under way */
     struct pw_walk_record records[PW_WALK_RECORDS];
     uint8_t plain[PW_WALK_RECORDS]; /* so many records from this on have no flags */

@@ -53,6 +53,8 @@ uint32_t pw_walk_id_in_depot(struct pw_walk_memory *memory, size_t met, uint64_t
     if (pw_unlikely(id == 0))
         id = id_make(memory, met, count);
     memory->last_id = id;
+    if (pw_likely(id != 0)) /* there may be room later */
+        pw_recent_keep(hash, id);
     return id;
 }
 

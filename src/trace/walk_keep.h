@@ -6,6 +6,7 @@
 #define PW_TRACE_WALK_KEEP_H
 
 #include "trace/depot.h"
+#include "trace/recent.h"
 #include "trace/walk.h"
 
 /*
@@ -58,6 +59,13 @@ PW_INLINE void pw_walk_keep(struct pw_walk_memory *memory, size_t first, size_t 
     memory->first = (uint32_t)first;
 }
 
+/* The hash of the `count` records from `first` on. */
+PW_INLINE uint64_t pw_walk_hash(const struct pw_walk_memory *memory, size_t first, size_t count)
+{
+    size_t end = first + count;
+    return pw_depot_hash_of(memory->sums[first], end < PW_WALK_RECORDS ? memory->sums[end] : 0, count);
+}
+
 /* Where in the depot a record is, and with it those further out. */
 PW_INLINE struct pw_depot_place pw_walk_place_of(const struct pw_walk_memory *memory, size_t record)
 {
@@ -71,7 +79,12 @@ PW_INLINE void pw_walk_places_set(struct pw_walk_memory *memory, size_t met, uin
         memory->places[i] = (i - memory->first) << 32 | id;
 }
 
-/* The id of a trace that is not among the thread's last ones, and whose records up to `met` are new; 0: there is no room. */
+PW_INLINE uint32_t *pw_walk_lately(struct pw_walk_memory *memory, uint64_t hash)
+{
+    return &memory->lately[hash & ((1u << PW_WALK_LATELY_BITS) - 1)];
+}
+
+/* The id of a trace that is not among the recent ones, and whose records up to `met` are new; 0: there is no room. */
 uint32_t pw_walk_id_in_depot(struct pw_walk_memory *memory, size_t met, uint64_t hash, size_t count);
 /* Remember how the trace of at most `max` frames that is kept came to the record `met`, if that hangs on few words. */
 void pw_walk_keep_branch(struct pw_walk_memory *memory, size_t met, uint64_t fp_slot, size_t max, uint32_t id);
@@ -83,19 +96,15 @@ void pw_walk_keep_branch(struct pw_walk_memory *memory, size_t met, uint64_t fp_
 PW_INLINE uint32_t pw_walk_kept_id(struct pw_walk_memory *memory, size_t met, size_t count, uint64_t fp_slot,
                                    size_t max)
 {
-    size_t end = memory->first + count;
-    uint64_t beyond = end < PW_WALK_RECORDS ? memory->sums[end] : 0;
-    uint64_t hash = pw_depot_hash_of(memory->sums[memory->first], beyond, count);
-    struct pw_walk_id *place = &memory->ids[hash >> (64 - PW_WALK_ID_BITS)];
-    if (place->hash == hash && place->id != 0) {
-        if (met != PW_WALK_RECORDS && met != memory->first)
-            pw_walk_keep_branch(memory, met, fp_slot, max, place->id);
-    } else {
-        place->hash = hash;
-        place->id = pw_walk_id_in_depot(memory, met, hash, count); /* 0: there may be room later */
-    }
-    pw_walk_places_set(memory, met, place->id);
-    return place->id;
+    uint64_t hash = pw_walk_hash(memory, memory->first, count);
+    uint32_t id = pw_recent_find(hash);
+    if (id == 0)
+        id = pw_walk_id_in_depot(memory, met, hash, count);
+    else if (met != PW_WALK_RECORDS && *pw_walk_lately(memory, hash) == id)
+        pw_walk_keep_branch(memory, met, fp_slot, max, id);
+    *pw_walk_lately(memory, hash) = id;
+    pw_walk_places_set(memory, met, id);
+    return id;
 }
 
 #endif

@@ -8,7 +8,7 @@
 #include "trace/walk_branch.h"
 #include "trace/walk_keep.h"
 
-enum { SHORT_FRAMES = 2 };
+enum { SHORT_FRAMES = 16 };
 
 /* A walk that is at a frame. */
 struct short_walk {
@@ -60,25 +60,31 @@ uint32_t pw_walk_short_id(struct pw_walk_memory *memory, uint64_t ip, uint64_t s
     struct pw_walk_record fresh[SHORT_FRAMES];
     struct short_walk walk = {.ip = ip, .sp = sp, .met = memory->first};
     uint64_t highest = memory->records[PW_WALK_RECORDS - 1].sp;
+    size_t most = max <= SHORT_FRAMES ? max - 1 : SHORT_FRAMES;
     size_t count = 0;
-    if (memory->first == PW_WALK_RECORDS || max <= SHORT_FRAMES || sp > highest || !pw_walk_is_in_view(memory, sp))
+    if (memory->first == PW_WALK_RECORDS || sp > highest || !pw_walk_is_in_view(memory, sp))
         return 0;
     while (!meets(memory, &walk)) {
-        if (count == SHORT_FRAMES)
+        if (count == most)
             return 0;
         pw_walk_record_set(&fresh[count++], walk.ip, walk.sp, 0, walk.fp_slot);
         if (!step(&walk, highest))
             return 0;
     }
     size_t length = length_of(memory, walk.met, max - count);
-    if (pw_unlikely(length == 0 || count > walk.met) ||
-        !pw_walk_run_holds(&memory->records[walk.met], length - 1) ||
-        !pw_walk_fps_hold(memory, walk.met, length - 1, walk.fp_slot, fp))
+    if (pw_unlikely(length == 0 || count > walk.met))
         return 0;
     size_t first = walk.met - count;
-    pw_walk_inherit(memory, walk.met, walk.fp_slot);
     for (size_t i = 0; i < count; i++)
         pw_walk_record_copy(&memory->records[first + i], &fresh[i]);
     pw_walk_keep(memory, first, walk.met);
+    /* On its way from memory while the rest is looked at. */
+    __builtin_prefetch(pw_recent_set_of(pw_walk_hash(memory, first, count + length)));
+    if (!pw_walk_run_holds(&memory->records[walk.met], length - 1) ||
+        !pw_walk_fps_hold(memory, walk.met, length - 1, walk.fp_slot, fp)) {
+        memory->first = (uint32_t)walk.met;
+        return 0;
+    }
+    pw_walk_inherit(memory, walk.met, walk.fp_slot);
     return pw_walk_kept_id(memory, walk.met, count + length, walk.fp_slot, max);
 }
