@@ -305,7 +305,7 @@ static inline void check_region_shape(struct pw_region *region, struct shape *sh
 static inline void check_span_shape(struct pw_region *region, uint32_t number, struct shape *shape)
 {
     struct pw_span *span = pw_region_span(region, number);
-    const _Atomic uint64_t *words = (const _Atomic uint64_t *)region->headers + pw_span_slot(number, 0);
+    const _Atomic uint64_t *words = (const _Atomic uint64_t *)region->headers + pw_span_slot(span, 0);
     const uint64_t *bits = (const uint64_t *)region->free_bits + number * (PW_SPAN_BLOCKS / 64);
     uint64_t form = span->shape, is_free = 0;
     CHECK(pw_shape_is_sane(form) && span->fresh <= pw_shape_count(form), "span %u", number);
@@ -320,15 +320,32 @@ static inline void check_span_shape(struct pw_region *region, uint32_t number, s
     }
     CHECK(is_free == span->free, "span %u: %u FREE, not %u", number, (unsigned)is_free, span->free);
     CHECK(count_bits(bits, PW_SPAN_BLOCKS) == is_free, "span %u", number);
-    for (uint32_t i = span->fresh; i < PW_SPAN_BLOCKS; i++)
+    for (uint32_t i = span->fresh; i < PW_ALIGN_UP(pw_shape_count(form), 64); i++)
         CHECK(words[i] == 0, "span %u: a header of block %u, which was never handed out", number, i);
     shape->blocks += span->fresh;
     shape->in_use += span->fresh - is_free;
     shape->spans++;
 }
 
+/* Nobody else has the span's places in the tables, and it has those that the table of places says. */
+static inline void check_span_places(struct pw_region *region, uint32_t number, uint64_t *had)
+{
+    struct pw_places *places = (struct pw_places *)(region->spans - sizeof(struct pw_places));
+    struct pw_span *span = pw_region_span(region, number);
+    uint32_t first = pw_span_slot(span, 0) >> PW_PLACES_SHIFT;
+    CHECK(places->of_span[number] == span->places, "span %u", number);
+    for (uint32_t i = 0; i < pw_shape_count(span->shape); i += 1 << PW_PLACES_SHIFT) {
+        uint32_t lot = first + (i >> PW_PLACES_SHIFT);
+        CHECK(!pw_bit_test(had, lot), "lot %u of span %u is another's", lot, number);
+        CHECK(lot > 0 && pw_bit_test(places->taken, lot) && lot < places->end, "lot %u of span %u", lot, number);
+        pw_bit_set(had, lot);
+    }
+}
+
 static inline void check_slab_region_shape(struct pw_region *region, struct shape *shape)
 {
+    uint64_t had[PW_BITMAP_WORDS(PW_PLACES_LOTS)] = {0};
+    struct pw_places *places = (struct pw_places *)(region->spans - sizeof(struct pw_places));
     CHECK(region->limit % PW_SPAN_GRANULES == 0, "granule %u", region->limit);
     for (uint32_t number = 1; number < pw_span_of(region->limit); number++) {
         struct pw_span *span = pw_region_span(region, number);
@@ -339,7 +356,9 @@ static inline void check_slab_region_shape(struct pw_region *region, struct shap
         else
             shape->dirty_spans += span->flags & PW_SPAN_DIRTY;
         CHECK(span->shape != 0 || span->fresh == 0, "span %u", number);
+        check_span_places(region, number, had);
     }
+    CHECK(count_bits(had, PW_PLACES_LOTS) == count_bits(places->taken, PW_PLACES_LOTS), "lots that nobody has");
     shape->regions++;
 }
 

@@ -44,6 +44,20 @@ PW_INLINE size_t pw_bit_next(const uint64_t *words, size_t bits, size_t from)
     return found < bits ? found : PW_BITMAP_NONE;
 }
 
+/* The first clear bit at or after `from` and below `bits`, or PW_BITMAP_NONE. */
+PW_INLINE size_t pw_bit_next_clear(const uint64_t *words, size_t bits, size_t from)
+{
+    while (from < bits) {
+        uint64_t rest = ~words[from / 64] & (~(uint64_t)0 << (from % 64));
+        if (rest != 0) {
+            size_t found = from / 64 * 64 + (size_t)__builtin_ctzll(rest);
+            return found < bits ? found : PW_BITMAP_NONE;
+        }
+        from = from / 64 * 64 + 64;
+    }
+    return PW_BITMAP_NONE;
+}
+
 /* The last set bit at or before `from`, or PW_BITMAP_NONE. */
 PW_INLINE size_t pw_bit_previous(const uint64_t *words, size_t from)
 {

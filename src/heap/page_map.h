@@ -39,10 +39,12 @@ PW_INLINE struct pw_header *pw_entry_header(uint64_t entry, uint64_t address)
     return (struct pw_header *)(entry & PW_ENTRY_HEADERS_MASK) + granule;
 }
 
-/* The table of spans of a slab region, and the guard page behind it. */
-#define PW_SPANS_BEFORE_HEADERS (PW_SPANS * sizeof(struct pw_span) + PW_PAGE_BYTES)
+/* The table of places and spans of a slab region. */
+#define PW_SPANS_TABLE_BYTES (sizeof(struct pw_places) + PW_SPANS * sizeof(struct pw_span))
+/* The spans, and the guard page behind them. */
+#define PW_SPANS_BEFORE_HEADERS (PW_ALIGN_UP(PW_SPANS_TABLE_BYTES, PW_PAGE_BYTES) - sizeof(struct pw_places) + PW_PAGE_BYTES)
 /* Its table of headers, and the guard page behind that. */
-#define PW_HEADERS_BEFORE_EVIDENCE ((uint64_t)PW_SPANS * PW_SPAN_BLOCKS * sizeof(uint64_t) + PW_PAGE_BYTES)
+#define PW_HEADERS_BEFORE_EVIDENCE (PW_TABLE_PLACES * sizeof(uint64_t) + PW_PAGE_BYTES)
 
 PW_INLINE bool pw_entry_is_slab(uint64_t entry)
 {
@@ -60,9 +62,8 @@ PW_INLINE struct pw_span *pw_entry_span(uint64_t entry, uint64_t address)
 /* The word of the block that may start at `address`, in a span of this shape; some word of the table for any address. */
 PW_INLINE _Atomic uint64_t *pw_entry_word(uint64_t entry, uint64_t address, uint64_t shape)
 {
-    uint32_t span = (uint32_t)(address >> PW_SPAN_SHIFT) & (PW_SPANS - 1);
     uint32_t index = pw_shape_index(shape, (uint32_t)address & (PW_SPAN_BYTES - 1));
-    return (_Atomic uint64_t *)(entry & PW_ENTRY_HEADERS_MASK) + pw_span_slot(span, index);
+    return (_Atomic uint64_t *)(entry & PW_ENTRY_HEADERS_MASK) + pw_span_slot(pw_entry_span(entry, address), index);
 }
 
 /* The evidence of the block with that word; both tables have a slot for each block. */

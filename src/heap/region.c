@@ -87,15 +87,14 @@ static bool map_granule_tables(struct pw_region *region, uint64_t granules)
     return true;
 }
 
-/* The bitmap of FREE blocks, spans, headers, and evidence: what is used of the first three lies close together. */
+/* The bitmap of FREE blocks, places and spans, headers, and evidence: what is used of the first three lies close together. */
 static struct table_plan slab_tables_plan(void)
 {
     struct table_plan plan = {.count = 0};
-    uint64_t places = (uint64_t)PW_SPANS * PW_SPAN_BLOCKS;
-    add_table(&plan, places / 8);
-    add_table(&plan, PW_SPANS * sizeof(struct pw_span));
-    add_table(&plan, places * sizeof(uint64_t));
-    add_table(&plan, places * sizeof(struct pw_evidence));
+    add_table(&plan, (uint64_t)PW_SPANS * PW_SPAN_BLOCKS / 8);
+    add_table(&plan, PW_SPANS_TABLE_BYTES);
+    add_table(&plan, PW_TABLE_PLACES * sizeof(uint64_t));
+    add_table(&plan, PW_TABLE_PLACES * sizeof(struct pw_evidence));
     return plan;
 }
 
@@ -107,7 +106,7 @@ static bool map_slab_tables(struct pw_region *region)
     if (mapping == NULL)
         return false;
     region->free_bits = (uint64_t)(mapping + plan.offset[0]);
-    region->spans = (uint64_t)(mapping + plan.offset[1]);
+    region->spans = (uint64_t)(mapping + plan.offset[1] + sizeof(struct pw_places));
     region->headers = (uint64_t)(mapping + plan.offset[2]);
     region->evidence = (uint64_t)(mapping + plan.offset[3]);
     region->starts = region->summary = 0;

@@ -64,7 +64,7 @@ PW_INLINE uint64_t pw_region_shape(const struct pw_region *region, uint32_t gran
 PW_INLINE uint32_t pw_region_slot(const struct pw_region *region, uint32_t granule)
 {
     uint64_t shape = pw_region_shape(region, granule);
-    return pw_span_slot(pw_span_of(granule), pw_granule_index(shape, granule));
+    return pw_span_slot(pw_region_span(region, pw_span_of(granule)), pw_granule_index(shape, granule));
 }
 
 /* Of any region: where the header's word and the evidence of the block at `granule` are, and its size in granules. */

@@ -2,6 +2,7 @@
 #include "heap/span.h"
 
 #include "base/bitmap.h"
+#include "heap/places.h"
 #include "os/memory.h"
 
 /* FREE blocks become CACHED. One whose header is damaged stays out, for the validator to tell. */
@@ -129,6 +130,7 @@ uint64_t pw_slab_trim(struct pw_heap *heap, struct pw_region *region)
         if (pw_span_shape(place) == 0)
             given += pw_span_purge(heap, place);
     }
+    pw_places_purge(region, 1);
     return given;
 }
 

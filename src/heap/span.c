@@ -1,36 +1,56 @@
 /* span.c - see span.h */
 #include "heap/span.h"
 
+#include "heap/places.h"
 #include "os/memory.h"
 #include "os/process.h"
 
 enum {
     MOST_PATIENCE = 4,
+    MOST_PROBES = 8,
     PURGED_AT_ONCE = 2,    /* of those that have no size and are not given back, with the lock held */
     HUGE_PAGE_SPANS = 32,  /* are 2 MiB */
+    PLACES_AT_ONCE = 128,  /* lots of the tables that are given back, or they stay: 192 KiB */
 };
 
-/* A span of no size, in no list; region NULL: no memory. */
-static struct pw_span_place new_place(struct pw_heap *heap)
+/* One of the first spans of no size that finds places for `count` blocks, in no list any more; region NULL: none does. */
+static struct pw_span_place used_place(struct pw_heap *heap, uint32_t count)
 {
-    if (heap->image.empty_spans != 0) {
-        struct pw_span_place place = pw_span_of_reference(heap->image.empty_spans);
+    uint32_t at = heap->image.empty_spans;
+    for (uint32_t probes = 0; at != 0 && probes < MOST_PROBES; probes++) {
+        struct pw_span_place place = pw_span_of_reference(at);
+        at = place.span->next;
+        if (!pw_places_take(place, count))
+            continue;
         pw_span_leave(&heap->image.empty_spans, place);
         heap->dirty_spans -= place.span->flags & PW_SPAN_DIRTY;
         heap->spans_returned += (place.span->flags & PW_SPAN_DIRTY) == 0;
         return place;
     }
+    return (struct pw_span_place){NULL, 0, NULL};
+}
+
+/* The first span of a new region; region NULL: no memory. */
+static struct pw_span_place first_place(struct pw_heap *heap, uint32_t count)
+{
+    struct pw_region *region = pw_region_create(heap->index, PW_REGION_SLABS, PW_SLOT_BYTES >> PW_SLAB_SHIFT,
+                                                PW_SLAB_SHIFT);
+    if (region == NULL)
+        return (struct pw_span_place){NULL, 0, NULL};
+    heap->regions++;
+    heap->image.slab_region = pw_region_index(region);
+    struct pw_span_place place = pw_span_at(region, 1);
+    ENSURE(pw_places_take(place, count));
+    return place;
+}
+
+/* A span that had no size yet; region NULL: no memory. */
+static struct pw_span_place fresh_place(struct pw_heap *heap, uint32_t count)
+{
     struct pw_region *region = pw_region_at(heap->image.slab_region);
     uint32_t number = pw_span_of(region->limit);
-    if (heap->image.slab_region == 0 || number >= PW_SPANS - 1) {
-        region = pw_region_create(heap->index, PW_REGION_SLABS, PW_SLOT_BYTES >> PW_SLAB_SHIFT,
-                                  PW_SLAB_SHIFT);
-        if (region == NULL)
-            return (struct pw_span_place){NULL, 0, NULL};
-        heap->regions++;
-        heap->image.slab_region = pw_region_index(region);
-        return pw_span_at(region, 1);
-    }
+    if (heap->image.slab_region == 0 || number >= PW_SPANS - 1 || !pw_places_take(pw_span_at(region, number), count))
+        return first_place(heap, count);
     region->limit += PW_SPAN_GRANULES;
     if (number == PW_SPANS - HUGE_PAGE_SPANS)
         pw_region_guard_end(region);
@@ -39,40 +59,17 @@ static struct pw_span_place new_place(struct pw_heap *heap)
     return pw_span_at(region, number);
 }
 
-/* A table's bytes of a span beyond the first `keep`, up to `used`. */
-static void purge_rest(uint64_t table, uint64_t keep, uint64_t used)
-{
-    uint64_t start = PW_ALIGN_UP(table + keep, (uint64_t)PW_PAGE_BYTES);
-    uint64_t end = PW_ALIGN_UP(table + used, (uint64_t)PW_PAGE_BYTES);
-    if (start < end)
-        (void)pw_os_purge((void *)start, end - start);
-}
-
-/*
- * Blocks of a smaller size have touched more of the tables than those of the next have places for: give that back. All of it
- * is 0. Not where spans go from size to size all the time.
- */
-static void purge_tables(const struct pw_heap *heap, struct pw_span_place place, uint32_t count)
-{
-    uint64_t slot = pw_span_slot(place.number, 0), touched = place.span->touched;
-    if (pw_root.level < PW_LEVEL_FULL || heap->spans_patience > 0 || touched <= count || touched > PW_SPAN_BLOCKS)
-        return;
-    purge_rest(place.region->headers + slot * sizeof(uint64_t), count * sizeof(uint64_t), touched * sizeof(uint64_t));
-    purge_rest(place.region->evidence + slot * sizeof(struct pw_evidence), count * sizeof(struct pw_evidence),
-               touched * sizeof(struct pw_evidence));
-    place.span->touched = count;
-}
-
 struct pw_span_place pw_span_open(struct pw_heap *heap, uint32_t slab_class)
 {
-    struct pw_span_place place = new_place(heap);
+    uint64_t shape = pw_shape_of(pw_class_bytes[PW_GRANULE_SIZES + 1 + slab_class]);
+    struct pw_span_place place = used_place(heap, pw_shape_count(shape));
+    if (place.region == NULL)
+        place = fresh_place(heap, pw_shape_count(shape));
     if (place.region == NULL)
         return place;
-    uint32_t bytes = pw_class_bytes[PW_GRANULE_SIZES + 1 + slab_class];
-    purge_tables(heap, place, pw_shape_count(pw_shape_of(bytes)));
     place.span->fresh = place.span->free = 0;
     place.span->slab_class = (uint16_t)slab_class;
-    atomic_store_explicit(&place.span->shape, pw_shape_of(bytes), memory_order_release);
+    atomic_store_explicit(&place.span->shape, shape, memory_order_release);
     pw_span_reseal(place);
     pw_span_join(&heap->image.spans[slab_class], place);
     heap->spans_in_use++;
@@ -83,16 +80,11 @@ struct pw_span_place pw_span_open(struct pw_heap *heap, uint32_t slab_class)
 
 uint64_t pw_span_purge(struct pw_heap *heap, struct pw_span_place place)
 {
-    uint64_t *headers = (uint64_t *)place.region->headers + pw_span_slot(place.number, 0);
-    struct pw_evidence *evidence =
-        (struct pw_evidence *)place.region->evidence + pw_span_slot(place.number, 0);
     if ((place.span->flags & PW_SPAN_DIRTY) == 0 ||
         !pw_os_purge((void *)pw_span_memory(place), PW_SPAN_BYTES))
         return 0;
-    (void)pw_os_purge(headers, PW_SPAN_BLOCKS * sizeof *headers);
-    (void)pw_os_purge(evidence, PW_SPAN_BLOCKS * sizeof *evidence);
+    pw_places_purge(place.region, PLACES_AT_ONCE);
     place.span->flags = 0;
-    place.span->touched = 0;
     pw_span_reseal(place);
     heap->dirty_spans--;
     heap->spans_purged++;
@@ -170,17 +162,17 @@ static bool fill(struct pw_span_place place)
 
 void pw_span_close(struct pw_heap *heap, struct pw_span_place place)
 {
-    uint32_t blocks = place.span->fresh, slot = pw_span_slot(place.number, 0);
+    uint32_t blocks = place.span->fresh, slot = pw_span_slot(place.span, 0);
     bool is_filled = fill(place);
     pw_span_leave(&heap->image.spans[place.span->slab_class], place);
+    uint32_t count = pw_shape_count(pw_span_shape(place));
     atomic_store_explicit(&place.span->shape, 0, memory_order_relaxed);
     __builtin_memset((uint64_t *)place.region->headers + slot, 0, blocks * sizeof(uint64_t));
     __builtin_memset(pw_span_free_bits(place), 0, PW_SPAN_BLOCKS / 8);
     if (pw_root.level >= PW_LEVEL_FULL)
         __builtin_memset((struct pw_evidence *)place.region->evidence + slot, 0,
                          blocks * sizeof(struct pw_evidence));
-    if (place.span->touched < blocks)
-        place.span->touched = blocks;
+    pw_places_give(place, count);
     place.span->fresh = place.span->free = place.span->slab_class = 0;
     place.span->flags = PW_SPAN_DIRTY | (is_filled ? PW_SPAN_FILLED : 0);
     pw_span_reseal(place);

@@ -89,7 +89,7 @@ PW_INLINE void pw_span_set_word(struct pw_span_place place, uint64_t shape, uint
                                 uint32_t flags, uint32_t slack)
 {
     _Atomic uint64_t *word =
-        (_Atomic uint64_t *)place.region->headers + pw_span_slot(place.number, index);
+        (_Atomic uint64_t *)place.region->headers + pw_span_slot(place.span, index);
     atomic_store_explicit(word,
                           pw_word_make(pw_root.seal_key, pw_span_block(place, shape, index), state, flags,
                                        slack, pw_shape_bytes(shape) >> PW_SLAB_SHIFT),
@@ -99,7 +99,7 @@ PW_INLINE void pw_span_set_word(struct pw_span_place place, uint64_t shape, uint
 PW_INLINE uint64_t pw_span_word(struct pw_span_place place, uint32_t index)
 {
     _Atomic uint64_t *word =
-        (_Atomic uint64_t *)place.region->headers + pw_span_slot(place.number, index);
+        (_Atomic uint64_t *)place.region->headers + pw_span_slot(place.span, index);
     return atomic_load_explicit(word, memory_order_acquire);
 }
 

@@ -301,7 +301,7 @@ static const char *broken_rule(const struct pw_image *image, const struct pw_reg
     if (!pw_state_is_known(header->state))
         return "the header's state is none that a block can have";
     if (region->kind == PW_REGION_SLABS) {
-        bool is_free = pw_spans_free_bit(image, region, header->place);
+        bool is_free = pw_spans_free_bit(image, region, granule);
         if (is_free != (header->state == PW_STATE_FREE))
             return is_free ? "the bitmap of free blocks says that it is free"
                            : "it is free, and the bitmap of free blocks does not know it";

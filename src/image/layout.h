@@ -24,9 +24,11 @@
  *
  *   span:      |front zone 64| block 0 | block 1 | ... | block fresh-1 | never handed out … |
  *   spans:     one struct pw_span a span
- *   headers:   one 64-bit word a block, at headers[span * PW_SPAN_BLOCKS + index]
+ *   headers:   one 64-bit word a block, at headers[pw_span_slot(span, index)]
  *   evidence:  one struct pw_evidence a block, at the same index
- *   free_bits: one bit a block, at the same index, set where the block is FREE
+ *   free_bits: one bit a block, at span * PW_SPAN_BLOCKS + index, set where the block is FREE
+ *
+ * A span has as many places in the first two as it has blocks: a few spans share a page of them (struct pw_places).
  *
  *   |<------------------ size granules ------------------>|
  *   | requested bytes             | slack: the red zone   |
@@ -42,7 +44,7 @@
 
 #include <stdatomic.h>
 
-#define PW_IMAGE_VERSION 4u
+#define PW_IMAGE_VERSION 5u
 #define PW_IMAGE_MAGIC "PWHEAP\n" /* 8 bytes with the NUL */
 #define PW_ROOT_SYMBOL "pwheap_image_root"
 
@@ -67,7 +69,10 @@
 #define PW_SPAN_GRANULES (PW_SPAN_BYTES >> PW_SLAB_SHIFT)
 #define PW_SPANS (1u << (PW_SLOT_SHIFT - PW_SPAN_SHIFT)) /* in a slab region; the first and the last are not used */
 #define PW_SPAN_BLOCKS_SHIFT 11u
-#define PW_SPAN_BLOCKS (1u << PW_SPAN_BLOCKS_SHIFT) /* places for a span's blocks in the tables */
+#define PW_SPAN_BLOCKS (1u << PW_SPAN_BLOCKS_SHIFT) /* more than a span can have */
+#define PW_PLACES_SHIFT 6u /* a span's places in the tables are whole lots of 64, from `places` on; lot 0 is nobody's */
+#define PW_PLACES_LOTS (PW_SPANS * PW_SPAN_BLOCKS >> PW_PLACES_SHIFT)
+#define PW_TABLE_PLACES ((uint64_t)PW_SPANS * PW_SPAN_BLOCKS + PW_SPAN_BLOCKS) /* of any lot, and any index */
 #define PW_SPAN_FRONT_BYTES 64u /* before its first block; the last 16 of them are zone */
 #define PW_SLAB_MIN_BYTES 32u   /* the smallest and the largest size of a slab's blocks */
 #define PW_SLAB_MAX_BYTES 5952u
@@ -195,14 +200,23 @@ struct pw_span {
     uint16_t flags;
     uint32_t next;     /* spans of the same size with room, or spans of no size: references, 0: none */
     uint32_t previous; /* 0 too where the span is in no list */
-    uint32_t touched;  /* places of its tables that blocks had before it was given its size, at most; the heap's alone */
+    _Atomic uint16_t places; /* the lot of 64 places in the tables that its blocks' start with */
+    uint16_t reserved;
+};
+
+/* Who has which lots of a slab region's tables; it lies right before the spans. */
+struct pw_places {
+    uint16_t of_span[PW_SPANS]; /* what the spans say too, for readers of one that is damaged */
+    uint32_t end;               /* lots from here on were not used since the tables gave memory back */
+    uint32_t reserved[15];
+    uint64_t taken[PW_PLACES_LOTS / 64]; /* a bit for each lot */
 };
 /* A span as 32 bits: index of its region << 9 | number of the span. */
 #define PW_SPAN_REF_BITS (PW_SLOT_SHIFT - PW_SPAN_SHIFT)
 
 struct pw_region {
     uint64_t base;     /* of the data, on a slot boundary */
-    uint64_t headers;  /* address of struct pw_header[granules], of slabs uint64_t[PW_SPANS * PW_SPAN_BLOCKS] */
+    uint64_t headers;  /* address of struct pw_header[granules], of slabs uint64_t[PW_TABLE_PLACES] */
     uint64_t evidence; /* address of struct pw_evidence[as many] */
     uint64_t starts;   /* address of the bitmap of block starts */
     uint64_t summary;  /* address of its summary (base/bitmap.h) */
@@ -368,8 +382,10 @@ _Static_assert(sizeof(struct pw_region) == 96 && offsetof(struct pw_region, kind
                    offsetof(struct pw_region, spans) == 80,
                "frozen");
 _Static_assert(sizeof(struct pw_span) == 32 && offsetof(struct pw_span, check) == 8 &&
-                   offsetof(struct pw_span, next) == 20,
+                   offsetof(struct pw_span, next) == 20 && offsetof(struct pw_span, places) == 28,
                "frozen");
+_Static_assert(sizeof(struct pw_places) == 3136 && offsetof(struct pw_places, taken) == 1088, "frozen");
+_Static_assert(PW_PLACES_LOTS <= 1 << 16 && (PW_PLACES_LOTS & (PW_PLACES_LOTS - 1)) == 0, "any 16 bits name a lot");
 _Static_assert((PW_SPAN_BYTES - PW_SPAN_FRONT_BYTES) / PW_SLAB_MIN_BYTES <= PW_SPAN_BLOCKS, "a place each");
 _Static_assert(sizeof(struct pw_thread_image) == 56, "frozen");
 _Static_assert(sizeof(struct pw_module) == 312 && offsetof(struct pw_module, path) == 56, "frozen");

@@ -47,7 +47,8 @@ PW_INLINE bool pw_shape_is_sane(uint64_t shape)
 PW_INLINE uint32_t pw_span_seal(uint64_t key, uint64_t address, const struct pw_span *span)
 {
     uint64_t shape = atomic_load_explicit(&span->shape, memory_order_relaxed);
-    uint32_t rest = (uint32_t)span->slab_class << 8 | span->flags;
+    uint32_t places = atomic_load_explicit(&span->places, memory_order_relaxed);
+    uint32_t rest = ((uint32_t)span->slab_class << 8 | span->flags) ^ places << 16;
     return pw_seal(key ^ shape, address, rest, span->fresh);
 }
 
@@ -74,10 +75,11 @@ PW_INLINE uint32_t pw_granule_index(uint64_t shape, uint32_t granule)
     return pw_shape_index(shape, granule % PW_SPAN_GRANULES << PW_SLAB_SHIFT);
 }
 
-/* The place of a block in the tables of its region. */
-PW_INLINE uint32_t pw_span_slot(uint32_t span, uint32_t index)
+/* The place of a block in the tables of its region; some place for any span and index. */
+PW_INLINE uint32_t pw_span_slot(const struct pw_span *span, uint32_t index)
 {
-    return span << PW_SPAN_BLOCKS_SHIFT | index;
+    uint32_t places = atomic_load_explicit(&span->places, memory_order_relaxed) & (PW_PLACES_LOTS - 1);
+    return (places << PW_PLACES_SHIFT) + index;
 }
 
 #endif

@@ -158,6 +158,9 @@ const char *pw_spans_broken_rule(const struct pw_image *image, const struct pw_r
     struct lists lists = {image, pw_image_heap(image, region->heap, &scratch), region->heap};
     if (!pw_image_span(image, region, number, &span))
         return "the entry of a span of small blocks does not fit its check";
+    uint16_t places;
+    if (pw_spans_places(image, region, number, &places) && places != atomic_load_explicit(&span.places, memory_order_relaxed))
+        return "the table of places names others than the span does";
     const char *rule = broken_bits(image, region, number, &span);
     if (rule == NULL && lists.heap != NULL)
         rule = broken_link(&lists, index << PW_SPAN_REF_BITS | number, &span);

@@ -59,13 +59,27 @@ static uint32_t last_header(const struct pw_image *image, uint64_t headers, uint
     return 0;
 }
 
+bool pw_spans_places(const struct pw_image *image, const struct pw_region *region, uint32_t number, uint16_t *places)
+{
+    uint16_t scratch;
+    uint64_t table = region->spans - sizeof(struct pw_places) + offsetof(struct pw_places, of_span);
+    const uint16_t *seen = image->view(image->context, table + number * sizeof scratch, sizeof scratch, &scratch);
+    if (seen != NULL)
+        *places = *seen;
+    return seen != NULL;
+}
+
 /* The span's entry is damaged: put what its headers say in its place. */
 static void recover(const struct pw_image *image, const struct pw_region *region, uint32_t number,
                     struct pw_span *span)
 {
     uint64_t words[VOTERS] = {0}, first = span_address(region, number) + PW_SPAN_FRONT_BYTES;
-    uint64_t headers = region->headers + (uint64_t)pw_span_slot(number, 0) * sizeof(uint64_t);
+    struct pw_span found = {.fresh = 0};
+    uint16_t places = 0;
     uint64_t scratch[VOTERS];
+    (void)pw_spans_places(image, region, number, &places);
+    atomic_store_explicit(&found.places, places, memory_order_relaxed);
+    uint64_t headers = region->headers + (uint64_t)pw_span_slot(&found, 0) * sizeof(uint64_t);
     const void *seen = image->view(image->context, headers, sizeof words, scratch);
     uint32_t most = 0, best = 0;
     if (seen != NULL)
@@ -78,9 +92,9 @@ static void recover(const struct pw_image *image, const struct pw_region *region
         }
     }
     uint64_t shape = best == 0 ? 0 : pw_shape_of(best);
-    uint32_t fresh = best == 0 ? 0 : last_header(image, headers, pw_shape_count(shape)) + 1;
-    *span = (struct pw_span){.fresh = (uint16_t)fresh};
-    atomic_store_explicit(&span->shape, shape, memory_order_relaxed);
+    found.fresh = best == 0 ? 0 : (uint16_t)(last_header(image, headers, pw_shape_count(shape)) + 1);
+    atomic_store_explicit(&found.shape, shape, memory_order_relaxed);
+    *span = found;
 }
 
 bool pw_image_span(const struct pw_image *image, const struct pw_region *region, uint32_t number,
@@ -103,16 +117,15 @@ bool pw_image_span(const struct pw_image *image, const struct pw_region *region,
 
 /* The span of a granule that is a block's first, and the block's index; false: it is none's. */
 static bool find_block(const struct pw_image *image, const struct pw_region *region, uint32_t granule,
-                       uint64_t *shape, uint32_t *index)
+                       struct pw_span *span, uint32_t *index)
 {
     uint32_t number = pw_span_of(granule);
-    struct pw_span span;
     if (granule >= region->limit || granule < pw_span_first(number))
         return false;
-    (void)pw_image_span(image, region, number, &span);
-    *shape = atomic_load_explicit(&span.shape, memory_order_relaxed);
-    *index = pw_granule_index(*shape, granule);
-    return *shape != 0 && *index < span.fresh && pw_span_granule(number, *shape, *index) == granule;
+    (void)pw_image_span(image, region, number, span);
+    uint64_t shape = atomic_load_explicit(&span->shape, memory_order_relaxed);
+    *index = pw_granule_index(shape, granule);
+    return shape != 0 && *index < span->fresh && pw_span_granule(number, shape, *index) == granule;
 }
 
 uint32_t pw_spans_next_start(const struct pw_image *image, const struct pw_region *region,
@@ -149,22 +162,27 @@ uint32_t pw_spans_find_start(const struct pw_image *image, const struct pw_regio
 bool pw_spans_header(const struct pw_image *image, const struct pw_region *region, uint32_t granule,
                      struct pw_header_copy *header)
 {
-    uint64_t shape;
+    struct pw_span span;
     uint32_t index;
     bool is_there;
-    if (!find_block(image, region, granule, &shape, &index))
+    if (!find_block(image, region, granule, &span, &index))
         return false;
-    header->place = pw_span_slot(pw_span_of(granule), index);
+    header->place = pw_span_slot(&span, index);
     header->word = word_at(image, region, header->place, &is_there);
-    header->size = pw_shape_bytes(shape) >> PW_SLAB_SHIFT;
+    header->size = pw_shape_bytes(atomic_load_explicit(&span.shape, memory_order_relaxed)) >> PW_SLAB_SHIFT;
     header->prev = index == 0 ? 0 : header->size;
     return is_there;
 }
 
-bool pw_spans_free_bit(const struct pw_image *image, const struct pw_region *region, uint32_t slot)
+bool pw_spans_free_bit(const struct pw_image *image, const struct pw_region *region, uint32_t granule)
 {
+    struct pw_span span;
+    uint32_t index;
     uint64_t scratch;
-    const uint64_t *seen = image->view(image->context, region->free_bits + slot / 64 * sizeof scratch,
+    if (!find_block(image, region, granule, &span, &index))
+        return false;
+    uint32_t bit = pw_span_of(granule) << PW_SPAN_BLOCKS_SHIFT | index;
+    const uint64_t *seen = image->view(image->context, region->free_bits + bit / 64 * sizeof scratch,
                                        sizeof scratch, &scratch);
-    return seen != NULL && (*seen >> slot % 64 & 1) != 0;
+    return seen != NULL && (*seen >> bit % 64 & 1) != 0;
 }

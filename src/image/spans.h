@@ -23,8 +23,10 @@ uint32_t pw_spans_find_start(const struct pw_image *image, const struct pw_regio
 bool pw_spans_header(const struct pw_image *image, const struct pw_region *region, uint32_t granule,
                      struct pw_header_copy *header);
 
-/* Whether the bitmap says that the block in a slot is FREE. */
-bool pw_spans_free_bit(const struct pw_image *image, const struct pw_region *region, uint32_t slot);
+/* Whether the bitmap says that the block that starts at `granule` is FREE. */
+bool pw_spans_free_bit(const struct pw_image *image, const struct pw_region *region, uint32_t granule);
+/* The lot that the region's table of places has a span's start with; false: it can't be read. */
+bool pw_spans_places(const struct pw_image *image, const struct pw_region *region, uint32_t number, uint16_t *places);
 
 /* The rule that a span's entry, its bitmap or its links break, or NULL. */
 const char *pw_spans_broken_rule(const struct pw_image *image, const struct pw_region *region,

@@ -13,6 +13,7 @@ struct window {
     uint32_t number;
     uint32_t fresh;
     uint64_t shape;
+    uint32_t slot;                 /* of its first header */
     const _Atomic uint64_t *words; /* WINDOW_WORDS of them, from `first` on; NULL: none */
     uint32_t first;
     const uint64_t *free_bits; /* of the whole span; NULL: can't be read */
@@ -41,6 +42,7 @@ static void open_window(const struct pw_image *image, const struct pw_region *re
     window->number = number;
     window->fresh = span.fresh;
     window->shape = atomic_load_explicit(&span.shape, memory_order_relaxed);
+    window->slot = pw_span_slot(&span, 0);
     window->words = NULL;
     window->free_bits =
         image->view(image->context, region->free_bits + (uint64_t)number * (PW_SPAN_BLOCKS / 8),
@@ -54,7 +56,7 @@ static const _Atomic uint64_t *word_at(const struct pw_image *image, const struc
         window->first = PW_ALIGN_DOWN(index, (uint32_t)WINDOW_WORDS);
         window->words = image->view(
             image->context,
-            region->headers + (uint64_t)pw_span_slot(window->number, window->first) * sizeof(uint64_t),
+            region->headers + ((uint64_t)window->slot + window->first) * sizeof(uint64_t),
             sizeof window->scratch, window->scratch);
     }
     return window->words == NULL ? NULL : &window->words[index - window->first];
@@ -85,7 +87,7 @@ static PW_RACES uint32_t plain_until(const struct pw_image *image, const struct 
                                      const struct window *window, uint32_t index, uint32_t end)
 {
     const struct pw_root *root = image->root;
-    const _Atomic uint64_t *words = (const _Atomic uint64_t *)region->headers + pw_span_slot(window->number, 0);
+    const _Atomic uint64_t *words = (const _Atomic uint64_t *)region->headers + window->slot;
     uint64_t key = root->seal_key, pattern = root->zone_pattern, fill = pw_fill_word(root->free_fill);
     uint64_t bytes = pw_shape_bytes(window->shape);
     uint64_t first = region->base + ((uint64_t)pw_span_first(window->number) << PW_SLAB_SHIFT);

@@ -36,7 +36,7 @@ static _Atomic uint64_t *word_of(void *block)
 {
     uint32_t granule = granule_of(block);
     uint32_t index = pw_granule_index(span_of(block)->shape, granule);
-    return (_Atomic uint64_t *)region_of(block)->headers + pw_span_slot(pw_span_of(granule), index);
+    return (_Atomic uint64_t *)region_of(block)->headers + pw_span_slot(span_of(block), index);
 }
 
 static char *between(size_t size)
@@ -206,9 +206,9 @@ BUG(span_bit)
 {
     char *block = between(200);
     uint32_t granule = granule_of(block);
-    uint32_t slot = pw_span_slot(pw_span_of(granule), pw_granule_index(span_of(block)->shape, granule));
+    uint32_t bit = pw_span_of(granule) * PW_SPAN_BLOCKS + pw_granule_index(span_of(block)->shape, granule);
     if (wrong)
-        ((uint64_t *)region_of(block)->free_bits)[slot / 64] |= (uint64_t)1 << slot % 64;
+        ((uint64_t *)region_of(block)->free_bits)[bit / 64] |= (uint64_t)1 << bit % 64;
     pwheap_validate(); // HERE
 }
 
