@@ -443,6 +443,26 @@ static void a_heap_gives_aligned_blocks_of_any_size_that_go_with_it(void **state
     assert_int_equal(after.live_bytes, before.live_bytes);
 }
 
+/* The quarantine follows the live bytes, and these what realloc makes of a block where it is. */
+static void blocks_that_shrink_where_they_are_make_the_quarantine_no_longer(void **state)
+{
+    enum { ROUNDS = 600, LARGE = 1 << 20, LESS = 400 << 10, SMALL = 2000, FREES = 40000, MOST = 24 << 20 };
+    struct pwheap_statistics after;
+    (void)state;
+    if (!is_at_least("full") || is_at_least("guard"))
+        return; /* where it is bounded by bytes */
+    for (int i = 0; i < ROUNDS; i++) {
+        char *block = malloc(LARGE);
+        char *less = realloc(block, LESS);
+        assert_non_null(less);
+        free(less);
+    }
+    for (int i = 0; i < FREES; i++)
+        free(malloc(SMALL));
+    pwheap_stats(&after);
+    assert_in_range(after.quarantined_bytes, 1, MOST);
+}
+
 static void a_block_of_another_heap_is_a_bad_free(void **state)
 {
     (void)state;
@@ -521,6 +541,7 @@ int main(void)
         cmocka_unit_test(a_snapshot_is_an_elf_core_or_there_is_no_file_and_errno_says_why),
         cmocka_unit_test(fifty_heaps_can_be_had_at_a_time_and_then_none),
         cmocka_unit_test(a_heap_gives_aligned_blocks_of_any_size_that_go_with_it),
+        cmocka_unit_test(blocks_that_shrink_where_they_are_make_the_quarantine_no_longer),
         cmocka_unit_test(a_block_of_another_heap_is_a_bad_free),
         cmocka_unit_test(what_threads_of_a_heap_freed_does_not_come_to_threads_of_another),
     };

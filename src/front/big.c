@@ -307,6 +307,8 @@ bool pw_big_resize(struct pw_block block, size_t size)
     if (fits) {
         write_zone(block, size);
         pw_mapped_set_requested(block, size);
+        if (pw_root.level >= PW_LEVEL_FULL)
+            pw_cache_count_live(pw_self, (int64_t)size - (int64_t)old_size);
     }
     uint32_t flags = (fields.flags & ~PW_HEAP_GUARDED) | (flags_of(block) & PW_HEAP_GUARDED);
     set_header(block, PW_STATE_LIVE, flags);
