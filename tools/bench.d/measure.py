@@ -14,6 +14,9 @@ CFLAGS = ["-O2", "-g", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-pthr
           "-fno-builtin-free", "-fno-builtin-calloc", "-fno-builtin-realloc"]
 
 
+# Touched before each run (warm.c): several times what a load takes, and no more than a small machine can spare.
+WARM_MIB = 256
+
 # What ld.so says (on stderr, with status 0) before it goes on without the library.
 NOT_PRELOADED = "cannot be preloaded"
 
@@ -27,8 +30,9 @@ class Bench:
         os.makedirs(os.path.join(self.folder, "home"), exist_ok=True)
 
     def build_run(self):
-        if not self.compile("run", []):
-            sys.exit("bench: could not build run")
+        for name in ("run", "warm"):
+            if not self.compile(name, []):
+                sys.exit(f"bench: could not build {name}")
 
     def build_loads(self, with_walk, build):
         """Returns false when the walk could not be built: a library from before pwheap_validate."""
@@ -82,7 +86,13 @@ class Bench:
                 "rss": rss, "output": digest, "preloaded": preloaded,
                 "errors": last_lines(errors) if status else ""}
 
+    def warm(self):
+        with open("/proc/meminfo") as text:
+            free_mib = next(int(line.split()[1]) >> 10 for line in text if line.startswith("MemAvailable:"))
+        subprocess.run([os.path.join(self.folder, "warm"), str(min(WARM_MIB, free_mib // 4))], env=self.environment({}))
+
     def run_load(self, load, contender, is_glibc):
+        self.warm()
         return self.run(load.command(self.folder), contender, load.input_path(self.folder),
                         load.glibc_env if is_glibc else None, load.serve)
 
