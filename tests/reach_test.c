@@ -563,6 +563,29 @@ static void what_has_no_room_is_counted(void **state)
     assert_int_equal(sites.rest_bytes, 880);
 }
 
+/* Of a table that is memory of its own: most of it is never touched, and so is no memory yet. */
+static void a_large_table_is_touched_only_near_its_sites(void **state)
+{
+    enum { CAPACITY = 65536, STACKS = 5, BYTES = CAPACITY * sizeof(struct pw_site), PAGES = BYTES / 4096 };
+    static unsigned char present[PAGES];
+    struct pw_site *all = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct pw_sites sites = {.all = all, .capacity = CAPACITY};
+    (void)state;
+    assert_ptr_not_equal(all, MAP_FAILED);
+    (void)madvise(all, BYTES, MADV_NOHUGEPAGE);
+    for (uint32_t stack = 1; stack <= STACKS; stack++)
+        pw_sites_add(&sites, 0, stack, stack, stack);
+    pw_sites_sort(&sites);
+    for (uint32_t i = 0; i < STACKS; i++)
+        assert_int_equal(all[i].stack, STACKS - i);
+    assert_int_equal(mincore(all, BYTES, present), 0);
+    unsigned touched = 0;
+    for (unsigned i = 0; i < PAGES; i++)
+        touched += present[i] & 1u;
+    assert_in_range(touched, 1, PAGES / 8);
+    munmap(all, BYTES);
+}
+
 static int make_arena(void **state)
 {
     (void)state;
@@ -587,6 +610,7 @@ int main(void)
         cmocka_unit_test(a_file_of_suppressions_has_comments_and_bad_lines),
         cmocka_unit_test(sites_are_sums_by_stack_the_largest_first),
         cmocka_unit_test(what_has_no_room_is_counted),
+        cmocka_unit_test(a_large_table_is_touched_only_near_its_sites),
     };
     return cmocka_run_group_tests(tests, make_arena, NULL);
 }

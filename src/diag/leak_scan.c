@@ -8,7 +8,6 @@
 
 enum {
     WINDOW_SHIFT = 18, /* 64 pages of 4 KiB */
-    WINDOW_PAGES = 64,
     WINDOWS = 4096,
     MOST_MAPPINGS = 1 << 20,
     MOST_THREADS = PW_OS_MOST_STOPPED + 1,
@@ -16,10 +15,10 @@ enum {
     ARENA_BYTES = 4 << 20,
 };
 
-/* What is known of the pages of 256 KiB: a bit each that can be read. */
+/* What is known of the pages of 256 KiB: a bit each that was asked for, and that can be read. */
 struct window {
     uint64_t number; /* + 1; 0: nothing */
-    uint64_t readable;
+    uint64_t known, readable;
 };
 
 struct scan {
@@ -73,25 +72,18 @@ static void give_memory_back(void)
 
 /* ---- reading ---- */
 
-static uint64_t ask_window(uint64_t number)
-{
-    const char *start = (const char *)(number << WINDOW_SHIFT);
-    uint64_t readable = 0;
-    if (pw_os_is_readable(start, (size_t)1 << WINDOW_SHIFT))
-        return ~(uint64_t)0;
-    for (uint32_t i = 0; i < WINDOW_PAGES; i++)
-        if (pw_os_is_readable(start + i * PW_PAGE_BYTES, PW_PAGE_BYTES))
-            readable |= (uint64_t)1 << i;
-    return readable;
-}
-
+/* A page is asked for when it is to be read, and none beside it: asking makes a page of one that isn't there. */
 static bool page_is_readable(struct scan *scan, uint64_t address)
 {
-    uint64_t number = address >> WINDOW_SHIFT;
+    uint64_t number = address >> WINDOW_SHIFT, page = PW_ALIGN_DOWN(address, PW_PAGE_BYTES);
+    uint64_t bit = (uint64_t)1 << (address >> PW_PAGE_SHIFT) % 64;
     struct window *window = &scan->windows[number % WINDOWS];
     if (window->number != number + 1)
-        *window = (struct window){.number = number + 1, .readable = ask_window(number)};
-    return window->readable >> (address >> PW_PAGE_SHIFT) % WINDOW_PAGES & 1;
+        *window = (struct window){.number = number + 1};
+    if ((window->known & bit) == 0 && pw_os_is_readable((const void *)page, PW_PAGE_BYTES))
+        window->readable |= bit;
+    window->known |= bit;
+    return (window->readable & bit) != 0;
 }
 
 static const void *view_checked(void *context, uint64_t address, uint64_t bytes, void *scratch)

@@ -25,6 +25,13 @@ static struct pw_site *find(struct pw_sites *sites, uint32_t kind, uint32_t stac
     }
 }
 
+/* A table is large, few sites are the rule, and what was never touched of it is no memory yet. */
+static uint32_t part_places(const struct pw_sites *sites)
+{
+    enum { PARTS = 64 };
+    return sites->capacity < PARTS ? 1 : sites->capacity / PARTS;
+}
+
 void pw_sites_add(struct pw_sites *sites, uint32_t kind, uint32_t stack, uint64_t address, uint64_t size)
 {
     uint64_t key = stack == 0 ? size : 0;
@@ -37,6 +44,7 @@ void pw_sites_add(struct pw_sites *sites, uint32_t kind, uint32_t stack, uint64_
     if (site->blocks == 0) {
         *site = (struct pw_site){.stack = stack, .kind = kind, .size = key, .first = address};
         sites->count++;
+        sites->touched |= (uint64_t)1 << (uint32_t)(site - sites->all) / part_places(sites);
     }
     site->blocks++;
     site->bytes += size;
@@ -65,12 +73,21 @@ static void sift_down(struct pw_site *all, uint32_t from, uint32_t count)
     }
 }
 
+/* The sites of a part of the table become all[count …); returns how many there are then. */
+static uint32_t move_down(struct pw_sites *sites, uint32_t part, uint32_t count)
+{
+    uint32_t places = part_places(sites);
+    for (uint32_t i = part * places; i < (part + 1) * places; i++)
+        if (sites->all[i].blocks != 0)
+            sites->all[count++] = sites->all[i];
+    return count;
+}
+
 void pw_sites_sort(struct pw_sites *sites)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < sites->capacity; i++)
-        if (sites->all[i].blocks != 0)
-            sites->all[count++] = sites->all[i];
+    for (uint64_t left = sites->touched; left != 0; left &= left - 1)
+        count = move_down(sites, (uint32_t)__builtin_ctzll(left), count);
     for (uint32_t i = count / 2; i-- > 0;)
         sift_down(sites->all, i, count);
     for (uint32_t end = count; end > 1;) {

@@ -22,6 +22,7 @@ struct pw_sites {
     struct pw_site *all;
     uint32_t capacity; /* a power of two */
     uint32_t count;
+    uint64_t touched; /* a bit each of the table's 64 parts (of one place, where it has fewer places) that has any site */
     uint64_t rest_blocks;
     uint64_t rest_bytes;
 };
