@@ -10,7 +10,7 @@
 
 enum { ERRNO_BEFORE = 4711, RUN_OF_ONE = 4 /* so many calls in a run count as an operation */ };
 /* What a program may ask for in blocks above the small ones: their pages cost most of the time. */
-enum { SMALL_BYTES = 16384, LARGEST_BYTES = 1 << 24, MOST_BIG_BYTES = 1 << 19, SOME_BIG_BYTES = 1 << 15 };
+enum { PAGE_BYTES = 4096, SMALL_BYTES = 16384, LARGEST_BYTES = 1 << 24, MOST_BIG_BYTES = 1 << 19 };
 
 /* Bins, the small threshold, pages, what realloc moves, and what no heap can give. */
 static const size_t edges[] = {
@@ -19,24 +19,40 @@ static const size_t edges[] = {
     135168, 262144, 1 << 20, 3 << 20, PTRDIFF_MAX, SIZE_MAX,
 };
 
-static size_t take_edge(struct fuzz_input *input)
+static size_t take_edge(struct program *program)
 {
+    struct fuzz_input *input = &program->input;
     uint8_t choice = fuzz_byte(input);
-    if (choice >= 128)
-        return (size_t)(choice & 63) << 8 | fuzz_byte(input);
+    if (choice >= 128) {
+        size_t size = (size_t)(choice & 63) << 8 | fuzz_byte(input);
+        return program->has_big ? size : size % PAGE_BYTES;
+    }
     /* Three of four times one of the small ones. */
     size_t count = sizeof edges / sizeof edges[0];
     size_t at = choice % 4 != 0 ? choice / 4 % 20u : choice / 4 % count;
     return edges[at] + (size_t)(ptrdiff_t)(int8_t)fuzz_byte(input);
 }
 
+/* May there be another block of so many bytes? What is small may always be, and what can't be at all. */
+static bool may_be_big(struct program *program, size_t bytes)
+{
+    if (bytes <= SMALL_BYTES || bytes > LARGEST_BYTES)
+        return true;
+    program->big_bytes += bytes;
+    return program->has_big && program->big_bytes <= MOST_BIG_BYTES;
+}
+
 size_t program_take_size(struct program *program)
 {
-    size_t size = take_edge(&program->input);
-    if (size <= SMALL_BYTES || size > LARGEST_BYTES)
-        return size;
-    program->big_bytes += size;
-    return program->big_bytes <= (program->has_big ? MOST_BIG_BYTES : SOME_BIG_BYTES) ? size : size % SMALL_BYTES;
+    size_t size = take_edge(program);
+    return may_be_big(program, size) ? size : size % SMALL_BYTES;
+}
+
+/* Of so many elements of `size` bytes each; one, where more were too big. */
+static size_t take_count(struct program *program, size_t size, unsigned most)
+{
+    size_t count = fuzz_byte(&program->input) % (most + 1), bytes;
+    return count < 2 || __builtin_mul_overflow(size, count, &bytes) || may_be_big(program, bytes) ? count : 1;
 }
 
 static bool is_possible(size_t size)
@@ -108,7 +124,7 @@ void call_malloc(struct program *program)
 void call_calloc(struct program *program)
 {
     unsigned slot = take_empty(program);
-    size_t size = program_take_size(program), count = fuzz_byte(&program->input) % 5;
+    size_t size = program_take_size(program), count = take_count(program, size, 4);
     size_t bytes;
     bool overflows = __builtin_mul_overflow(size, count, &bytes);
     void *block = calloc(count, size);
@@ -162,10 +178,10 @@ void call_realloc(struct program *program)
 void call_reallocarray(struct program *program)
 {
     unsigned slot = take_malloced(program);
-    size_t size = program_take_size(program), count = 1u + fuzz_byte(&program->input) % 4;
+    size_t size = program_take_size(program), count = take_count(program, size, 4);
     size_t bytes;
     bool overflows = __builtin_mul_overflow(size, count, &bytes);
-    if (size == 0)
+    if (size == 0 || count == 0)
         return; /* as realloc */
     void *block = reallocarray(model.slots[slot].block, count, size);
     after_realloc(program, slot, block, overflows ? SIZE_MAX : bytes);
@@ -192,11 +208,14 @@ void call_aligned(struct program *program)
     size_t size = program_take_size(program);
     uint8_t how = fuzz_byte(&program->input);
     size_t align = (size_t)1 << how % 17;
-    void *block = how >= 252 ? valloc(size) : aligned_block(how / 17 % 3, align, size);
-    if (how >= 252)
-        align = 4096;
+    if (align >= PAGE_BYTES && !may_be_big(program, SMALL_BYTES + align)) /* it would have pages of its own */
+        align = PAGE_BYTES / 4;
+    bool is_valloc = how >= 252 && program->has_big;
+    void *block = is_valloc ? valloc(size) : aligned_block(how / 17 % 3, align, size);
+    if (is_valloc)
+        align = PAGE_BYTES;
     /* free_aligned_sized is told the alignment that posix_memalign was. */
-    if (how < 252 && how / 17 % 3 == 2 && align < sizeof(void *))
+    if (!is_valloc && how / 17 % 3 == 2 && align < sizeof(void *))
         align = sizeof(void *);
     if (got(program, block, size))
         model_take(slot, block, size, align, PWHEAP_FAMILY_MALLOC, 0);
@@ -281,7 +300,7 @@ void call_impossible(struct program *program)
         wanted = EINVAL;
         break;
     default: /* more than there are addresses; or what there is no memory for, so that all that is cached goes back first */
-        block = aligned_alloc(hidden((size_t)1 << (program->has_heaps ? 46 : 62)), 16);
+        block = aligned_alloc(hidden((size_t)1 << (program->looks ? 46 : 62)), 16);
         break;
     }
     FUZZ_CHECK(block == NULL && errno == wanted, "an impossible request: %p, errno %d", block, errno);

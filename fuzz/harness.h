@@ -58,6 +58,13 @@ static inline uint32_t fuzz_sum(const struct fuzz_input *input)
     return sum;
 }
 
+/*
+ * What is done between the two is not noted as coverage (by AFL++; else they do nothing). For looks at the whole heap: their ways
+ * depend on all inputs before, so that each would seem new, be kept, and be run time and again.
+ */
+void fuzz_coverage_off(void);
+void fuzz_coverage_on(void);
+
 /* Where fuzz_fail writes; stderr. */
 extern int fuzz_output;
 /* Say there what is wrong and abort. Doesn't allocate. */

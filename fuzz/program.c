@@ -9,7 +9,7 @@
 #include "names.h"
 #include "workers.h"
 
-enum { MOST_OPERATIONS = 200, FEW_OPERATIONS = 40, MOST_WALKS = 1, MOST_VALIDATIONS = 1, MOST_SWITCHES = 3, MOST_ENDINGS = 1 };
+enum { MOST_OPERATIONS = 200, FEW_OPERATIONS = 24, MOST_WALKS = 1, MOST_VALIDATIONS = 1, MOST_SWITCHES = 3, MOST_ENDINGS = 1 };
 
 static void do_check(struct program *program)
 {
@@ -35,16 +35,25 @@ static void do_describe(struct program *program)
                described.block.address, (int)described.relation);
 }
 
+static void walk(void)
+{
+    fuzz_coverage_off();
+    model_walk();
+    fuzz_coverage_on();
+}
+
 static void do_walk(struct program *program)
 {
     if (program->looks && program->walks++ < MOST_WALKS)
-        model_walk();
+        walk();
 }
 
 static void do_validate(struct program *program)
 {
     if (program->looks && program->validations++ < MOST_VALIDATIONS) {
+        fuzz_coverage_off();
         size_t faults = pwheap_validate();
+        fuzz_coverage_on();
         FUZZ_CHECK(faults == 0 || program->is_damaged, "%zu damages, and nothing was damaged", faults);
     }
 }
@@ -150,7 +159,7 @@ static void count_foreign(void)
 {
     if (FUZZ_ENGINE_ALLOCATES || model.foreign_blocks == SIZE_MAX) {
         model.foreign_blocks = SIZE_MAX;
-        model_walk();
+        walk();
     }
 }
 
@@ -167,11 +176,12 @@ static void give_all_back(void)
 
 /*
  * One of 512 programs looks at the whole heap when it says so: that costs as much as hundreds of calls; and one of 4,096
- * does what costs as much as thousands. One of 16, with these, has heap instances, big blocks as often as it asks for them,
- * and most operations, and one of eight threads, and mappings that fail (of those in which something is planted, which are
- * dear anyway, one of 256, of 1,024 and of four): the system's work for the memory of an instance, for a switch, for
- * the pages of big blocks, or to have all of them anew when a failure made the heap give back what it had, costs as much as
- * all of a program's calls.
+ * does what costs as much as thousands. One of 32, with these, has heap instances, big blocks as often as it asks for them,
+ * blocks of all sizes between the edges, and most operations, and one of eight threads, and mappings that fail (of those in
+ * which something is planted, which are dear anyway, one of 256, of 1,024, of 16 and of four): the system's work for the
+ * memory of an instance, for a switch, for the pages of big blocks, or to have all of them anew when a failure made the heap
+ * give back what it had, and the reading of freed blocks that no cache of the processor holds, cost as much as all of a
+ * program's calls.
  */
 static void choose(struct program *program)
 {
@@ -179,7 +189,7 @@ static void choose(struct program *program)
     bool is_quick = program->plant == NULL;
     program->looks = sum >> (is_quick ? 23 : 24) == 0;
     program->is_patient = sum >> (is_quick ? 20 : 22) == 0;
-    program->has_heaps = program->has_big = sum >> 28 == 0;
+    program->has_heaps = program->has_big = sum >> (is_quick ? 27 : 28) == 0;
     program->most_operations = program->has_big ? MOST_OPERATIONS : FEW_OPERATIONS;
     program->has_threads = program->has_failures = sum >> (is_quick ? 29 : 30) == 0;
 }
@@ -197,5 +207,5 @@ void program_run(struct program *program)
     pw_os_fail_next(0, 0);
     give_all_back();
     if (program->walks > 0)
-        model_walk();
+        walk();
 }

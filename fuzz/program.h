@@ -46,7 +46,7 @@ struct program {
     bool has_heaps;    /* makes instances where it says so */
     bool has_threads;  /* switches threads and ends them where it says so */
     bool has_failures; /* mappings fail where it says so */
-    bool has_big;      /* as many big blocks as it asks for, to a limit; else some */
+    bool has_big;      /* has big blocks, and such with pages of their own, to a limit; else none */
     bool is_patient;   /* looks, and may do the dearest of whole.c's */
     bool maps_fail;    /* a call may answer NULL */
     bool is_damaged;   /* corrupt.c has planted something that is still there */

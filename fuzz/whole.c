@@ -124,7 +124,9 @@ static void tell_difference(const struct program *program)
     size_t blocks = pwheap_diff(before, NULL, NULL);
     for (unsigned i = 0; i < 5; i++)
         free(kept[i]);
-    FUZZ_CHECK(blocks == count, "%zu blocks since a checkpoint, and there are %u", blocks, count);
+    /* A mapping that fails, and there is no answer, or blocks have no number. */
+    FUZZ_CHECK(blocks == count || (program->maps_fail && blocks < count), "%zu blocks since a checkpoint, and there are %u",
+               blocks, count);
     FUZZ_CHECK(pwheap_diff(before, NULL, NULL) == 0, "blocks since a checkpoint that were freed");
     pwheap_checkpoint_free(before);
 }
@@ -203,7 +205,7 @@ static void grow_by_moving(const struct program *program)
 /* So much at once that what is free then is given back. */
 static void fill_and_empty(struct program *program)
 {
-    enum { BLOCKS = 20000, SMALL_BYTES = 1000, BIG_BYTES = 100000, BIG_ONE_IN = 100, HUGE_BYTES = 1100 << 20 };
+    enum { BLOCKS = 6000, SMALL_BYTES = 1000, BIG_BYTES = 100000, BIG_ONE_IN = 100, HUGE_BYTES = 1100 << 20 };
     static void *blocks[BLOCKS];
     uint8_t order = fuzz_byte(&program->input);
     for (unsigned i = 0; i < BLOCKS; i++)
@@ -220,15 +222,12 @@ static void fill_and_empty(struct program *program)
 
 static bool is_dearest(unsigned which)
 {
-    return which == 1 || which == 2 || which == 7;
+    return which == 1 || which == 2 || which == 5 || which == 7;
 }
 
-void call_whole(struct program *program)
+static void do_whole(struct program *program, unsigned which)
 {
-    uint8_t which = fuzz_byte(&program->input);
-    if (!(is_dearest(which % 8) ? program->is_patient : program->looks) || program->wholes++ > 0)
-        return;
-    switch (which % 8) {
+    switch (which) {
     case 0:
         (void)malloc_trim(0);
         break;
@@ -253,4 +252,14 @@ void call_whole(struct program *program)
     default:
         count_all(program);
     }
+}
+
+void call_whole(struct program *program)
+{
+    unsigned which = fuzz_byte(&program->input) % 8u;
+    if (!(is_dearest(which) ? program->is_patient : program->looks) || program->wholes++ > 0)
+        return;
+    fuzz_coverage_off();
+    do_whole(program, which);
+    fuzz_coverage_on();
 }

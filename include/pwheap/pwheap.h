@@ -162,7 +162,9 @@ struct pwheap_site {
 /*
  * Call `visit` (unless it is NULL) for every stack that allocated blocks after `since` which are still
  * live, the most bytes first; it stops when that returns false, and may allocate. Returns the number of
- * such blocks. Other threads may run. Walks the heap. Thread-safe, not signal-safe.
+ * such blocks; 0, too, where there is no memory to count them in. A block has no number to know it by if
+ * there was no memory for its thread's cache. Other threads may run. Walks the heap. Thread-safe, not
+ * signal-safe.
  */
 size_t pwheap_diff(const struct pwheap_checkpoint *since,
                    bool (*visit)(void *context, const struct pwheap_site *site), void *context);
