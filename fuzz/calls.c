@@ -187,6 +187,12 @@ void call_reallocarray(struct program *program)
     after_realloc(program, slot, block, overflows ? SIZE_MAX : bytes);
 }
 
+/* The alignment, or one that doesn't give the block pages of its own, where there may be none of those. */
+static size_t allowed_align(struct program *program, size_t align)
+{
+    return align < PAGE_BYTES || may_be_big(program, SMALL_BYTES + align) ? align : PAGE_BYTES / 4;
+}
+
 static void *aligned_block(unsigned form, size_t align, size_t size)
 {
     void *block = NULL;
@@ -207,9 +213,7 @@ void call_aligned(struct program *program)
     unsigned slot = take_empty(program);
     size_t size = program_take_size(program);
     uint8_t how = fuzz_byte(&program->input);
-    size_t align = (size_t)1 << how % 17;
-    if (align >= PAGE_BYTES && !may_be_big(program, SMALL_BYTES + align)) /* it would have pages of its own */
-        align = PAGE_BYTES / 4;
+    size_t align = allowed_align(program, (size_t)1 << how % 17);
     bool is_valloc = how >= 252 && program->has_big;
     void *block = is_valloc ? valloc(size) : aligned_block(how / 17 % 3, align, size);
     if (is_valloc)
@@ -231,7 +235,7 @@ void call_new(struct program *program)
     size_t align = 1;
     void *block;
     if (form % 8 == 4) {
-        align = (size_t)16 << form / 8 % 9;
+        align = allowed_align(program, (size_t)16 << form / 8 % 9);
         block = new_aligned_quiet(size, align, "");
     } else if (may_fail || form % 8 > 4) {
         block = form % 2 == 0 ? new_quiet(size, "") : new_array_quiet(size, "");

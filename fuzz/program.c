@@ -9,7 +9,7 @@
 #include "names.h"
 #include "workers.h"
 
-enum { MOST_OPERATIONS = 200, FEW_OPERATIONS = 24, MOST_WALKS = 1, MOST_VALIDATIONS = 1, MOST_SWITCHES = 3, MOST_ENDINGS = 1 };
+enum { MOST_OPERATIONS = 200, SOME_OPERATIONS = 40, FEW_OPERATIONS = 20, MOST_WALKS = 1, MOST_VALIDATIONS = 1, MOST_SWITCHES = 3, MOST_ENDINGS = 1 };
 
 static void do_check(struct program *program)
 {
@@ -176,22 +176,24 @@ static void give_all_back(void)
 
 /*
  * One of 512 programs looks at the whole heap when it says so: that costs as much as hundreds of calls; and one of 4,096
- * does what costs as much as thousands. One of 32, with these, has heap instances, big blocks as often as it asks for them,
- * blocks of all sizes between the edges, and most operations, and one of eight threads, and mappings that fail (of those in
- * which something is planted, which are dear anyway, one of 256, of 1,024, of 16 and of four): the system's work for the
- * memory of an instance, for a switch, for the pages of big blocks, or to have all of them anew when a failure made the heap
- * give back what it had, and the reading of freed blocks that no cache of the processor holds, cost as much as all of a
- * program's calls.
+ * does what costs as much as thousands. One of 32, with these, has heap instances, most operations, mappings that fail, big
+ * blocks as often as it asks for them, and blocks of all sizes between the edges, and one of 16 threads: the system's work for
+ * the memory of an instance, for a switch, for the pages of big blocks, or to have all of them anew when a failure made the
+ * heap give back what it had, and the reading of freed blocks that no cache of the processor holds, cost as much as all of a
+ * program's calls. Of those in which something is planted, which are dear anyway, one of 256 looks, of 1,024 does what is
+ * dearest, of 16 has heap instances, of four big blocks, threads, and mappings that fail.
  */
 static void choose(struct program *program)
 {
     uint32_t sum = fuzz_sum(&program->input);
     bool is_quick = program->plant == NULL;
     program->looks = sum >> (is_quick ? 23 : 24) == 0;
-    program->is_patient = sum >> (is_quick ? 20 : 22) == 0;
-    program->has_heaps = program->has_big = sum >> (is_quick ? 27 : 28) == 0;
-    program->most_operations = program->has_big ? MOST_OPERATIONS : FEW_OPERATIONS;
-    program->has_threads = program->has_failures = sum >> (is_quick ? 29 : 30) == 0;
+    program->is_patient = program->looks && sum % (is_quick ? 8 : 4) == 0; /* bits that the last bytes don't leave alone */
+    program->has_heaps = sum >> (is_quick ? 27 : 28) == 0;
+    program->has_big = sum >> (is_quick ? 27 : 30) == 0;
+    program->most_operations = program->has_heaps ? MOST_OPERATIONS : is_quick ? FEW_OPERATIONS : SOME_OPERATIONS;
+    program->has_threads = sum >> (is_quick ? 28 : 30) == 0;
+    program->has_failures = sum >> (is_quick ? 27 : 30) == 0;
 }
 
 void program_run(struct program *program)
