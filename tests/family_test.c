@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { ODD_ERRNO = 4711, KIB = 1024, MIB = 1024 * 1024 };
 
@@ -716,6 +717,27 @@ static void libc_s_own_allocations_are_of_the_same_heap(void **state)
     assert_int_equal(fclose(file), 0);
 }
 
+/* It asks a C++ library for the new_handler; here is none, and none is looked for in files. */
+static void a_new_that_fails_opens_nothing_and_leaves_no_error_of_the_loaders(void **state)
+{
+    void *(*new_quiet)(size_t size, const char *tag) = NULL;
+    struct rlimit limit, none;
+    (void)state;
+    if (!on_pwheap)
+        return; /* there is no new here */
+    *(void **)&new_quiet = dlsym(RTLD_DEFAULT, "_ZnwmRKSt9nothrow_t");
+    assert_non_null(new_quiet);
+    assert_null(dlerror());
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = (struct rlimit){0, limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    void *block = new_quiet(hidden((size_t)1 << 47), ""); /* more than there are addresses */
+    const char *error = dlerror();
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_null(block);
+    assert_null(error);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -749,6 +771,7 @@ int main(void)
         cmocka_unit_test(malloc_trim_gives_back_and_harms_nothing),
         cmocka_unit_test(mallopt_takes_the_knobs_of_glibc),
         cmocka_unit_test(libc_s_own_allocations_are_of_the_same_heap),
+        cmocka_unit_test(a_new_that_fails_opens_nothing_and_leaves_no_error_of_the_loaders),
     };
     on_pwheap = dlsym(RTLD_DEFAULT, "pwheap_image_root") != NULL;
     /* Which of the two is under test is the caller's to say: a preload that fails is no glibc run. */

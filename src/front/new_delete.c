@@ -9,17 +9,32 @@
 #include "front/quick.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Present when the program is linked with a C++ library, statically or not. */
 extern void (*std_get_new_handler(void))(void) __asm__("_ZSt15get_new_handlerv") __attribute__((weak));
 extern void std_throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv") __attribute__((weak));
 
+static int has_name(struct dl_phdr_info *object, size_t bytes, void *name)
+{
+    (void)bytes;
+    const char *last = strrchr(object->dlpi_name, '/');
+    return strcmp(last == NULL ? object->dlpi_name : last + 1, name) == 0;
+}
+
+/* A dlopen that finds nothing would read the loader's cache, and leave its error in the place of the program's (dlerror). */
+static void *open_if_loaded(const char *library)
+{
+    return dl_iterate_phdr(has_name, (void *)(uintptr_t)library) != 0 ? dlopen(library, RTLD_LAZY | RTLD_NOLOAD) : NULL;
+}
+
 static void *in_library(const char *symbol)
 {
     static const char *const libraries[] = {"libstdc++.so.6", "libc++.so.1"};
     for (size_t i = 0; i < PW_ARRAY_SIZE(libraries); i++) {
-        void *library = dlopen(libraries[i], RTLD_LAZY | RTLD_NOLOAD);
+        void *library = open_if_loaded(libraries[i]);
         void *found = library != NULL ? dlsym(library, symbol) : NULL;
         if (found != NULL)
             return found;
