@@ -48,11 +48,12 @@ size_t program_take_size(struct program *program)
     return may_be_big(program, size) ? size : size % SMALL_BYTES;
 }
 
-/* Of so many elements of `size` bytes each; one, where more were too big. */
+/* Of how many elements of `size` bytes each; one, where more would be a big block, and there are none. */
 static size_t take_count(struct program *program, size_t size, unsigned most)
 {
     size_t count = fuzz_byte(&program->input) % (most + 1), bytes;
-    return count < 2 || __builtin_mul_overflow(size, count, &bytes) || may_be_big(program, bytes) ? count : 1;
+    bool is_small = __builtin_mul_overflow(size, count, &bytes) || bytes <= SMALL_BYTES || bytes > LARGEST_BYTES;
+    return is_small || program->has_big ? count : 1;
 }
 
 static bool is_possible(size_t size)
