@@ -84,6 +84,22 @@ static bool way_find(const struct pw_walk_memory *memory, size_t met, struct way
     return true;
 }
 
+/*
+ * Where a branch that begins at `innermost` is put: in the place of one that met just that record, which only holds
+ * where the last trace was this one too; who meets one further out holds there as well.
+ */
+static struct pw_walk_branch *place_for(struct pw_walk_memory *memory, const struct pw_walk_record *innermost, uint32_t limit)
+{
+    struct pw_walk_branch *branches = pw_walk_branches(memory, innermost->ip, innermost->sp);
+    for (size_t i = 0; i < PW_WALK_BRANCH_WAYS; i++)
+        if (pw_walk_branch_begins(&branches[i], innermost->ip, innermost->sp, branches[i].fp, limit) &&
+            branches[i].met_sp == innermost->sp)
+            return &branches[i];
+    struct pw_walk_branch *next = &branches[memory->next_way];
+    memory->next_way = (memory->next_way + 1) % PW_WALK_BRANCH_WAYS;
+    return next;
+}
+
 void pw_walk_keep_branch(struct pw_walk_memory *memory, size_t met, uint64_t fp_slot, size_t max, uint32_t id)
 {
     struct way way;
@@ -91,9 +107,7 @@ void pw_walk_keep_branch(struct pw_walk_memory *memory, size_t met, uint64_t fp_
         return;
     const struct pw_walk_record *innermost = &memory->records[memory->first];
     size_t left = PW_WALK_RECORDS - met, wanted = max - (met - memory->first);
-    struct pw_walk_branch *branch =
-        pw_walk_branches(memory, innermost->ip, innermost->sp) + memory->next_way;
-    memory->next_way = (memory->next_way + 1) % PW_WALK_BRANCH_WAYS;
+    struct pw_walk_branch *branch = place_for(memory, innermost, pw_walk_limit(memory, max));
     branch->ip = innermost->ip;
     branch->sp = innermost->sp;
     branch->sum = memory->sums[met];
