@@ -334,6 +334,8 @@ static inline void check_span_places(struct pw_region *region, uint32_t number, 
     struct pw_span *span = pw_region_span(region, number);
     uint32_t first = pw_span_slot(span, 0) >> PW_PLACES_SHIFT;
     CHECK(places->of_span[number] == span->places, "span %u", number);
+    CHECK(span->shape == 0 || !pw_places_are_fixed() || span->places == pw_places_fixed(number), "span %u has lot %u", number,
+          (unsigned)span->places);
     for (uint32_t i = 0; i < pw_shape_count(span->shape); i += 1 << PW_PLACES_SHIFT) {
         uint32_t lot = first + (i >> PW_PLACES_SHIFT);
         CHECK(!pw_bit_test(had, lot), "lot %u of span %u is another's", lot, number);

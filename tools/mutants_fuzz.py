@@ -41,7 +41,7 @@ MUTANTS = [
         (SLAB, 'PW_STATE_CACHED, is_dirty ? 0 : PW_HEAP_ZEROED,', 'PW_STATE_CACHED, PW_HEAP_ZEROED,')]),
     ('slab-bit', 'the bit of a free block is not set', 'ops', 'off', [
         (SLAB, 'pw_bit_set(pw_span_free_bits(place), index);', ';')]),
-    ('slab-places', 'places in the tables that are another span\'s', 'ops', 'off', [
+    ('slab-places', 'places in the tables that are another span\'s', 'ops', 'full', [
         ('heap/places.c', 'pw_bit_set(places->taken, lot);', ';')]),
     ('slab-close', 'a span is closed while a block of it is in use', 'ops', 'off', [
         (SLAB, 'if (place.span->free == place.span->fresh && !is_only_one && pw_span_may_close(place))',

@@ -15,13 +15,14 @@ PW_INLINE uint64_t pw_quick_entry(uint64_t address)
     return atomic_load_explicit(&pw_page_map[address >> PW_SLOT_SHIFT], memory_order_relaxed);
 }
 
-/* The header of the block at `address` of a ring of slabs' blocks. */
-PW_INLINE struct pw_handle pw_quick_handle(const struct pw_ring *ring, uint64_t address)
+/* The header of the block at `address` of a ring of slabs' blocks, at `level`. */
+PW_INLINE struct pw_handle pw_quick_handle(const struct pw_ring *ring, uint64_t address, enum pw_level level)
 {
     struct pw_handle handle = {.address = address, .bytes = ring->bytes};
     uint64_t entry = pw_quick_entry(address);
     handle.size = ring->bytes >> PW_SLAB_SHIFT;
-    handle.header = pw_entry_word(entry, address, ring->reciprocal);
+    handle.header = level < PW_LEVEL_FULL ? pw_entry_word_fixed(entry, address, ring->reciprocal)
+                                          : pw_entry_word(entry, address, ring->reciprocal);
     handle.word = atomic_load_explicit(handle.header, memory_order_relaxed);
     return handle;
 }
@@ -45,7 +46,7 @@ PW_INLINE void *pw_quick_acquire_at(struct pw_cache *cache, size_t size, bool ze
         return NULL;
     }
     uint32_t place = level == PW_LEVEL_OFF ? (ring->head + count - 1) & ring->mask : ring->head;
-    struct pw_handle handle = pw_quick_handle(ring, (uint64_t)cache->places[ring->first + place]);
+    struct pw_handle handle = pw_quick_handle(ring, (uint64_t)cache->places[ring->first + place], level);
     struct pw_fields fields = pw_word_fields(handle.word);
     bool is_fine = true;
     if (level == PW_LEVEL_FAST)

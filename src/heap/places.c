@@ -38,7 +38,7 @@ static void set_places(struct pw_span_place place, uint32_t lot)
 bool pw_places_take(struct pw_span_place place, uint32_t count)
 {
     struct pw_places *places = places_of(place.region);
-    uint32_t lots = lots_of(count), first = find_free(places, lots);
+    uint32_t lots = lots_of(count), first = pw_places_are_fixed() ? pw_places_fixed(place.number) : find_free(places, lots);
     if (first == 0)
         return false;
     for (uint32_t lot = first; lot < first + lots; lot++)
@@ -71,7 +71,7 @@ static void purge_lots(uint64_t table, uint64_t place_bytes, uint32_t first, uin
 void pw_places_purge(struct pw_region *region, uint32_t least)
 {
     struct pw_places *places = places_of(region);
-    if (places->end == 0)
+    if (places->end == 0 || pw_places_are_fixed())
         return;
     size_t last = pw_bit_previous(places->taken, places->end - 1);
     uint32_t first = last == PW_BITMAP_NONE ? 0 : (uint32_t)last + 1;
@@ -81,4 +81,11 @@ void pw_places_purge(struct pw_region *region, uint32_t least)
     if (pw_root.level >= PW_LEVEL_FULL)
         purge_lots(region->evidence, sizeof(struct pw_evidence), first, places->end);
     places->end = first;
+}
+
+void pw_places_purge_fixed(struct pw_span_place place)
+{
+    uint32_t first = pw_places_fixed(place.number);
+    if (pw_places_are_fixed())
+        purge_lots(place.region->headers, sizeof(uint64_t), first, first + lots_of(PW_SPAN_BLOCKS));
 }

@@ -84,6 +84,7 @@ uint64_t pw_span_purge(struct pw_heap *heap, struct pw_span_place place)
         !pw_os_purge((void *)pw_span_memory(place), PW_SPAN_BYTES))
         return 0;
     pw_places_purge(place.region, PLACES_AT_ONCE);
+    pw_places_purge_fixed(place);
     place.span->flags = 0;
     pw_span_reseal(place);
     heap->dirty_spans--;

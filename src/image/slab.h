@@ -75,6 +75,17 @@ PW_INLINE uint32_t pw_granule_index(uint64_t shape, uint32_t granule)
     return pw_shape_index(shape, granule % PW_SPAN_GRANULES << PW_SLAB_SHIFT);
 }
 
+/* Below full a span has always the same places, from this lot on. */
+PW_INLINE uint32_t pw_places_fixed(uint32_t number)
+{
+    return number << (PW_SPAN_BLOCKS_SHIFT - PW_PLACES_SHIFT);
+}
+
+PW_INLINE bool pw_places_are_fixed(void)
+{
+    return pw_root.level < PW_LEVEL_FULL;
+}
+
 /* The place of a block in the tables of its region; some place for any span and index. */
 PW_INLINE uint32_t pw_span_slot(const struct pw_span *span, uint32_t index)
 {
