@@ -33,10 +33,16 @@ static size_t take_edge(struct program *program)
     return edges[at] + (size_t)(ptrdiff_t)(int8_t)fuzz_byte(input);
 }
 
-/* May there be another block of so many bytes? What is small may always be, and what can't be at all. */
+/* Not what is small, and not what can't be had at all. */
+static bool is_big(size_t bytes)
+{
+    return bytes > SMALL_BYTES && bytes <= LARGEST_BYTES;
+}
+
+/* May there be another block of so many bytes? */
 static bool may_be_big(struct program *program, size_t bytes)
 {
-    if (bytes <= SMALL_BYTES || bytes > LARGEST_BYTES)
+    if (!is_big(bytes))
         return true;
     program->big_bytes += bytes;
     return program->has_big && program->big_bytes <= MOST_BIG_BYTES;
@@ -52,8 +58,8 @@ size_t program_take_size(struct program *program)
 static size_t take_count(struct program *program, size_t size, unsigned most)
 {
     size_t count = fuzz_byte(&program->input) % (most + 1), bytes;
-    bool is_small = __builtin_mul_overflow(size, count, &bytes) || bytes <= SMALL_BYTES || bytes > LARGEST_BYTES;
-    return is_small || program->has_big ? count : 1;
+    bool would_be_big = !__builtin_mul_overflow(size, count, &bytes) && is_big(bytes);
+    return would_be_big && !program->has_big ? 1 : count;
 }
 
 static bool is_possible(size_t size)

@@ -330,7 +330,7 @@ static inline void check_span_shape(struct pw_region *region, uint32_t number, s
 /* Nobody else has the span's places in the tables, and it has those that the table of places says. */
 static inline void check_span_places(struct pw_region *region, uint32_t number, uint64_t *had)
 {
-    struct pw_places *places = (struct pw_places *)(region->spans - sizeof(struct pw_places));
+    struct pw_places *places = pw_region_places(region);
     struct pw_span *span = pw_region_span(region, number);
     uint32_t first = pw_span_slot(span, 0) >> PW_PLACES_SHIFT;
     CHECK(places->of_span[number] == span->places, "span %u", number);
@@ -347,7 +347,7 @@ static inline void check_span_places(struct pw_region *region, uint32_t number, 
 static inline void check_slab_region_shape(struct pw_region *region, struct shape *shape)
 {
     uint64_t had[PW_BITMAP_WORDS(PW_PLACES_LOTS)] = {0};
-    struct pw_places *places = (struct pw_places *)(region->spans - sizeof(struct pw_places));
+    struct pw_places *places = pw_region_places(region);
     CHECK(region->limit % PW_SPAN_GRANULES == 0, "granule %u", region->limit);
     for (uint32_t number = 1; number < pw_span_of(region->limit); number++) {
         struct pw_span *span = pw_region_span(region, number);

@@ -559,7 +559,7 @@ static void where_the_tables_are_full_of_holes_there_is_another_region(void **st
     uint32_t c = pw_class_for(48), few = pw_class_for(4000);
     void *first = take_one(few);
     struct pw_region *region = block_at(first).region;
-    struct pw_places *places = (struct pw_places *)(region->spans - sizeof(struct pw_places));
+    struct pw_places *places = pw_region_places(region);
     for (uint32_t lot = 3; lot < PW_PLACES_LOTS; lot += 2)
         pw_bit_set(places->taken, lot);
     void *many = take_one(c), *more[2048];
@@ -589,7 +589,7 @@ static void a_span_that_finds_no_places_waits_for_a_size_of_fewer_blocks(void **
     drop_all(blocks[0], 2 * count_of(few));
     uint32_t spare = heap->image.empty_spans;
     assert_int_not_equal(spare, 0);
-    struct pw_places *places = (struct pw_places *)(region->spans - sizeof(struct pw_places));
+    struct pw_places *places = pw_region_places(region);
     for (uint32_t lot = 3; lot < PW_PLACES_LOTS; lot += 2)
         pw_bit_set(places->taken, lot);
     void *many = take_one(c);
@@ -630,7 +630,7 @@ static void a_wrong_entry_in_the_table_of_places_is_found(void **state)
     start_heaps(PW_LEVEL_FULL);
     void *block = take_one(pw_class_for(300));
     struct pw_block where = block_at(block);
-    struct pw_places *places = (struct pw_places *)(where.region->spans - sizeof(struct pw_places));
+    struct pw_places *places = pw_region_places(where.region);
     places->of_span[pw_span_of(where.granule)] ^= 4;
     assert_int_not_equal(validate()->count, 0);
     places->of_span[pw_span_of(where.granule)] ^= 4;

@@ -28,34 +28,32 @@ PW_INLINE bool pw_bit_test(const uint64_t *words, size_t index)
     return (words[index / 64] >> (index % 64)) & 1;
 }
 
-/* The first set bit at or after `from` and below `bits`, or PW_BITMAP_NONE. */
-PW_INLINE size_t pw_bit_next(const uint64_t *words, size_t bits, size_t from)
+/* The first bit at or after `from` and below `bits` that is set once the words are flipped by `flip`, or PW_BITMAP_NONE. */
+PW_INLINE size_t pw_bit_next_flipped(const uint64_t *words, size_t bits, size_t from, uint64_t flip)
 {
     if (from >= bits)
         return PW_BITMAP_NONE;
     size_t word = from / 64;
-    uint64_t rest = words[word] & (~(uint64_t)0 << (from % 64));
+    uint64_t rest = (words[word] ^ flip) & (~(uint64_t)0 << (from % 64));
     while (rest == 0) {
         if (++word >= PW_BITMAP_WORDS(bits))
             return PW_BITMAP_NONE;
-        rest = words[word];
+        rest = words[word] ^ flip;
     }
     size_t found = word * 64 + (size_t)__builtin_ctzll(rest);
     return found < bits ? found : PW_BITMAP_NONE;
 }
 
-/* The first clear bit at or after `from` and below `bits`, or PW_BITMAP_NONE. */
+/* The first set bit at or after `from` and below `bits`, or PW_BITMAP_NONE. */
+PW_INLINE size_t pw_bit_next(const uint64_t *words, size_t bits, size_t from)
+{
+    return pw_bit_next_flipped(words, bits, from, 0);
+}
+
+/* The same of the first clear one. */
 PW_INLINE size_t pw_bit_next_clear(const uint64_t *words, size_t bits, size_t from)
 {
-    while (from < bits) {
-        uint64_t rest = ~words[from / 64] & (~(uint64_t)0 << (from % 64));
-        if (rest != 0) {
-            size_t found = from / 64 * 64 + (size_t)__builtin_ctzll(rest);
-            return found < bits ? found : PW_BITMAP_NONE;
-        }
-        from = from / 64 * 64 + 64;
-    }
-    return PW_BITMAP_NONE;
+    return pw_bit_next_flipped(words, bits, from, ~(uint64_t)0);
 }
 
 /* The last set bit at or before `from`, or PW_BITMAP_NONE. */

@@ -99,14 +99,26 @@ static bool ends_with_hash(const char *function)
     return pw_has_prefix(hash, "17h") && hash[HASH_LENGTH - 1] == 'E';
 }
 
-/* Is the crate of the first path ("alloc..vec..Vec") in a name the library's? */
-static bool is_of_rust_crates(const char *name)
+/* The crates of Rust's library, each behind its length, as both manglings have them. */
+static const char *const rust_crates[] = {"3std", "4core", "5alloc"};
+
+/* Does a part of a name begin with one of them? */
+static bool begins_with_rust_crate(const char *part)
 {
-    static const char *const crates[] = {"std..", "core..", "alloc.."};
+    for (size_t i = 0; i < PW_ARRAY_SIZE(rust_crates); i++)
+        if (pw_has_prefix(part, rust_crates[i]))
+            return true;
+    return false;
+}
+
+/* Is the crate of the first path ("alloc..vec..Vec") in a name one of them? */
+static bool has_path_of_rust_crate(const char *name)
+{
     const char *dots = strstr(name, "..");
-    for (size_t i = 0; dots != NULL && i < PW_ARRAY_SIZE(crates); i++) {
-        size_t length = strlen(crates[i]) - 2;
-        if ((size_t)(dots - name) > length && dots[-(ptrdiff_t)length - 1] == '$' && pw_has_prefix(dots - length, crates[i]))
+    for (size_t i = 0; dots != NULL && i < PW_ARRAY_SIZE(rust_crates); i++) {
+        const char *crate = rust_crates[i] + 1;
+        size_t length = strlen(crate);
+        if ((size_t)(dots - name) > length && dots[-(ptrdiff_t)length - 1] == '$' && pw_has_prefix(dots - length, crate))
             return true;
     }
     return false;
@@ -118,11 +130,11 @@ static bool is_name_of_rust_library(const char *function)
     if (!pw_has_prefix(function, "_ZN") || !ends_with_hash(function))
         return false;
     function += 3;
-    if (pw_has_prefix(function, "3std") || pw_has_prefix(function, "4core") || pw_has_prefix(function, "5alloc"))
+    if (begins_with_rust_crate(function))
         return true;
     while (is_digit(*function))
         function++;
-    return pw_has_prefix(function, "_$LT$") && is_of_rust_crates(function);
+    return pw_has_prefix(function, "_$LT$") && has_path_of_rust_crate(function);
 }
 
 /* "_R…": the first crate that is named, "C", a hash ("s…_") and its name with its length, is that of the function. */
@@ -132,7 +144,7 @@ static bool is_name_of_rust_library_v0(const char *function)
         function++;
     while (*function != '\0' && *function != '_')
         function++;
-    return pw_has_prefix(function, "_3std") || pw_has_prefix(function, "_4core") || pw_has_prefix(function, "_5alloc");
+    return *function == '_' && begins_with_rust_crate(function + 1);
 }
 
 /* "_Z" and, of a member, "N" and "K". "St" is std::, "Sa", "Ss" and so on are classes in it; "S_" and "S0_" come later. */
@@ -168,7 +180,7 @@ static bool ends_with_word(const char *str, const char *word)
         if (!pw_has_prefix(str, word))
             continue;
         const char *rest = str + strlen(word);
-        rest += *rest >= '0' && *rest <= '9';
+        rest += is_digit(*rest);
         if (pw_has_prefix(rest, "_n") && rest[2] == '\0')
             rest += 2;
         if (*rest == '\0')

@@ -6,6 +6,7 @@
  * std::get_new_handler, and for bad_alloc its own operator new asked for more than there is.
  */
 #include "front/entry.h"
+#include "base/text.h"
 #include "front/quick.h"
 
 #include <dlfcn.h>
@@ -20,8 +21,7 @@ extern void std_throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv") __attr
 static int has_name(struct dl_phdr_info *object, size_t bytes, void *name)
 {
     (void)bytes;
-    const char *last = strrchr(object->dlpi_name, '/');
-    return strcmp(last == NULL ? object->dlpi_name : last + 1, name) == 0;
+    return strcmp(pw_path_basename(object->dlpi_name), name) == 0;
 }
 
 /* A dlopen that finds nothing would read the loader's cache, and leave its error in the place of the program's (dlerror). */

@@ -4,11 +4,6 @@
 #include "base/bitmap.h"
 #include "os/memory.h"
 
-static struct pw_places *places_of(const struct pw_region *region)
-{
-    return (struct pw_places *)(region->spans - sizeof(struct pw_places));
-}
-
 static uint32_t lots_of(uint32_t count)
 {
     return (count + (1u << PW_PLACES_SHIFT) - 1) >> PW_PLACES_SHIFT;
@@ -31,13 +26,13 @@ static uint32_t find_free(const struct pw_places *places, uint32_t lots)
 
 static void set_places(struct pw_span_place place, uint32_t lot)
 {
-    places_of(place.region)->of_span[place.number] = (uint16_t)lot;
+    pw_region_places(place.region)->of_span[place.number] = (uint16_t)lot;
     atomic_store_explicit(&place.span->places, (uint16_t)lot, memory_order_relaxed);
 }
 
 bool pw_places_take(struct pw_span_place place, uint32_t count)
 {
-    struct pw_places *places = places_of(place.region);
+    struct pw_places *places = pw_region_places(place.region);
     uint32_t lots = lots_of(count), first = pw_places_are_fixed() ? pw_places_fixed(place.number) : find_free(places, lots);
     if (first == 0)
         return false;
@@ -51,7 +46,7 @@ bool pw_places_take(struct pw_span_place place, uint32_t count)
 
 void pw_places_give(struct pw_span_place place, uint32_t count)
 {
-    struct pw_places *places = places_of(place.region);
+    struct pw_places *places = pw_region_places(place.region);
     uint32_t first = pw_span_slot(place.span, 0) >> PW_PLACES_SHIFT, lots = lots_of(count);
     for (uint32_t lot = first; lot < first + lots && lot < PW_PLACES_LOTS; lot++)
         pw_bit_clear(places->taken, lot);
@@ -70,7 +65,7 @@ static void purge_lots(uint64_t table, uint64_t place_bytes, uint32_t first, uin
 
 void pw_places_purge(struct pw_region *region, uint32_t least)
 {
-    struct pw_places *places = places_of(region);
+    struct pw_places *places = pw_region_places(region);
     if (places->end == 0 || pw_places_are_fixed())
         return;
     size_t last = pw_bit_previous(places->taken, places->end - 1);

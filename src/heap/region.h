@@ -55,6 +55,11 @@ PW_INLINE struct pw_span *pw_region_span(const struct pw_region *region, uint32_
     return (struct pw_span *)region->spans + span;
 }
 
+PW_INLINE struct pw_places *pw_region_places(const struct pw_region *region)
+{
+    return (struct pw_places *)pw_places_address(region);
+}
+
 /* Slab regions: the shape of the span that a granule lies in, and the place in the tables of its block. */
 PW_INLINE uint64_t pw_region_shape(const struct pw_region *region, uint32_t granule)
 {

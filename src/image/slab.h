@@ -75,6 +75,12 @@ PW_INLINE uint32_t pw_granule_index(uint64_t shape, uint32_t granule)
     return pw_shape_index(shape, granule % PW_SPAN_GRANULES << PW_SLAB_SHIFT);
 }
 
+/* Where the table of places of a slab region (struct pw_places) is, in the process that it is of. */
+PW_INLINE uint64_t pw_places_address(const struct pw_region *region)
+{
+    return region->spans - sizeof(struct pw_places);
+}
+
 /* Below full a span has always the same places, from this lot on. */
 PW_INLINE uint32_t pw_places_fixed(uint32_t number)
 {

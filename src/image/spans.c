@@ -62,7 +62,7 @@ static uint32_t last_header(const struct pw_image *image, uint64_t headers, uint
 bool pw_spans_places(const struct pw_image *image, const struct pw_region *region, uint32_t number, uint16_t *places)
 {
     uint16_t scratch;
-    uint64_t table = region->spans - sizeof(struct pw_places) + offsetof(struct pw_places, of_span);
+    uint64_t table = pw_places_address(region) + offsetof(struct pw_places, of_span);
     const uint16_t *seen = image->view(image->context, table + number * sizeof scratch, sizeof scratch, &scratch);
     if (seen != NULL)
         *places = *seen;

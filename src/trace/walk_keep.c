@@ -92,7 +92,7 @@ static struct pw_walk_branch *place_for(struct pw_walk_memory *memory, const str
 {
     struct pw_walk_branch *branches = pw_walk_branches(memory, innermost->ip, innermost->sp);
     for (size_t i = 0; i < PW_WALK_BRANCH_WAYS; i++)
-        if (pw_walk_branch_begins(&branches[i], innermost->ip, innermost->sp, branches[i].fp, limit) &&
+        if (branches[i].ip == innermost->ip && branches[i].sp == innermost->sp && branches[i].max == limit &&
             branches[i].met_sp == innermost->sp)
             return &branches[i];
     struct pw_walk_branch *next = &branches[memory->next_way];
@@ -107,7 +107,8 @@ void pw_walk_keep_branch(struct pw_walk_memory *memory, size_t met, uint64_t fp_
         return;
     const struct pw_walk_record *innermost = &memory->records[memory->first];
     size_t left = PW_WALK_RECORDS - met, wanted = max - (met - memory->first);
-    struct pw_walk_branch *branch = place_for(memory, innermost, pw_walk_limit(memory, max));
+    uint32_t limit = pw_walk_limit(memory, max);
+    struct pw_walk_branch *branch = place_for(memory, innermost, limit);
     branch->ip = innermost->ip;
     branch->sp = innermost->sp;
     branch->sum = memory->sums[met];
@@ -116,7 +117,7 @@ void pw_walk_keep_branch(struct pw_walk_memory *memory, size_t met, uint64_t fp_
     branch->fp = way.fp;
     branch->met = (uint32_t)met;
     branch->id = id;
-    branch->max = pw_walk_limit(memory, max);
+    branch->max = limit;
     branch->run = (uint16_t)((left < wanted ? left : wanted) - 1);
     branch->words_used = (uint16_t)way.count;
     for (size_t i = 0; i < way.count; i++)
