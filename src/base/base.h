@@ -25,8 +25,6 @@
  * with a page that was touched costs a fork the copy of a page of page tables.
  */
 #define PW_WRITTEN_EARLY PW_WRITTEN_IN_FORK
-/* What every child runs, close together: 64 KiB of code that it is the first to come to are a fault. */
-#define PW_RUN_IN_FORK __attribute__((section(".text.hot.fork")))
 #define PW_PUBLIC __attribute__((visibility("default")))
 /*
  * For functions that read what others may be writing, on purpose, as docs/internals.md says ("The states of a

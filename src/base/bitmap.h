@@ -28,6 +28,14 @@ PW_INLINE bool pw_bit_test(const uint64_t *words, size_t index)
     return (words[index / 64] >> (index % 64)) & 1;
 }
 
+/* How many are set. The compiler's builtin is a call into its library, a page of its own, where the processor may lack the instruction. */
+PW_INLINE uint32_t pw_bits_count(uint64_t word)
+{
+    word -= word >> 1 & 0x5555555555555555u;
+    word = (word & 0x3333333333333333u) + (word >> 2 & 0x3333333333333333u);
+    return (uint32_t)(((word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u >> 56);
+}
+
 /* The first bit at or after `from` and below `bits` that is set once the words are flipped by `flip`, or PW_BITMAP_NONE. */
 PW_INLINE size_t pw_bit_next_flipped(const uint64_t *words, size_t bits, size_t from, uint64_t flip)
 {

@@ -57,7 +57,7 @@ uint64_t pw_patrol_rounds(void)
     return all.rounds;
 }
 
-PW_RUN_IN_FORK void pw_patrol_after_fork(void)
+void pw_patrol_after_fork(void)
 {
     pw_lock_reset(&all.lock);
     for (size_t i = 0; i < OWN_HEAPS; i++)

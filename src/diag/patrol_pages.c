@@ -170,7 +170,7 @@ uint64_t pw_patrol_pages_rounds(uint64_t *pages)
     return state.rounds;
 }
 
-PW_RUN_IN_FORK void pw_patrol_pages_after_fork(void)
+void pw_patrol_pages_after_fork(void)
 {
     if (state.openings == 0)
         return;

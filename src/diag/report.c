@@ -137,7 +137,7 @@ size_t pw_report_count(void)
     return atomic_load_explicit(&report_count, memory_order_relaxed);
 }
 
-PW_RUN_IN_FORK void pw_report_after_fork(void)
+void pw_report_after_fork(void)
 {
     atomic_store(&owner, 0);
     is_unwritten = is_halting = false;

@@ -39,7 +39,7 @@ void pw_snapshot_init(const struct pw_snapshot_hooks *new_hooks)
     hooks = *new_hooks;
 }
 
-PW_RUN_IN_FORK void pw_snapshot_after_fork(void)
+void pw_snapshot_after_fork(void)
 {
     atomic_store(&starting, false);
 }

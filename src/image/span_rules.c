@@ -141,7 +141,7 @@ static const char *broken_bits(const struct pw_image *image, const struct pw_reg
     if (bits == NULL)
         return NULL;
     for (uint32_t w = 0; w < WORDS; w++)
-        count += (uint32_t)__builtin_popcountll(bits[w]);
+        count += pw_bits_count(bits[w]);
     if (count != span->free && count_free(image, region, number, span, bits) != span->free)
         return "a span's count of free blocks is wrong";
     if (span->fresh < PW_SPAN_BLOCKS &&

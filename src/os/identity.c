@@ -1,6 +1,8 @@
 /* identity.c - who and where this process and thread are. */
 #include "os/process.h"
 
+#include "base/bitmap.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/auxv.h>
@@ -72,7 +74,7 @@ uint32_t pw_os_cpu_count(void)
     long bytes = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
     uint32_t count = 0;
     for (size_t i = 0; bytes > 0 && i < PW_ARRAY_SIZE(mask); i++)
-        count += (uint32_t)__builtin_popcountll(mask[i]);
+        count += pw_bits_count(mask[i]);
     errno = saved_errno;
     return count != 0 ? count : 1;
 }

@@ -282,7 +282,7 @@ uint64_t pw_modules_unwind_table(const struct pw_module *module)
     return unwind_tables[module - modules];
 }
 
-PW_RUN_IN_FORK void pw_modules_after_fork(void)
+void pw_modules_after_fork(void)
 {
     pw_lock_reset(&refreshing);
 }

@@ -116,7 +116,7 @@ void pw_trace_thread_exit(void)
     free_push(thread->index);
 }
 
-PW_RUN_IN_FORK void pw_trace_thread_after_fork(void)
+void pw_trace_thread_after_fork(void)
 {
     atomic_store_explicit(&free_head, 0, memory_order_relaxed);
     uint32_t count = atomic_load_explicit(&used, memory_order_relaxed);

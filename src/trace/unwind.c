@@ -200,7 +200,7 @@ void pw_unwind_thread_exit(void)
     pw_trace_thread_exit();
 }
 
-PW_RUN_IN_FORK void pw_unwind_after_fork(void)
+void pw_unwind_after_fork(void)
 {
     pw_trace_thread_after_fork();
 }

@@ -322,7 +322,7 @@ static uint64_t stack_of_program(const struct pw_call *call)
 /* glibc goes on with what exit() still has to do, with the new status; elsewhere exit may not be called twice. */
 extern const char *gnu_get_libc_version(void) __attribute__((weak));
 
-PW_RUN_IN_FORK void pw_leaks_at_exit(const struct pw_call *call)
+void pw_leaks_at_exit(const struct pw_call *call)
 {
     if (!pw_options()->detect_leaks)
         return;
@@ -339,7 +339,7 @@ PW_RUN_IN_FORK void pw_leaks_at_exit(const struct pw_call *call)
     _exit((int)pw_options()->exitcode);
 }
 
-PW_RUN_IN_FORK void pw_leaks_after_fork(void)
+void pw_leaks_after_fork(void)
 {
     pw_lock_reset(&looking);
     pw_os_stop_after_fork();

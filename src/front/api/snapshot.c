@@ -62,7 +62,7 @@ int pw_snapshot_signal(void)
 PW_WRITTEN_IN_FORK static _Atomic bool is_answering;
 
 /* The thread that was at it is not in the child. */
-PW_RUN_IN_FORK void pw_snapshots_after_fork(void)
+void pw_snapshots_after_fork(void)
 {
     pw_snapshot_after_fork();
     held = 0;

@@ -102,7 +102,7 @@ void pw_print_statistics(void)
     }
 }
 
-PW_RUN_IN_FORK void pw_print_statistics_at_exit(void)
+void pw_print_statistics_at_exit(void)
 {
     if (pw_options()->atexit)
         pw_print_statistics();

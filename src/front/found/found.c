@@ -240,7 +240,7 @@ static void tell_the_rest(uint64_t count)
     pw_report_line(storage);
 }
 
-PW_RUN_IN_FORK uint64_t pw_look_at_everything(enum pw_operation operation, const struct pw_call *call)
+uint64_t pw_look_at_everything(enum pw_operation operation, const struct pw_call *call)
 {
     bool is_bounded = call->signal_context != NULL && pw_options()->halt_on_error;
     struct look look = {.call = *call, .most = is_bounded ? SIGNAL_MOST : UINT64_MAX};

@@ -284,7 +284,7 @@ static void say_never(void)
     pw_report_line(storage);
 }
 
-PW_RUN_IN_FORK void pw_watch_end(void)
+void pw_watch_end(void)
 {
     if (!pw_watch_is_on)
         return;

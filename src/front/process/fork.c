@@ -41,7 +41,7 @@ static void make_regions(void)
  * Signals wait until the locks are free again: a handler that allocates would want one of them. A process with one
  * thread needs none: taking all of them costs about 3 us, and their pages are copied for the parent and for the child.
  */
-PW_RUN_IN_FORK static void before(void)
+static void before(void)
 {
     make_regions();
     uint64_t mask = pw_os_block_signals();
@@ -55,7 +55,7 @@ PW_RUN_IN_FORK static void before(void)
     was_alone = is_alone;
 }
 
-PW_RUN_IN_FORK static void after(bool is_child)
+static void after(bool is_child)
 {
     if (was_alone)
         return;
@@ -64,14 +64,14 @@ PW_RUN_IN_FORK static void after(bool is_child)
     pw_cache_after_fork();
 }
 
-PW_RUN_IN_FORK static void after_in_parent(void)
+static void after_in_parent(void)
 {
     uint64_t mask = mask_before;
     after(false);
     pw_os_restore_signals(mask);
 }
 
-PW_RUN_IN_FORK static void after_in_child(void)
+static void after_in_child(void)
 {
     uint64_t mask = mask_before;
     after(true);

@@ -154,7 +154,7 @@ void pw_threads_refresh_names(void)
     }
 }
 
-PW_RUN_IN_FORK void pw_threads_after_fork(void)
+void pw_threads_after_fork(void)
 {
     struct pw_cache *self = pw_self;
     for (struct pw_cache *cache = pw_cache_first(); cache != NULL; cache = cache->next) {
