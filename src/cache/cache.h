@@ -14,6 +14,7 @@
 #ifndef PW_CACHE_CACHE_H
 #define PW_CACHE_CACHE_H
 
+#include "cache/known.h"
 #include "heap/slab.h"
 #include "image/pattern.h"
 
@@ -65,6 +66,7 @@ struct pw_cache {
     struct pw_cache *next;   /* list of all caches, newest first */
     bool in_use;             /* by a thread that lives; under the cache lock */
     struct pw_ring rings[PW_CACHE_CLASSES];
+    struct pw_known_block known[PW_KNOWN_BLOCKS];
     void *places[PW_CACHE_PLACES];
 };
 

@@ -423,3 +423,36 @@ BUG(written_too_far_before)
     free(other);
     free(block);
 }
+
+/* The calls before have made the thread know the block; it ends sooner since. */
+BUG(shrunk_after_calls)
+{
+    size_t size = 100000;
+    char *block = malloc(size);
+    for (int i = 0; i < 10; i++)
+        memcpy(many, block + i, 20);
+    block = realloc(block, size - (wrong ? 100 : 0)); // ALLOC
+    memcpy(many, block + size - 120, 101); // HERE
+    free(block);
+}
+
+BUG(freed_after_calls)
+{
+    char *block = malloc(100000); // ALLOC
+    for (int i = 0; i < 10; i++)
+        memcpy(many, block + i, 20);
+    if (wrong)
+        free(block); // FREE
+    memcpy(many, block + 50, 20); // HERE
+    if (!wrong)
+        free(block);
+}
+
+/* The same of one that ends at no page's end. */
+BUG(filled_after_calls)
+{
+    char *block = malloc(7000); // ALLOC
+    memset(block, 0, 7000);
+    memset(block + 6000, 1, 1000 + wrong); // HERE
+    free(block);
+}

@@ -8,10 +8,10 @@
  *
  *   memcpy                       libc/entry.c
  *   ├─ libc's memcpy             off, fast
- *   └─ pw_checked_memcpy         libc/memory.c
+ *   └─ pw_checked_memcpy         libc/memory.c: both ranges plainly fit: on to libc's memcpy; else
  *      ├─ pw_libc_checks         before all is set up: look up libc's own functions
  *      ├─ pw_check_copy
- *      │  ├─ pw_room             page map; in a heap: where the block is, its header
+ *      │  ├─ pw_room             libc/room.h: page map; in a heap: where the block is, its header
  *      │  └─ pw_found_bad_access libc/check.c: it does not fit; look again under the heap's lock, and report
  *      └─ pw_libc.memcpy         libc's own
  *
@@ -27,7 +27,7 @@
 
 #include "front/libc/hardened.h"
 #include "front/libc/list.h"
-#include "front/state.h"
+#include "front/libc/room.h"
 
 #include <dirent.h>
 #include <iconv.h>
@@ -58,10 +58,14 @@ extern _Atomic uint8_t pw_libc_mode __attribute__((visibility("hidden")));
 /* libc/own.c: look up what is to be looked up; true: check. */
 bool pw_libc_look_up(void);
 
+PW_INLINE bool pw_libc_is_checked(void)
+{
+    return atomic_load_explicit(&pw_libc_mode, memory_order_relaxed) == PW_LIBC_CHECKED;
+}
+
 PW_INLINE bool pw_libc_checks(void)
 {
-    return pw_likely(atomic_load_explicit(&pw_libc_mode, memory_order_relaxed) == PW_LIBC_CHECKED) ||
-           pw_libc_look_up();
+    return pw_likely(pw_libc_is_checked()) || pw_libc_look_up();
 }
 
 /* libc/entry.c: lead all calls to libc's own functions, or to the checked versions. */
@@ -84,27 +88,6 @@ struct pw_site {
         }                                                                                          \
     } while (0)
 
-#define PW_ROOM_ANY UINT64_MAX
-
-/* As pw_room for an address of the heap's. */
-uint64_t pw_room_in_heap(uint64_t address);
-
-/*
- * How many bytes from `address` on are the program's, in the block that holds it: 0 in a freed block or
- * beyond what was requested; PW_ROOM_ANY where there is no heap, or a header that can't be trusted.
- */
-PW_INLINE uint64_t pw_room(const void *address)
-{
-    uint64_t entry = pw_page_map_entry((uint64_t)address);
-    return pw_likely(entry == 0) ? PW_ROOM_ANY : pw_room_in_heap((uint64_t)address);
-}
-
-/*
- * Is it plain that the `bytes` from `address` on, of a slab, are of a LIVE block? Its seal is not looked at: who reports
- * does, and who gives the block back. entry: pw_page_map_entry(address).
- */
-bool pw_fits_in_slab(uint64_t entry, uint64_t address, uint64_t bytes);
-
 /* Report an access to [address, address + bytes) that is still wrong now. */
 void pw_found_bad_access(const struct pw_site *site, const void *address, uint64_t bytes,
                          enum pw_access access);
@@ -114,10 +97,16 @@ void pw_found_overlap(const struct pw_site *site, const void *to, const void *fr
 PW_INLINE void pw_check_range(const struct pw_site *site, const void *address, uint64_t bytes,
                               enum pw_access access)
 {
-    uint64_t entry = pw_page_map_entry((uint64_t)address);
-    if (entry == 0 || (pw_entry_is_slab(entry) && pw_likely(pw_fits_in_slab(entry, (uint64_t)address, bytes))))
+    uint64_t entry = pw_page_map_entry((uint64_t)address), room;
+    if (entry == 0)
         return;
-    if (pw_unlikely(bytes > pw_room_in_heap((uint64_t)address)))
+    if (!pw_entry_is_slab(entry))
+        room = pw_room_in_no_slab(entry, (uint64_t)address);
+    else if (pw_likely(pw_fits_in_slab(entry, (uint64_t)address, bytes)))
+        return;
+    else
+        room = pw_room_in_heap((uint64_t)address);
+    if (pw_unlikely(bytes > room))
         pw_found_bad_access(site, address, bytes, access);
 }
 

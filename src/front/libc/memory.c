@@ -23,53 +23,67 @@ static void check_copy_until(const struct pw_site *site, const void *to, const v
         pw_found_overlap(site, to, from, copied);
 }
 
-static void check_move(const struct pw_site *site, const void *to, const void *from, size_t count)
+PW_INLINE void check_move(const struct pw_site *site, const void *to, const void *from, size_t count)
 {
     pw_check_read(site, from, count);
     pw_check_write(site, to, count);
 }
 
-static void check_both(const struct pw_site *site, const void *one, const void *other, size_t count)
+PW_INLINE void check_both(const struct pw_site *site, const void *one, const void *other, size_t count)
 {
     pw_check_read(site, one, count);
     pw_check_read(site, other, count);
 }
 
-void *pw_checked_memcpy(void *to, const void *from, size_t count)
+#define UNPACK(...) __VA_ARGS__
+/*
+ * The checked version of a function that is called very often. Where it is plain that nothing is wrong it calls nothing,
+ * so it saves no register, and jumps to libc's own. Else nothing is decided: the long way checks again, and reports.
+ */
+#define CHECKED(result, name, as, parameters, arguments, is_plain, check)                          \
+    static PW_NOINLINE result check_##name(uint64_t pc, uint64_t frame, UNPACK parameters)         \
+    {                                                                                              \
+        if (pw_libc_checks()) {                                                                    \
+            struct pw_site site = {pc, frame, #as};                                                \
+            check;                                                                                 \
+        }                                                                                          \
+        return pw_libc.name arguments;                                                             \
+    }                                                                                              \
+    result pw_checked_##name parameters                                                            \
+    {                                                                                              \
+        if (pw_likely(pw_libc_is_checked() && (is_plain)))                                         \
+            return pw_libc.name arguments;                                                         \
+        return check_##name((uint64_t)__builtin_return_address(0), (uint64_t)__builtin_dwarf_cfa(),        \
+                            UNPACK arguments);                                                         \
+    }
+
+PW_INLINE bool is_plain_copy(const void *to, const void *from, size_t count)
 {
-    PW_CHECKED(memcpy, pw_check_copy(&site, to, from, count));
-    return pw_libc.memcpy(to, from, count);
+    return pw_fits_plainly(from, count) && pw_fits_plainly(to, count) && !pw_ranges_overlap(to, from, count);
 }
 
-void *pw_checked___memcpy_chk(void *to, const void *from, size_t count, size_t room)
+PW_INLINE bool is_plain_pair(const void *one, const void *other, size_t count)
 {
-    PW_CHECKED(memcpy, pw_check_copy(&site, to, from, count));
-    return pw_libc.__memcpy_chk(to, from, count, room);
+    return pw_fits_plainly(one, count) && pw_fits_plainly(other, count);
 }
 
-void *pw_checked_mempcpy(void *to, const void *from, size_t count)
-{
-    PW_CHECKED(mempcpy, pw_check_copy(&site, to, from, count));
-    return pw_libc.mempcpy(to, from, count);
-}
+CHECKED(void *, memcpy, memcpy, (void *to, const void *from, size_t count), (to, from, count),
+        is_plain_copy(to, from, count), pw_check_copy(&site, to, from, count))
 
-void *pw_checked___mempcpy_chk(void *to, const void *from, size_t count, size_t room)
-{
-    PW_CHECKED(mempcpy, pw_check_copy(&site, to, from, count));
-    return pw_libc.__mempcpy_chk(to, from, count, room);
-}
+CHECKED(void *, __memcpy_chk, memcpy, (void *to, const void *from, size_t count, size_t room), (to, from, count, room),
+        is_plain_copy(to, from, count), pw_check_copy(&site, to, from, count))
 
-void *pw_checked_memmove(void *to, const void *from, size_t count)
-{
-    PW_CHECKED(memmove, check_move(&site, to, from, count));
-    return pw_libc.memmove(to, from, count);
-}
+CHECKED(void *, mempcpy, mempcpy, (void *to, const void *from, size_t count), (to, from, count),
+        is_plain_copy(to, from, count), pw_check_copy(&site, to, from, count))
 
-void *pw_checked___memmove_chk(void *to, const void *from, size_t count, size_t room)
-{
-    PW_CHECKED(memmove, check_move(&site, to, from, count));
-    return pw_libc.__memmove_chk(to, from, count, room);
-}
+CHECKED(void *, __mempcpy_chk, mempcpy, (void *to, const void *from, size_t count, size_t room), (to, from, count, room),
+        is_plain_copy(to, from, count), pw_check_copy(&site, to, from, count))
+
+CHECKED(void *, memmove, memmove, (void *to, const void *from, size_t count), (to, from, count),
+        is_plain_pair(to, from, count), check_move(&site, to, from, count))
+
+CHECKED(void *, __memmove_chk, memmove, (void *to, const void *from, size_t count, size_t room), (to, from, count, room),
+        is_plain_pair(to, from, count), check_move(&site, to, from, count))
 
 void pw_checked_bcopy(const void *from, void *to, size_t count)
 {
@@ -83,17 +97,11 @@ void *pw_checked_memccpy(void *to, const void *from, int byte, size_t count)
     return pw_libc.memccpy(to, from, byte, count);
 }
 
-void *pw_checked_memset(void *to, int byte, size_t count)
-{
-    PW_CHECKED(memset, pw_check_write(&site, to, count));
-    return pw_libc.memset(to, byte, count);
-}
+CHECKED(void *, memset, memset, (void *to, int byte, size_t count), (to, byte, count),
+        pw_fits_plainly(to, count), pw_check_write(&site, to, count))
 
-void *pw_checked___memset_chk(void *to, int byte, size_t count, size_t room)
-{
-    PW_CHECKED(memset, pw_check_write(&site, to, count));
-    return pw_libc.__memset_chk(to, byte, count, room);
-}
+CHECKED(void *, __memset_chk, memset, (void *to, int byte, size_t count, size_t room), (to, byte, count, room),
+        pw_fits_plainly(to, count), pw_check_write(&site, to, count))
 
 void pw_checked_bzero(void *to, size_t count)
 {
@@ -131,14 +139,8 @@ void *pw_checked_memrchr(const void *bytes, int byte, size_t count)
     return pw_libc.memrchr(bytes, byte, count);
 }
 
-int pw_checked_memcmp(const void *one, const void *other, size_t count)
-{
-    PW_CHECKED(memcmp, check_both(&site, one, other, count));
-    return pw_libc.memcmp(one, other, count);
-}
+CHECKED(int, memcmp, memcmp, (const void *one, const void *other, size_t count), (one, other, count),
+        is_plain_pair(one, other, count), check_both(&site, one, other, count))
 
-int pw_checked_bcmp(const void *one, const void *other, size_t count)
-{
-    PW_CHECKED(bcmp, check_both(&site, one, other, count));
-    return pw_libc.bcmp(one, other, count);
-}
+CHECKED(int, bcmp, bcmp, (const void *one, const void *other, size_t count), (one, other, count),
+        is_plain_pair(one, other, count), check_both(&site, one, other, count))
