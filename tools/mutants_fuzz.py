@@ -98,7 +98,7 @@ MUTANTS = [
         (DIAGNOSE, 'uint64_t part = range->bytes - done < PART_BYTES ? range->bytes - done : PART_BYTES;\n'
          '        const void *seen', 'uint64_t part = range->bytes - done;\n        const void *seen')]),
     ('view-freed', 'the bound of what is read of a freed block', 'image', 'full', [
-        ('image/scan.c', 'if (filled > sizeof scratch)\n        return false;', ';')]),
+        ('image/scan.c', 'if (filled > PW_VIEW_MAX)\n        return false;', ';')]),
     ('picture', 'the bound of the picture of damage', 'image', 'full', [
         (DIAGNOSE, 'limit - start < PW_DAMAGE_WINDOW ? limit - start : PW_DAMAGE_WINDOW;', 'limit - start;')]),
     ('reach-word', 'whether a word can be an address of a block', 'image', 'full', [

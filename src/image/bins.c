@@ -144,9 +144,9 @@ static bool is_told_by_next(const struct lists *lists, uint64_t next)
 const char *pw_bins_broken_link(const struct pw_image *image, const struct pw_region *region,
                                 uint32_t index, uint32_t granule, uint32_t size)
 {
-    struct pw_heap_image scratch;
+    struct pw_heap_image *scratch = PW_IMAGE_SCRATCH(image, sizeof *scratch);
     struct lists lists = {.image = image,
-                          .heap = pw_image_heap(image, region->heap, &scratch),
+                          .heap = pw_image_heap(image, region->heap, scratch),
                           .heap_index = region->heap,
                           .kind = region->kind,
                           .near = region,
@@ -197,8 +197,8 @@ static void tell_head(struct pw_fault *fault, const char *rule, uint64_t address
 bool pw_bins_check_heads(const struct pw_image *image, uint32_t heap, uint32_t *bin,
                          struct pw_fault *fault)
 {
-    struct pw_heap_image scratch;
-    struct lists lists = {.image = image, .heap = pw_image_heap(image, heap, &scratch), .heap_index = heap};
+    struct pw_heap_image *scratch = PW_IMAGE_SCRATCH(image, sizeof *scratch);
+    struct lists lists = {.image = image, .heap = pw_image_heap(image, heap, scratch), .heap_index = heap};
     uint64_t address = image->root->heaps + (uint64_t)heap * image->root->heap_stride;
     while (lists.heap != NULL && *bin < PW_HEADS_A_HEAP) {
         if (*bin % BINS_AT_ONCE == 0 && *bin < PW_HEAP_NUM_BINS + PW_PAGE_BINS && are_empty(lists.heap, *bin)) {

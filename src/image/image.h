@@ -34,6 +34,11 @@ struct pw_image {
 struct pw_image pw_image_self(void);
 /* Is what its view gives the bytes themselves, wherever they are? */
 bool pw_image_is_in_place(const struct pw_image *image);
+/*
+ * `bytes` of the caller's stack for a view to copy to; NULL where nothing is copied: a process that looks at itself, which
+ * each child of fork does at its end, touches no pages of its stack for that.
+ */
+#define PW_IMAGE_SCRATCH(image, bytes) (pw_image_is_in_place(image) ? NULL : __builtin_alloca(bytes))
 
 /* Copy an entry of the region table, checked for sense; false: there is no such region. */
 bool pw_image_region(const struct pw_image *image, uint32_t index, struct pw_region *region);

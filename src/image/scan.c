@@ -16,15 +16,16 @@ static const struct pw_header *header_at(const struct pw_image *image, const str
         scan->first = granule;
         scan->headers = image->view(image->context,
                                     region->headers + (uint64_t)granule * sizeof(struct pw_header),
-                                    PW_VIEW_MAX, scan->scratch);
+                                    PW_VIEW_MAX, scan->scratch == NULL ? NULL : scan->scratch->headers);
         if (scan->headers == NULL)
             return NULL;
     }
     return &scan->headers[granule - scan->first];
 }
 
-void pw_scan_start(struct pw_scan *scan)
+void pw_scan_start(struct pw_scan *scan, struct pw_scan_scratch *scratch)
 {
+    scan->scratch = scratch;
     scan->headers = NULL;
     scan->starts = NULL;
     scan->last_end = scan->last_size = 0;
@@ -40,7 +41,7 @@ static const uint64_t *starts_at(const struct pw_image *image, const struct pw_r
     if (scan->starts == NULL || scan->first_word != first) {
         scan->first_word = first;
         scan->starts = image->view(image->context, region->starts + (uint64_t)first * 8,
-                                   PW_SCAN_WORDS * 8, scan->starts_scratch);
+                                   PW_SCAN_WORDS * 8, scan->scratch == NULL ? NULL : scan->scratch->starts);
     }
     return scan->starts == NULL ? NULL : scan->starts + (word - first);
 }
@@ -89,13 +90,12 @@ static bool live_is_fine(const struct pw_image *image, uint64_t address, uint64_
 /* A freed block that waits for its next use: poison, as far as the level fills, or zero as it ever was; and the tail. */
 static PW_RACES bool freed_is_fine(const struct pw_image *image, uint64_t address, uint64_t bytes, bool is_zeroed)
 {
-    char scratch[PW_VIEW_MAX];
     uint64_t filled = pw_filled_bytes(image->root, bytes);
     if (is_zeroed)
         filled = bytes - PW_TAIL_BYTES < PW_ZEROED_CHECK_BYTES ? bytes - PW_TAIL_BYTES : PW_ZEROED_CHECK_BYTES;
-    if (filled > sizeof scratch)
+    if (filled > PW_VIEW_MAX)
         return false;
-    const void *seen = image->view(image->context, address, filled, scratch);
+    const void *seen = image->view(image->context, address, filled, PW_IMAGE_SCRATCH(image, PW_VIEW_MAX));
     return seen != NULL && pw_pattern_holds(seen, filled, is_zeroed ? 0 : pw_fill_word(image->root->free_fill)) &&
            zone_is_fine(image, address + bytes - PW_TAIL_BYTES, PW_TAIL_BYTES);
 }

@@ -21,12 +21,17 @@ struct pw_scan {
     uint32_t first_word;
     uint32_t last_end;  /* granule where the last block that was fine ended; 0: none */
     uint32_t last_size; /* its size */
-    _Alignas(struct pw_header) char scratch[PW_VIEW_MAX];
-    uint64_t starts_scratch[PW_SCAN_WORDS];
+    struct pw_scan_scratch *scratch;
 };
 
-/* Begin anew: nothing read, no last block. */
-void pw_scan_start(struct pw_scan *scan);
+/* What windows are copied to, where they are. */
+struct pw_scan_scratch {
+    struct pw_header headers[PW_SCAN_HEADERS];
+    uint64_t starts[PW_SCAN_WORDS];
+};
+
+/* Begin anew: nothing read, no last block. `scratch` is PW_IMAGE_SCRATCH of that size. */
+void pw_scan_start(struct pw_scan *scan, struct pw_scan_scratch *scratch);
 
 /*
  * The size in granules of the block at `granule` if its header, its link to the block before, its bits

@@ -154,8 +154,8 @@ const char *pw_spans_broken_rule(const struct pw_image *image, const struct pw_r
                                  uint32_t index, uint32_t number)
 {
     struct pw_span span;
-    struct pw_heap_image scratch;
-    struct lists lists = {image, pw_image_heap(image, region->heap, &scratch), region->heap};
+    struct pw_heap_image *scratch = PW_IMAGE_SCRATCH(image, sizeof *scratch);
+    struct lists lists = {image, pw_image_heap(image, region->heap, scratch), region->heap};
     if (!pw_image_span(image, region, number, &span))
         return "the entry of a span of small blocks does not fit its check";
     uint16_t places;

@@ -86,7 +86,7 @@ static bool step_region(const struct pw_image *image, const struct pw_region *re
         return found;
     }
     struct pw_scan scan;
-    pw_scan_start(&scan);
+    pw_scan_start(&scan, PW_IMAGE_SCRATCH(image, sizeof *scan.scratch));
     uint32_t granule = block_from(image, region, cursor->granule);
     bool is_fine = true;
     while (is_fine && granule != 0 && *blocks > 0 && *bytes > 0) {

@@ -17,8 +17,7 @@ struct window {
     const _Atomic uint64_t *words; /* WINDOW_WORDS of them, from `first` on; NULL: none */
     uint32_t first;
     const uint64_t *free_bits; /* of the whole span; NULL: can't be read */
-    uint64_t scratch[WINDOW_WORDS];
-    uint64_t bits_scratch[PW_SPAN_BLOCKS / 64];
+    uint64_t *scratch;         /* WINDOW_WORDS, as PW_IMAGE_SCRATCH has it */
 };
 
 static bool check_span(const struct pw_image *image, const struct pw_region *region, uint32_t index,
@@ -35,7 +34,7 @@ static bool check_span(const struct pw_image *image, const struct pw_region *reg
 }
 
 static void open_window(const struct pw_image *image, const struct pw_region *region, uint32_t number,
-                        struct window *window)
+                        struct window *window, uint64_t *bits_scratch)
 {
     struct pw_span span;
     (void)pw_image_span(image, region, number, &span);
@@ -46,7 +45,7 @@ static void open_window(const struct pw_image *image, const struct pw_region *re
     window->words = NULL;
     window->free_bits =
         image->view(image->context, region->free_bits + (uint64_t)number * (PW_SPAN_BLOCKS / 8),
-                    PW_SPAN_BLOCKS / 8, window->bits_scratch);
+                    PW_SPAN_BLOCKS / 8, bits_scratch);
 }
 
 static const _Atomic uint64_t *word_at(const struct pw_image *image, const struct pw_region *region,
@@ -57,7 +56,7 @@ static const _Atomic uint64_t *word_at(const struct pw_image *image, const struc
         window->words = image->view(
             image->context,
             region->headers + ((uint64_t)window->slot + window->first) * sizeof(uint64_t),
-            sizeof window->scratch, window->scratch);
+            WINDOW_WORDS * sizeof(uint64_t), window->scratch);
     }
     return window->words == NULL ? NULL : &window->words[index - window->first];
 }
@@ -143,8 +142,8 @@ static bool check_blocks(const struct pw_image *image, const struct pw_region *r
                          struct pw_validate_cursor *cursor, uint64_t *blocks, uint64_t *bytes,
                          struct pw_fault *fault)
 {
-    struct window window;
-    open_window(image, region, pw_span_of(cursor->granule), &window);
+    struct window window = {.scratch = PW_IMAGE_SCRATCH(image, WINDOW_WORDS * sizeof(uint64_t))};
+    open_window(image, region, pw_span_of(cursor->granule), &window, PW_IMAGE_SCRATCH(image, PW_SPAN_BLOCKS / 8));
     uint64_t size = pw_shape_bytes(window.shape);
     uint32_t index = window.shape == 0 ? 0 : pw_granule_index(window.shape, cursor->granule);
     bool is_fine = true, quick = is_quick(image, &window);
