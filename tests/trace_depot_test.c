@@ -355,6 +355,24 @@ static uint64_t hash_in_set(uint64_t set, uint32_t id)
     return set << (64 - PW_RECENT_BITS) | (uint64_t)id * 0x10001;
 }
 
+/* Before the other tests of it. */
+static void the_first_set_of_recent_ids_that_is_full_brings_all_into_use(void **state)
+{
+    (void)state;
+    enum { FIRST = 1 << PW_RECENT_FIRST_BITS, SET = FIRST + 3 };
+    assert_ptr_equal(pw_recent_set_of(hash_in_set(SET, 1)), &pw_recent_sets[3]);
+    for (uint32_t id = 1; id <= PW_RECENT_WAYS; id++)
+        pw_recent_keep(hash_in_set(SET, id), id);
+    for (uint32_t id = 1; id <= PW_RECENT_WAYS; id++)
+        assert_int_equal(pw_recent_find(hash_in_set(SET, id)), id);
+    pw_recent_keep(hash_in_set(SET, 9), 9);
+    assert_ptr_equal(pw_recent_set_of(hash_in_set(SET, 9)), &pw_recent_sets[SET]);
+    assert_int_equal(pw_recent_find(hash_in_set(SET, 9)), 9);
+    for (uint32_t id = 1; id <= PW_RECENT_WAYS; id++)
+        assert_int_equal(pw_recent_find(hash_in_set(SET, id)), 0);
+    pw_recent_sets[3] = pw_recent_sets[SET] = (struct pw_recent_set){0};
+}
+
 static void what_was_wanted_lately_is_found_by_its_hash_alone(void **state)
 {
     (void)state;
@@ -420,6 +438,7 @@ int main(void)
         cmocka_unit_test(ids_hold_while_the_depot_grows),
         cmocka_unit_test(the_hash_of_inner_frames_follows_from_two_sums_and_finds_the_trace),
         cmocka_unit_test(the_trace_that_was_added_next_is_found_by_the_one_before),
+        cmocka_unit_test(the_first_set_of_recent_ids_that_is_full_brings_all_into_use),
         cmocka_unit_test(what_was_wanted_lately_is_found_by_its_hash_alone),
         cmocka_unit_test(halves_of_two_recent_ids_stand_for_neither),
         cmocka_unit_test(threads_that_keep_in_one_place_find_no_others_ids),

@@ -24,7 +24,7 @@
 enum {
     SLOTS = 8, /* a cache line */
     LEVELS = 5,
-    FIRST_BITS = 7, /* of the first level's lines */
+    FIRST_BITS = 6, /* of the first level's lines: a page */
     UNIT_BYTES = 8,
     HEAD_UNITS = sizeof(struct pw_stack) / UNIT_BYTES,
     FIRST_UNIT = 1, /* id 0 is none */
@@ -58,9 +58,9 @@ struct line {
 /* Bits of the hash that tell a level's line: each has bits of its own, so that those who meet in one part in the next. */
 static const struct {
     uint32_t shift, bits;
-} geometry[LEVELS] = {{57, FIRST_BITS}, {45, 12}, {30, 15}, {12, 18}, {0, 21}}; /* 8 and 256 KiB; 2, 16 and 128 MiB */
+} geometry[LEVELS] = {{58, FIRST_BITS}, {45, 12}, {30, 15}, {12, 18}, {0, 21}}; /* 4 and 256 KiB; 2, 16 and 128 MiB */
 
-static _Alignas(64) struct line first_lines[1 << FIRST_BITS];
+static _Alignas(4096) struct line first_lines[1 << FIRST_BITS];
 static _Atomic(struct line *) levels[LEVELS] = {first_lines};
 
 uint64_t pw_depot_hash_powers[PW_MAX_FRAMES + 1];

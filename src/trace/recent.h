@@ -13,7 +13,8 @@
 #include <stdatomic.h>
 
 enum {
-    PW_RECENT_BITS = 11, /* of sets: 128 KiB, touched as it fills */
+    PW_RECENT_BITS = 11,      /* of sets: 128 KiB */
+    PW_RECENT_FIRST_BITS = 6, /* of those in use at first: a page, so that a process of few stacks touches no more */
     PW_RECENT_WAYS = 4,
 };
 
@@ -29,10 +30,13 @@ struct pw_recent_set {
 _Static_assert(sizeof(struct pw_recent_set) == 64, "a cache line");
 
 extern struct pw_recent_set pw_recent_sets[1 << PW_RECENT_BITS] __attribute__((visibility("hidden")));
+/* Of the sets in use: all but one of their number. It widens once, where one would be full; what is elsewhere then is forgotten. */
+extern _Atomic uint32_t pw_recent_mask __attribute__((visibility("hidden")));
 
 PW_INLINE struct pw_recent_set *pw_recent_set_of(uint64_t hash)
 {
-    return &pw_recent_sets[hash >> (64 - PW_RECENT_BITS)];
+    uint32_t mask = atomic_load_explicit(&pw_recent_mask, memory_order_relaxed);
+    return &pw_recent_sets[hash >> (64 - PW_RECENT_BITS) & mask];
 }
 
 /* The id that was kept of that hash last, as far as it is remembered; 0: it is not. */

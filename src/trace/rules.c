@@ -10,7 +10,7 @@ enum {
 };
 
 _Alignas(4096) _Atomic uint64_t pw_rules[1 << PW_RULES_BITS];
-_Atomic uint32_t pw_rules_generation;
+PW_WRITTEN_EARLY _Atomic uint32_t pw_rules_generation;
 
 pw_rule pw_rule_make(enum pw_rule_kind kind, int64_t offset, int64_t fp_below)
 {

@@ -55,7 +55,9 @@ PW_INLINE uint64_t pw_walk_slot(const struct pw_walk_record *record)
 
 enum {
     PW_WALK_RECORDS = 2 * PW_MAX_FRAMES,
-    PW_WALK_BRANCH_BITS = 7,
+    PW_WALK_BRANCH_BITS = 7,       /* of sets */
+    PW_WALK_BRANCH_FIRST_BITS = 2, /* of those in use at first */
+    PW_WALK_BRANCH_MORE_BITS = 2,  /* and each time that one is full */
     PW_WALK_BRANCH_WAYS = 4,
     PW_WALK_BRANCH_WORDS = 12,
     PW_WALK_LATELY_BITS = 9,
@@ -87,7 +89,10 @@ struct pw_walk_branch {
     struct pw_walk_word words[PW_WALK_BRANCH_WORDS];
 };
 
-/* One for each thread; made by pw_walk_init. */
+/*
+ * One for each thread; made by pw_walk_init. A young process is to touch few pages of it: what is written first lies together,
+ * each table of records at its end, and of the branches but the first sets are in use.
+ */
 struct pw_walk_memory {
     uint32_t first; /* index of the innermost record; PW_WALK_RECORDS: there is none */
     uint32_t epoch; /* branches of another one are forgotten: most of this memory is never touched */
@@ -96,13 +101,14 @@ struct pw_walk_memory {
     uint32_t last_id; /* the last one that was not a recent one */
     uint32_t misses;  /* of those, so many in a row were not the next in the depot after the one before */
     uint32_t next_way; /* of a new branch */
+    uint32_t sets_mask; /* of `branches`, those in use: all but one of their number, in bytes */
     uint32_t lately[1 << PW_WALK_LATELY_BITS]; /* ids by hash: of a trace that comes up again soon a branch is kept */
-    _Alignas(64) struct pw_walk_branch branches[1 << PW_WALK_BRANCH_BITS][PW_WALK_BRANCH_WAYS];
     struct pw_walk_record fresh[PW_MAX_FRAMES]; /* of the walk under way */
     struct pw_walk_record records[PW_WALK_RECORDS];
     uint8_t plain[PW_WALK_RECORDS]; /* so many records from this on have no flags */
     uint64_t sums[PW_WALK_RECORDS]; /* of the ips of all records from the last down to this */
     uint64_t places[PW_WALK_RECORDS]; /* where the depot has the trace from this on: pw_walk_place_of */
+    _Alignas(64) struct pw_walk_branch branches[1 << PW_WALK_BRANCH_BITS][PW_WALK_BRANCH_WAYS];
 };
 
 /* What another thread left there is forgotten. */

@@ -8,8 +8,16 @@
 #include "trace/rules.h"
 #include "trace/walk.h"
 
-enum { PW_WALK_LIMIT_BITS = 8, PW_WALK_EPOCHS = 1 << (32 - PW_WALK_LIMIT_BITS) };
+enum { PW_WALK_SET_SHIFT = 10, PW_WALK_LIMIT_BITS = 8, PW_WALK_EPOCHS = 1 << (32 - PW_WALK_LIMIT_BITS) };
 _Static_assert(PW_MAX_FRAMES < 1 << PW_WALK_LIMIT_BITS, "both in one word");
+
+_Static_assert(sizeof(struct pw_walk_branch) * PW_WALK_BRANCH_WAYS == 1 << PW_WALK_SET_SHIFT, "found by a shift");
+
+/* sets_mask of so many sets, in bits. */
+PW_INLINE uint32_t pw_walk_sets_mask(uint32_t bits)
+{
+    return ((1u << bits) - 1) << PW_WALK_SET_SHIFT;
+}
 
 /* How a branch of now says that it is of at most `max` frames; not 0. */
 PW_INLINE uint32_t pw_walk_limit(const struct pw_walk_memory *memory, size_t max)
@@ -21,7 +29,8 @@ PW_INLINE uint32_t pw_walk_limit(const struct pw_walk_memory *memory, size_t max
 PW_INLINE struct pw_walk_branch *pw_walk_branches(struct pw_walk_memory *memory, uint64_t ip, uint64_t sp)
 {
     uint64_t mixed = (ip ^ sp << 20) * PW_RULES_MULTIPLIER;
-    return memory->branches[mixed >> (64 - PW_WALK_BRANCH_BITS)];
+    uint64_t place = mixed >> (64 - PW_WALK_BRANCH_BITS - PW_WALK_SET_SHIFT) & memory->sets_mask;
+    return (struct pw_walk_branch *)((char *)memory->branches + place);
 }
 
 /* Are the return addresses of the `count` records after `first` the same? Without a branch for each. */

@@ -96,6 +96,11 @@ static struct pw_walk_branch *place_for(struct pw_walk_memory *memory, const str
             branches[i].met_sp == innermost->sp)
             return &branches[i];
     struct pw_walk_branch *next = &branches[memory->next_way];
+    uint32_t all = pw_walk_sets_mask(PW_WALK_BRANCH_BITS);
+    if (memory->sets_mask != all && next->max >> PW_WALK_LIMIT_BITS == memory->epoch) { /* it would be lost */
+        memory->sets_mask = (memory->sets_mask << PW_WALK_BRANCH_MORE_BITS | pw_walk_sets_mask(PW_WALK_BRANCH_MORE_BITS)) & all;
+        next = &pw_walk_branches(memory, innermost->ip, innermost->sp)[memory->next_way];
+    }
     memory->next_way = (memory->next_way + 1) % PW_WALK_BRANCH_WAYS;
     return next;
 }
