@@ -8,7 +8,7 @@
 #include "os/process.h"
 
 struct pw_heap pw_heaps[PW_MAX_HEAPS];
-struct pw_heap_gate pw_heap_gates[PW_MAX_HEAPS] __attribute__((aligned(PW_PAGE_BYTES)));
+struct pw_heap_gate pw_heap_gates[PW_MAX_HEAPS] __attribute__((aligned(PW_HEAP_LOCK_STRIDE)));
 struct pw_heap_hooks pw_heap_hooks;
 
 enum { SMALL_REGION_GRANULES = PW_SLOT_BYTES >> PW_GRANULE_SHIFT };
