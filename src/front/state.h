@@ -86,6 +86,8 @@ void pw_threads_refresh_names(void);
 void pw_threads_after_fork(void);
 /* Make the key whose destructor gives caches back. Once, at start-up. */
 void pw_threads_start(void);
+/* Say where their table is. Before the first thread has a cache. */
+void pw_threads_init(void);
 
 /* reentry.c ------------------------------------------------------------------------------------ */
 

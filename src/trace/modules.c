@@ -161,14 +161,16 @@ static int object_note(struct dl_phdr_info *info, size_t size, void *unused)
 
 bool pw_modules_init(_Atomic uint32_t *count)
 {
+    /* The first pages of both, which are used, lie close together for fork: the smaller table comes first. */
     size_t table_bytes = PW_ALIGN_UP(sizeof(struct pw_module) * PW_MAX_MODULES, PW_PAGE_BYTES);
+    size_t unwind_bytes = PW_MAX_MODULES * sizeof *unwind_tables;
     if (modules != NULL)
         return true;
-    void *mapping = pw_os_map(table_bytes + PW_MAX_MODULES * sizeof *unwind_tables);
+    char *mapping = pw_os_map(unwind_bytes + table_bytes);
     if (mapping == NULL)
         return false;
-    unwind_tables = (uint64_t *)((char *)mapping + table_bytes);
-    modules = mapping;
+    unwind_tables = (uint64_t *)mapping;
+    modules = (struct pw_module *)(mapping + unwind_bytes);
     told_count = count;
     return true;
 }

@@ -18,21 +18,26 @@ enum { LIMIT_SHARE = 16 };
 
 static struct pw_guard_pool pools[PW_MAX_HEAPS];
 
+static bool hide_next(struct pw_guard_pool *pool)
+{
+    struct pw_region *region = pool->region;
+    uint32_t pages = region->granules - 1 - pool->hidden;
+    if (pages > HIDE_PAGES)
+        pages = HIDE_PAGES;
+    if (!pw_os_hide((void *)pw_region_address(region, pool->hidden), (uint64_t)pages << PW_PAGE_SHIFT, false))
+        return false;
+    pool->hidden += pages;
+    if (pool->hidden == region->granules - 1)
+        pw_region_guard_end(region);
+    return true;
+}
+
 /* The pages between what was hidden so far and the run that was just cut are to be hidden as well. */
 static bool hide_fresh(struct pw_guard_pool *pool)
 {
-    struct pw_region *region = pool->region;
-    while (pool->hidden < region->limit) {
-        uint32_t pages = region->granules - 1 - pool->hidden;
-        if (pages > HIDE_PAGES)
-            pages = HIDE_PAGES;
-        if (!pw_os_hide((void *)pw_region_address(region, pool->hidden),
-                        (uint64_t)pages << PW_PAGE_SHIFT, false))
+    while (pool->hidden < pool->region->limit)
+        if (!hide_next(pool))
             return false;
-        pool->hidden += pages;
-        if (pool->hidden == region->granules - 1)
-            pw_region_guard_end(region);
-    }
     return true;
 }
 
@@ -109,6 +114,15 @@ struct pw_block pw_guarded_take_run(struct pw_heap *heap, struct pw_guard_place 
     keep_locked(heap, block);
     pw_heap_release(heap);
     return (struct pw_block){NULL, 0};
+}
+
+void pw_guarded_prepare(struct pw_heap *heap)
+{
+    struct pw_guard_pool *pool = &pools[heap->index];
+    pw_heap_acquire(heap);
+    if (pw_guards_are_on && pool->region == NULL && add_region(pool, heap))
+        (void)hide_next(pool); /* where it fails it is tried again, and the guards are off then */
+    pw_heap_release(heap);
 }
 
 void pw_guarded_keep_run(struct pw_block block, uint64_t size)

@@ -17,6 +17,9 @@ struct pw_block pw_guarded_take_run(struct pw_heap *heap, struct pw_guard_place 
 /* Hide the run of a block of `size` bytes that was claimed: QUARANTINED, its address out of use. */
 void pw_guarded_keep_run(struct pw_block block, uint64_t size);
 
+/* Have its first pages hidden, before there is a block to guard: for who is about to fork, whose children would each do so. */
+void pw_guarded_prepare(struct pw_heap *heap);
+
 /* All runs of a heap that is given back: how many were LIVE, and in *pages their pages of data. */
 uint64_t pw_guarded_drop_runs(struct pw_heap *heap, uint64_t *pages);
 

@@ -7,6 +7,7 @@
 #include "diag/patrol.h"
 #include "diag/report.h"
 #include "front/api/leaks.h"
+#include "front/guarded/runs.h"
 #include "front/hot.h"
 #include "front/state.h"
 #include "os/process.h"
@@ -34,6 +35,8 @@ static void make_regions(void)
     is_done = true;
     if (self->heap->image.slab_region == 0 && pw_slab_take(self->heap, pw_class_for(1), 1, &block) == 1)
         pw_heap_give(&block, 1);
+    if (pw_root.level >= PW_LEVEL_FULL)
+        pw_guarded_prepare(self->heap);
     pw_leave(self);
 }
 

@@ -109,10 +109,7 @@ static bool make_tables(void)
     if (!pw_heap_init(pw_shared_heaps + 1, hooks) ||
         !pw_cache_init((enum pw_level)pw_root.level, pw_regions_map_beside))
         return false;
-    /* After the others: the beginnings of the mappings from here on, which are used, lie close together for fork. */
-    pw_root.threads = (uint64_t)pw_os_map((PW_MAX_THREADS + 1) * sizeof(struct pw_thread_image));
-    if (pw_root.threads == 0)
-        return false;
+    pw_threads_init();
     pw_heap_gates[pw_shared_heaps].blocks_signals = true; /* reentry.c's */
     pw_full_start();
     pw_big_start();

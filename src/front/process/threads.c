@@ -7,6 +7,7 @@
  */
 #include "front/guarded/guarded.h"
 #include "front/state.h"
+#include "os/memory.h"
 #include "os/process.h"
 #include "trace/unwind.h"
 
@@ -23,9 +24,12 @@ static __thread uint32_t ordinal_kept;
 static pthread_key_t key;
 static bool has_key;
 
+/* Not mapped: its first page lies with the library's other data, and fork copies no page of page tables for it alone. */
+static struct pw_thread_image thread_table[PW_MAX_THREADS + 1];
+
 static struct pw_thread_image *thread_entry(uint16_t thread)
 {
-    return (struct pw_thread_image *)pw_root.threads + thread;
+    return &thread_table[thread];
 }
 
 /* The next ordinal; those past the table share its last entry. The count never says more than the table has. */
@@ -75,6 +79,12 @@ static void thread_ends(void *value)
     cache->busy = false;
     pw_cache_close(cache);
     pw_unwind_thread_exit();
+}
+
+void pw_threads_init(void)
+{
+    pw_root.threads = (uint64_t)thread_table;
+    pw_os_own(thread_table, sizeof thread_table); /* of no use to who looks for pointers, and large */
 }
 
 void pw_threads_start(void)
