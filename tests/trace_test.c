@@ -3,6 +3,7 @@
 #include "trace/compare.h"
 #include "trace/depot.h"
 #include "trace/frames.h"
+#include "trace/learnt.h"
 #include "trace/libunwind.h"
 #include "trace/rules.h"
 #include "trace/unwind.h"
@@ -13,6 +14,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -312,6 +315,71 @@ static void rules_of_calls_that_lie_close_together_lie_close_together(void **sta
         assert_true(keys[i] != keys[i - 1]);
 }
 
+/* fork, with the two handlers of learnt.h; true in the child. */
+static bool fork_once(void)
+{
+    pw_learnt_before_fork();
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        pw_learnt_after_fork();
+        return true;
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    return false;
+}
+
+static bool is_known(uint64_t pc)
+{
+    struct pw_rules_key key = pw_rules_key(pc);
+    return (atomic_load(&pw_rules[key.index]) ^ key.tag) >> PW_RULE_BITS == 0;
+}
+
+static void what_a_child_of_fork_found_out_is_known_to_those_after_it(void **state)
+{
+    (void)state;
+    uint64_t pc = (uint64_t)&what_a_child_of_fork_found_out_is_known_to_those_after_it;
+    pw_rules_forget();
+    for (int i = 0; i < PW_LEARNT_FORKS; i++)
+        if (fork_once())
+            _exit(is_known(pc) || pw_rules_find(pc) == PW_RULE_NONE);
+    assert_false(is_known(pc)); /* a process that forks once in a while does nothing for it */
+    if (fork_once())
+        _exit(!is_known(pc));
+    assert_true(is_known(pc));
+}
+
+static void addresses_that_a_child_makes_up_are_no_rules(void **state)
+{
+    (void)state;
+    enum { LAST = PW_LEARNT_PLACES + 100 };
+    static uint64_t data;
+    if (fork_once()) {
+        for (uint64_t i = 1; i <= LAST; i++)
+            pw_learnt_tell(i % 3 == 0 ? i * 0x9E3779B97F4A7C15 : i % 3 == 1 ? i : (uint64_t)&data + i);
+        _exit(0);
+    }
+    uint64_t known = 0;
+    for (size_t i = 0; i < PW_ARRAY_SIZE(pw_rules); i++)
+        known += atomic_load(&pw_rules[i]) != 0;
+    if (fork_once()) { /* no place is left */
+        pw_learnt_tell((uint64_t)&fork_once);
+        _exit(0);
+    }
+    if (fork_once())
+        _exit(0);
+    assert_false(is_known((uint64_t)&fork_once));
+    uint64_t now = 0;
+    for (size_t i = 0; i < PW_ARRAY_SIZE(pw_rules); i++)
+        now += atomic_load(&pw_rules[i]) != 0;
+    assert_in_range(now - known, 0, PW_LEARNT_PLACES);
+    struct compare compare = {0};
+    with_fp_recurse(20, compare_here, &compare);
+    assert_no_failures(&compare);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -341,6 +409,8 @@ int main(void)
         cmocka_unit_test(errno_stays_as_it_was),
         cmocka_unit_test(a_caller_that_is_nowhere_is_given_all_the_same),
         cmocka_unit_test(rules_of_calls_that_lie_close_together_lie_close_together),
+        cmocka_unit_test(what_a_child_of_fork_found_out_is_known_to_those_after_it),
+        cmocka_unit_test(addresses_that_a_child_makes_up_are_no_rules),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }

@@ -2,6 +2,7 @@
 #include "trace/rules.h"
 
 #include "trace/cfi.h"
+#include "trace/learnt.h"
 #include "trace/reader.h"
 
 enum {
@@ -101,6 +102,7 @@ PW_NOINLINE pw_rule pw_rules_fill(uint64_t pc)
         return rule;
     struct pw_rules_key key = pw_rules_key(pc);
     atomic_store_explicit(&pw_rules[key.index], key.tag | rule, memory_order_relaxed);
+    pw_learnt_tell(pc);
     return rule;
 }
 

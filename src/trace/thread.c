@@ -23,7 +23,7 @@ _Thread_local struct pw_trace_thread *pw_trace_thread_current
  * What a thread has that has given its own back: always busy. Traces in its last destructors are
  * taken without memory, slowly; a memory that was taken for them would never come back.
  */
-static struct pw_trace_thread ended = {.busy = true};
+static struct pw_trace_thread ended; /* made busy where it is used: with an initial value fork would copy 35 pages' entries for it */
 
 static _Atomic(char *) chunks[MAX_CHUNKS];
 PW_WRITTEN_IN_FORK static _Atomic uint32_t used;
@@ -111,6 +111,7 @@ void pw_trace_thread_exit(void)
     struct pw_trace_thread *thread = pw_trace_thread_current;
     if (thread == NULL || thread->busy)
         return;
+    ended.busy = true;
     pw_trace_thread_current = &ended;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     free_push(thread->index);

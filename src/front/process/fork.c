@@ -11,6 +11,7 @@
 #include "front/hot.h"
 #include "front/state.h"
 #include "os/process.h"
+#include "trace/learnt.h"
 #include "trace/modules.h"
 #include "trace/unwind.h"
 
@@ -47,6 +48,8 @@ static void make_regions(void)
 static void before(void)
 {
     make_regions();
+    if (pw_root.level >= PW_LEVEL_FULL && pw_can_unwind)
+        pw_learnt_before_fork();
     uint64_t mask = pw_os_block_signals();
     bool is_alone = pw_os_has_one_thread();
     if (!is_alone) {
@@ -85,6 +88,7 @@ static void after_in_child(void)
     pw_snapshots_after_fork();
     pw_modules_after_fork();
     pw_unwind_after_fork();
+    pw_learnt_after_fork();
     pw_threads_after_fork();
     pw_os_restore_signals(mask);
 }
