@@ -199,11 +199,21 @@ static void ignore(void *context, const struct pw_fault *fault)
                "a fault out of its bounds");
 }
 
+static void count_found(void *context, uint64_t place, uint32_t index)
+{
+    const struct pw_reach *reach = context;
+    (void)place;
+    FUZZ_CHECK(index < reach->count, "a pointer to block %u of %u", index, reach->count);
+}
+
+/* Who points where is told, too, for every second input: as `heapdump pointers` asks. */
 static void search(const struct pw_image *image, uint64_t salt)
 {
     static char scratch[PW_VIEW_MAX];
     static struct pw_reach reach;
     reach = (struct pw_reach){.image = image, .map = map_counted, .scratch = scratch};
+    reach.found = salt % 2 == 0 ? count_found : NULL;
+    reach.context = &reach;
     if (pw_reach_start(&reach)) {
         pw_reach_range(&reach, places[0].address, places[0].address + PAGE);
         pw_reach_finish(&reach);
@@ -211,6 +221,15 @@ static void search(const struct pw_image *image, uint64_t salt)
     if (salt != NOTING)
         image_rest_search(image, map_counted, salt);
     unmap_all();
+}
+
+/* An address anywhere in a region, far from any block perhaps. */
+static uint64_t far_address(const struct pw_image *image, uint64_t salt)
+{
+    struct pw_region region;
+    if (!pw_image_region(image, 1 + (uint32_t)(salt % 8), &region) || region.granules == 0)
+        return salt;
+    return region.base + (salt * 0x9e3779b97f4a7c15u >> 20) % ((uint64_t)region.granules << region.shift % 32);
 }
 
 /* All readers; returns the damages found. */
@@ -221,7 +240,7 @@ static uint64_t read_everything(const struct pw_image *image, unsigned place, ui
     (void)pw_image_walk(image, look_around, (void *)image);
     uint64_t faults = pw_validate_all(image, ignore, NULL);
     for (unsigned i = 0; i < 8; i++) {
-        uint64_t address = places[(place + i * 97) % place_count].address + i;
+        uint64_t address = i < 6 ? places[(place + i * 97) % place_count].address + i : far_address(image, salt + i);
         (void)pw_inspect_address(image, address, &info);
         fault = (struct pw_fault){.kind = PW_KIND_NONE};
         pw_diagnose_address(image, address, &fault);

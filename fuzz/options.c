@@ -5,10 +5,12 @@
  *
  * A crash is: a crash; a warning that is no line of printable ASCII; a value that the parser gives out and
  * doesn't take back as the same; help that lacks an option or shows another value than is set; a set at run
- * time that changes what it refuses. With the highest bit of the first byte the last string is a file of suppressions, too.
+ * time that changes what it refuses. With the highest bit of the first byte the last string is a file of suppressions, too, with
+ * the next one a file of hints, of which no more is taken than what is written there.
  */
 #include "diag/log_path.h"
 #include "diag/options.h"
+#include "guard/hints.h"
 #include "harness.h"
 #include "image/suppress.h"
 
@@ -148,6 +150,21 @@ static void check_suppressions(const char *text)
     (void)pw_suppressions_match(&suppressions, "main", 4);
 }
 
+/* The last string as a file of hints: each site is there as it is written, and once. */
+static void check_hints(const char *text)
+{
+    static struct pw_hints hints;
+    char line[PW_HINT_LINE_BYTES];
+    size_t length = strlen(text);
+    pw_hints_parse(&hints, text, length);
+    FUZZ_CHECK(hints.count <= PW_HINTS_MAX, "%u hints", hints.count);
+    for (uint32_t i = 0; i < hints.count; i++) {
+        pw_hints_format(hints.sites[i], line);
+        FUZZ_CHECK(memmem(text, length, line, sizeof line - 1) != NULL, "hint %u is not written there: %.21s", i, line);
+        FUZZ_CHECK(!pw_hints_add(&hints, hints.sites[i]), "hint %u is taken twice", i);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz_input input = {.at = data, .left = size};
@@ -171,6 +188,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (last != NULL && which >= 128)
         check_suppressions(last);
+    if (last != NULL && which / 64 % 2 != 0)
+        check_hints(last);
     if (last != NULL)
         check_set(last);
     return 0;

@@ -33,23 +33,46 @@ static void leave_fault(int number)
     siglongjmp(after_fault, 1);
 }
 
+bool plant_survives(void (*touch)(void *context), void *context)
+{
+    struct sigaction action = {.sa_handler = leave_fault}, old;
+    volatile bool survives = false;
+    sigaction(SIGSEGV, &action, &old);
+    if (sigsetjmp(after_fault, 1) == 0) {
+        touch(context);
+        survives = true;
+    }
+    sigaction(SIGSEGV, &old, NULL);
+    return survives;
+}
+
+struct damage {
+    struct plant *plant;
+    unsigned char *at;
+    const void *link;
+};
+
+static void do_damage(void *context)
+{
+    const struct damage *damage = context;
+    struct plant *plant = damage->plant;
+    unsigned char *at = damage->at;
+    if (damage->link != NULL) {
+        plant->word_before = *(volatile uint64_t *)at;
+        *(volatile uint64_t *)at = (uint64_t)damage->link;
+        plant->word = (uint64_t *)at;
+    } else {
+        plant->before = *(volatile unsigned char *)at;
+        *(volatile unsigned char *)at = (unsigned char)(plant->before ^ (plant->place | 1));
+        plant->damaged = at;
+    }
+}
+
 /* What is at `at` is about to be damaged, by `link` if it isn't NULL; where that is a guard page, the fault is the report. */
 static void damage_with(struct plant *plant, unsigned char *at, const void *link)
 {
-    struct sigaction action = {.sa_handler = leave_fault}, old;
-    sigaction(SIGSEGV, &action, &old);
-    if (sigsetjmp(after_fault, 1) == 0) {
-        if (link != NULL) {
-            plant->word_before = *(volatile uint64_t *)at;
-            *(volatile uint64_t *)at = (uint64_t)link;
-            plant->word = (uint64_t *)at;
-        } else {
-            plant->before = *(volatile unsigned char *)at;
-            *(volatile unsigned char *)at = (unsigned char)(plant->before ^ (plant->place | 1));
-            plant->damaged = at;
-        }
-    }
-    sigaction(SIGSEGV, &old, NULL);
+    struct damage damage = {plant, at, link};
+    (void)plant_survives(do_damage, &damage);
 }
 
 static void damage(struct plant *plant, unsigned char *at)
@@ -147,14 +170,23 @@ static void release_badly(unsigned how, void *pointer)
         FUZZ_CHECK(malloc_usable_size(pointer) == 0, "what is no block has a usable size");
 }
 
+/*
+ * Of a block that went home and was merged with others it is told that it is probably that, and not what block it was; where
+ * its memory was given back to the system, nobody knows of any block.
+ */
 static void double_free(struct plant *plant, struct model_slot *slot)
 {
-    void *block = slot->block;
-    if (slot->family == PWHEAP_FAMILY_INSTANCE)
+    enum { LEAST_OF_BINS = 5000 };
+    struct model_slot old = *slot;
+    if (old.family == PWHEAP_FAMILY_INSTANCE)
         return; /* perhaps merged, and then it is nobody's */
     program_free(plant->slot, 0);
-    expect(plant, "double-free", block, block);
-    release_badly(plant->place, block);
+    bool is_late = plant->place >= 192 && plant->may_be_dear && old.size >= LEAST_OF_BINS && old.size < 16000 && old.align == 1;
+    if (is_late)
+        (void)malloc_trim(0);
+    expect(plant, "double-free", old.block, is_late ? NULL : old.block);
+    plant->or_kind = is_late ? "bad-free" : NULL;
+    release_badly(plant->place, old.block);
 }
 
 static void bad_free(struct plant *plant)
@@ -271,13 +303,16 @@ void plant_misuse(struct plant *plant)
     static void (*const misuses[])(struct plant *plant, struct model_slot *slot) = {
         [PLANT_OVERFLOW] = overflow, [PLANT_UNDERFLOW] = underflow, [PLANT_AFTER_FREE] = after_free,
         [PLANT_DOUBLE_FREE] = double_free, [PLANT_INTERIOR] = interior, [PLANT_FAMILY] = family,
-        [PLANT_SIZE] = sized, [PLANT_HEADER] = header, [PLANT_POISON] = poison, [PLANT_COUNT] = NULL,
+        [PLANT_SIZE] = sized, [PLANT_HEADER] = header, [PLANT_POISON] = poison, [PLANT_OVERLAP] = plant_overlap,
+        [PLANT_LIBC] = plant_libc, [PLANT_COUNT] = NULL,
     };
     struct model_slot *slot = &model.slots[plant->slot];
     if (plant->what == PLANT_BAD_FREE)
         bad_free(plant);
     else if (plant->what == PLANT_CALLOC || plant->what == PLANT_TOO_BIG || plant->what == PLANT_ALIGNMENT)
         impossible(plant);
+    else if (plant->what == PLANT_LEAK)
+        plant_leak(plant);
     else if (misuses[plant->what] != NULL && slot->block != NULL)
         misuses[plant->what](plant, slot);
 }

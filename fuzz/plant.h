@@ -22,6 +22,9 @@ enum plant_kind {
     PLANT_TOO_BIG,
     PLANT_ALIGNMENT,
     PLANT_POISON,
+    PLANT_OVERLAP,
+    PLANT_LIBC,
+    PLANT_LEAK,
     PLANT_COUNT
 };
 
@@ -35,6 +38,7 @@ struct plant {
     bool is_done;
     /* expected: */
     const char *kind; /* NULL: nothing */
+    const char *or_kind; /* another that is right as well; NULL: none */
     const void *address;
     const void *block; /* NULL: none */
     bool knows_offset;
@@ -60,6 +64,14 @@ void plant_misuse(struct plant *plant);
 /* Set damaged bytes back. */
 void plant_mend(struct plant *plant);
 
+/* Touch what may be a guard page. False: it is one, and `touch` was left where it was. */
+bool plant_survives(void (*touch)(void *context), void *context);
+
+/* plant_libc.c: copies of overlapping ranges; what libc's functions are about to touch. */
+void plant_overlap(struct plant *plant, struct model_slot *slot);
+void plant_libc(struct plant *plant, struct model_slot *slot);
+/* plant_leak.c: some blocks that nobody knows. */
+void plant_leak(struct plant *plant);
 /* plant_header.c: the 64-bit word of a block's header. */
 uint64_t *plant_header_word(const void *block);
 

@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { MOST_BLOCKS = 64, PLACES = 8 };
 
@@ -14,22 +15,35 @@ static struct pw_block_info blocks[MOST_BLOCKS];
 static unsigned block_count;
 static uint64_t code[PLACES]; /* of the program, libc and no module */
 
+static void *made[24];
+
+static bool is_made(const struct pw_block_info *info)
+{
+    for (unsigned i = 0; i < 24; i++)
+        if ((uintptr_t)made[i] == info->address)
+            return true;
+    return false;
+}
+
 static bool note(void *context, const struct pw_block_info *info)
 {
-    (void)context;
-    blocks[block_count++] = *info;
+    const bool *wants_made = context;
+    if (is_made(info) == *wants_made)
+        blocks[block_count++] = *info;
     return block_count < MOST_BLOCKS;
 }
 
+/* The blocks that are made here come first: how many others there are depends on who runs the harness. */
 void report_fault_start(void)
 {
-    static void *made[24];
     for (unsigned i = 0; i < 24; i++)
         made[i] = i % 3 == 0 ? new_one(i * 50) : i % 3 == 1 ? new_array(i * 3000) : calloc(i, 9);
     for (unsigned i = 0; i < 24; i += 4)
         i % 3 == 0 ? delete_one(made[i]) : i % 3 == 1 ? delete_array(made[i]) : free(made[i]);
     struct pw_image image = pw_image_self();
-    (void)pw_image_walk(&image, note, NULL);
+    (void)pw_image_walk(&image, note, &(bool){true});
+    if (block_count < MOST_BLOCKS)
+        (void)pw_image_walk(&image, note, &(bool){false});
     FUZZ_CHECK(block_count > 0, "a heap without blocks");
     code[0] = (uint64_t)(uintptr_t)&report_fault_start + 9;
     code[1] = (uint64_t)(uintptr_t)&LLVMFuzzerTestOneInput + 5;
@@ -111,6 +125,73 @@ static void take_damage(struct fuzz_input *input, struct pw_fault *fault)
             damage->found[8 + i] = (uint8_t)(code[fill % PLACES] >> 8 * i);
 }
 
+/* What the damaged bytes of a picture are: the patterns that a reader would know. */
+/* make_seeds reads this list: one a line. */
+enum shape {
+    SHAPE_AS_TAKEN,
+    SHAPE_DOUBLES,
+    SHAPE_NEGATIVE,
+    SHAPE_HUGE,
+    SHAPE_FLOATS,
+    SHAPE_SMALL,
+    SHAPE_TEXT,
+    SHAPE_CODE,
+    SHAPE_ADDRESS,
+    SHAPE_COUNT
+};
+
+static void fill_words(struct pw_damage *damage, const void *word, uint32_t width, uint32_t words)
+{
+    memset(damage->is_known, 0, sizeof damage->is_known);
+    memset(damage->expected, 0xfd, sizeof damage->expected);
+    for (uint32_t i = 0; i < words * width && i < PW_DAMAGE_WINDOW; i++) {
+        damage->found[i] = ((const uint8_t *)word)[i % width];
+        damage->is_known[i] = 1;
+    }
+    damage->window_bytes = PW_DAMAGE_WINDOW;
+    if (damage->damaged == 0)
+        damage->damaged = damage->length = 1;
+}
+
+static void take_shape(struct fuzz_input *input, struct pw_fault *fault)
+{
+    static const double reals[] = {0.5, -2.75, 1e12, 3.25};
+    static const char text[8] = "a\"b\n\t\\z";
+    enum shape shape = (enum shape)(fuzz_byte(input) % SHAPE_COUNT);
+    uint32_t words = 1u + fuzz_byte(input) % 8u;
+    float real = 1.5f;
+    int32_t small = -7;
+    uint64_t at = fuzz_byte(input), address = fault->block.address + at;
+    struct pw_damage *damage = &fault->damage;
+    if (shape >= SHAPE_DOUBLES && shape <= SHAPE_HUGE)
+        fill_words(damage, &reals[shape - SHAPE_DOUBLES], sizeof reals[0], words);
+    else if (shape == SHAPE_FLOATS)
+        fill_words(damage, &real, sizeof real, words);
+    else if (shape == SHAPE_SMALL)
+        fill_words(damage, &small, sizeof small, words);
+    else if (shape == SHAPE_TEXT)
+        fill_words(damage, text, sizeof text, words);
+    else if (shape == SHAPE_CODE)
+        fill_words(damage, &code[at % PLACES], sizeof code[0], 1);
+    else if (shape == SHAPE_ADDRESS)
+        fill_words(damage, &address, sizeof address, 1);
+    damage->pointee = (struct pw_pointee){shape == SHAPE_ADDRESS && fault->block.known, fault->block.state,
+                                          fault->block.address, fault->block.size};
+}
+
+/* What is seldom: nothing of it where the input has ended. */
+static void take_rest(struct fuzz_input *input, struct pw_fault *fault)
+{
+    uint8_t flags = fuzz_byte(input);
+    fault->is_poison = (flags & 1) != 0;
+    fault->is_zone = (flags & 2) != 0;
+    fault->block.is_renewed = (flags & 4) != 0;
+    fault->block.alignment = (flags & 8) != 0 ? 64 : 0;
+    if ((flags & 16) != 0)
+        fault->damage.start = fault->address;
+    take_shape(input, fault);
+}
+
 static uint32_t take_past(struct fuzz_input *input, struct pw_past list[PW_PAST_SHOWN])
 {
     uint32_t count = fuzz_byte(input) % (PW_PAST_SHOWN + 1);
@@ -162,4 +243,5 @@ void report_fault_take(struct fuzz_input *input, struct pw_fault *fault)
     fault->place = places[fuzz_byte(input) % 3];
     fault->past_here_count = take_past(input, fault->past_here);
     fault->past_thread_count = take_past(input, fault->past_thread);
+    take_rest(input, fault);
 }

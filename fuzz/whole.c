@@ -202,22 +202,40 @@ static void grow_by_moving(const struct program *program)
     free(behind);
 }
 
-/* So much at once that what is free then is given back. */
+/* Nothing that is free is kept: what else is given back a quarter of a second later goes at once. */
+static void keep_nothing(struct pw_heap_limits *usual)
+{
+    *usual = pw_heap_limits;
+    pw_heap_limits.purge_interval_ns = 0;
+    pw_heap_limits.dirty_pages = pw_heap_limits.overdue_pages = 0;
+    pw_heap_limits.dirty_small_bytes = pw_heap_limits.overdue_small_bytes = 0;
+    pw_heap_limits.dirty_spans = pw_heap_limits.overdue_spans = 0;
+}
+
+/* So much at once that what is free then is given back; in either order, of spans or of bins, early or late, or when it is asked for. */
 static void fill_and_empty(struct program *program)
 {
-    enum { BLOCKS = 6000, SMALL_BYTES = 1000, BIG_BYTES = 100000, BIG_ONE_IN = 100, HUGE_BYTES = 1100 << 20 };
+    enum { BLOCKS = 6000, SMALL_BYTES = 1000, BIN_BYTES = 10000, BIG_BYTES = 300000, BIG_ONE_IN = 100, HUGE_BYTES = 1100 << 20 };
     static void *blocks[BLOCKS];
-    uint8_t order = fuzz_byte(&program->input);
-    for (unsigned i = 0; i < BLOCKS; i++)
-        if ((blocks[i] = malloc(i % BIG_ONE_IN == 0 ? BIG_BYTES : SMALL_BYTES)) != NULL)
+    uint8_t how = fuzz_byte(&program->input);
+    size_t small_bytes = (how & 2) == 0 ? SMALL_BYTES : BIN_BYTES;
+    unsigned count = BLOCKS / (unsigned)(small_bytes / SMALL_BYTES);
+    struct pw_heap_limits usual = pw_heap_limits;
+    if ((how & 4) != 0)
+        keep_nothing(&usual);
+    for (unsigned i = 0; i < count; i++)
+        if ((blocks[i] = malloc(i % BIG_ONE_IN == 0 ? BIG_BYTES : small_bytes)) != NULL)
             *(volatile char *)blocks[i] = 1;
-    for (unsigned i = 0; i < BLOCKS; i++) {
-        unsigned at = order % 2 == 0 ? i : BLOCKS - 1 - i;
+    for (unsigned i = 0; i < count; i++) {
+        unsigned at = how % 2 == 0 ? i : count - 1 - i;
         free(blocks[at]);
         blocks[at] = NULL;
     }
+    if ((how & 8) != 0)
+        (void)malloc_trim(0);
     free(malloc(HUGE_BYTES)); /* a region of its own */
     grow_by_moving(program);
+    pw_heap_limits = usual;
 }
 
 static bool is_dearest(unsigned which)

@@ -93,6 +93,14 @@ MUTANTS = [
     ('after-free-offset', 'where in a freed block the damage is', 'corrupt', 'fast', [
         (DIAGNOSE, 'fault->relation = PW_RELATION_INSIDE;\n        fault->offset = fault->damage.start - info->address;',
          'fault->relation = PW_RELATION_INSIDE;\n        fault->offset = 0;')]),
+    # -- What libc's functions are about to touch, and lost blocks
+    ('libc-overlap', 'how far apart two ranges are that do not overlap', 'corrupt', 'full', [
+        ('front/libc/libc.h', 'return distance < bytes && distance != 0;', 'return distance < bytes / 8 && distance != 0;')]),
+    ('libc-past-end', 'one byte behind a block', 'corrupt', 'full', [
+        ('front/libc/libc.h', 'if (pw_unlikely(bytes > pw_room_in_heap((uint64_t)address)))\n        pw_found',
+         'if (pw_unlikely(bytes > pw_room_in_heap((uint64_t)address) + 1))\n        pw_found')]),
+    ('leak-direct', 'that a block is lost that nothing points to', 'corrupt', 'fast', [
+        ('diag/leak_scan.c', 'if (block->mark == PW_REACH_REACHED)', 'if (block->mark != PW_REACH_INDIRECT)')]),
     # -- Readers of an image
     ('view-range', 'that a range is read in parts', 'image', 'full', [
         (DIAGNOSE, 'uint64_t part = range->bytes - done < PART_BYTES ? range->bytes - done : PART_BYTES;\n'
@@ -115,6 +123,8 @@ MUTANTS = [
         ('../tools/heapdump/target_core.c', 'if (head[0] > (data.length - sizeof head) / sizeof mapping)', 'if (false)')]),
     ('options-quote', 'a quote that is not closed', 'options', '-', [
         ('diag/options_parse.c', 'return at + strlen(at);', 'return at + strlen(at) + 1;')]),
+    ('hints-line', 'the length of a hint', 'options', '-', [
+        ('guard/hints.c', 'if (length != WORD + DIGITS || ', 'if (length < WORD || ')]),
     ('options-more', 'the number of warnings', 'options', '-', [
         ('diag/options_parse.c', '&& ++p->warnings <= MOST_WARNINGS', '&& ++p->warnings <= 10 * MOST_WARNINGS')]),
     ('options-escape', 'that what a user wrote is printed readably', 'options', '-', [
