@@ -24,7 +24,7 @@
 enum {
     SLOTS = 8, /* a cache line */
     LEVELS = 5,
-    FIRST_BITS = 6, /* of the first level's lines: a page */
+    FIRST_BITS = 5, /* of the first level's lines: half a page */
     UNIT_BYTES = 8,
     HEAD_UNITS = sizeof(struct pw_stack) / UNIT_BYTES,
     FIRST_UNIT = 1, /* id 0 is none */
@@ -58,7 +58,7 @@ struct line {
 /* Bits of the hash that tell a level's line: each has bits of its own, so that those who meet in one part in the next. */
 static const struct {
     uint32_t shift, bits;
-} geometry[LEVELS] = {{58, FIRST_BITS}, {45, 12}, {30, 15}, {12, 18}, {0, 21}}; /* 4 and 256 KiB; 2, 16 and 128 MiB */
+} geometry[LEVELS] = {{59, FIRST_BITS}, {45, 12}, {30, 15}, {12, 18}, {0, 21}}; /* 2 and 256 KiB; 2, 16 and 128 MiB */
 
 static _Alignas(4096) struct line first_lines[1 << FIRST_BITS];
 static _Atomic(struct line *) levels[LEVELS] = {first_lines};
@@ -139,10 +139,11 @@ static struct line *level_ensure(size_t level)
  */
 static uint32_t units_take(uint32_t units)
 {
-    uint32_t used = atomic_load_explicit(&pw_depot_image->used, memory_order_relaxed);
+    /* As it is; but the first time the page is written at once, and not read first, which would be a fault more. */
+    uint32_t used = atomic_fetch_add_explicit(&pw_depot_image->used, 0, memory_order_relaxed);
     uint32_t start;
     do {
-        start = used;
+        start = used < FIRST_UNIT ? FIRST_UNIT : used;
         if (start % CHUNK_UNITS + units > CHUNK_UNITS)
             start = PW_ALIGN_UP(start, CHUNK_UNITS);
         if (start >= (uint32_t)LIMIT_CHUNKS * CHUNK_UNITS)
@@ -259,7 +260,6 @@ bool pw_depot_init(void)
     pw_depot_hash_powers[0] = 1;
     for (size_t i = 1; i <= PW_MAX_FRAMES; i++)
         pw_depot_hash_powers[i] = pw_depot_hash_powers[i - 1] * PW_DEPOT_HASH_BASE;
-    atomic_store_explicit(&mapped->used, FIRST_UNIT, memory_order_relaxed);
     pw_depot_image = mapped;
     (void)chunk_ensure(0); /* not touched yet: for a fork server's children to find it */
     return true;

@@ -1,7 +1,7 @@
 /* recent.c - see recent.h */
 #include "trace/recent.h"
 
-_Alignas(4096) struct pw_recent_set pw_recent_sets[1 << PW_RECENT_BITS];
+struct pw_recent_set pw_recent_sets[1 << PW_RECENT_BITS];
 PW_WRITTEN_EARLY _Atomic uint32_t pw_recent_mask = (1 << PW_RECENT_FIRST_BITS) - 1;
 
 /* The set of a hash; where it is full and they are few, they become all, and it is another one. */

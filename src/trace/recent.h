@@ -14,7 +14,7 @@
 
 enum {
     PW_RECENT_BITS = 11,      /* of sets: 128 KiB */
-    PW_RECENT_FIRST_BITS = 6, /* of those in use at first: a page, so that a process of few stacks touches no more */
+    PW_RECENT_FIRST_BITS = 5, /* of those in use at first: half a page, so that a process of few stacks touches no more */
     PW_RECENT_WAYS = 4,
 };
 
@@ -50,6 +50,12 @@ PW_INLINE uint32_t pw_recent_find(uint64_t hash)
             return (uint32_t)id;
     }
     return 0;
+}
+
+/* Before the first one is kept: else its page is read first, which is a fault, and then written, which is another. */
+PW_INLINE void pw_recent_touch(void)
+{
+    (void)atomic_fetch_or_explicit(&pw_recent_sets[0].ways[0].id, 0, memory_order_relaxed);
 }
 
 /* Remember it, in the place of what was kept longest ago. `id` is not 0. */

@@ -25,6 +25,9 @@ _Thread_local struct pw_trace_thread *pw_trace_thread_current
  */
 static struct pw_trace_thread ended; /* made busy where it is used: with an initial value fork would copy 35 pages' entries for it */
 
+/* Of index 0, the first thread's: what is touched of it lies with the library's other data. Its place in the first chunk is empty. */
+static _Alignas(4096) struct pw_trace_thread first;
+
 static _Atomic(char *) chunks[MAX_CHUNKS];
 PW_WRITTEN_IN_FORK static _Atomic uint32_t used;
 PW_WRITTEN_IN_FORK static _Atomic uint64_t free_head;              /* tag << 32 | index + 1 */
@@ -32,6 +35,8 @@ static _Atomic uint32_t free_next[MAX_THREADS]; /* of a free one: index + 1, 0: 
 
 static struct pw_trace_thread *thread_at(uint32_t index)
 {
+    if (index == 0)
+        return &first;
     char *chunk = atomic_load_explicit(&chunks[index / CHUNK_ENTRIES], memory_order_acquire);
     return (struct pw_trace_thread *)(chunk + (size_t)(index % CHUNK_ENTRIES) * ENTRY_BYTES);
 }
@@ -79,7 +84,7 @@ static struct pw_trace_thread *thread_new(void)
 {
     uint32_t index = atomic_load_explicit(&used, memory_order_relaxed);
     do {
-        if (index >= MAX_THREADS || !chunk_ensure(index / CHUNK_ENTRIES))
+        if (index >= MAX_THREADS || (index > 0 && !chunk_ensure(index / CHUNK_ENTRIES)))
             return NULL;
     } while (!atomic_compare_exchange_weak_explicit(&used, &index, index + 1, memory_order_acq_rel,
                                                     memory_order_relaxed));
@@ -90,7 +95,7 @@ static struct pw_trace_thread *thread_new(void)
 
 void pw_trace_thread_init(void)
 {
-    (void)chunk_ensure(0);
+    pw_os_own(&first, sizeof first);
 }
 
 struct pw_trace_thread *pw_trace_thread_make(void)

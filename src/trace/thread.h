@@ -23,7 +23,7 @@ extern _Thread_local struct pw_trace_thread *pw_trace_thread_current
 
 /* The calling thread's, made now; NULL: no memory, or too many threads. */
 struct pw_trace_thread *pw_trace_thread_make(void);
-/* Map memory for the first threads, untouched: a fork server's children would each do so. */
+/* At start-up: what the program's values are kept in here is no place of its own, also where the library is linked in. */
 void pw_trace_thread_init(void);
 /* Give it back, for good: the thread does without from now on. */
 void pw_trace_thread_exit(void);

@@ -138,9 +138,10 @@ void pw_walk_init(struct pw_walk_memory *memory)
     pw_walk_forget(memory);
     memory->view = (struct pw_view){0};
     memory->sets_mask = pw_walk_sets_mask(PW_WALK_BRANCH_FIRST_BITS);
-    /* Else they are read first, which is a fault of each page, and then written, which is another. */
+    /* As pw_recent_touch. */
     memory->records[PW_WALK_RECORDS - 1].ip = 0;
     memory->branches[(1 << PW_WALK_BRANCH_FIRST_BITS) - 1][0].max = 0;
+    pw_recent_touch();
 }
 
 void pw_walk_forget(struct pw_walk_memory *memory)
