@@ -186,6 +186,17 @@ static bool are_empty(const struct pw_heap_image *heap, uint32_t place)
            pw_pattern_holds(&heap->page_bins[place], BINS_AT_ONCE * sizeof heap->page_bins[0], 0);
 }
 
+/* The first place from this one on that may have something: most have nothing. */
+static uint32_t skip_empty(const struct pw_heap_image *heap, uint32_t place)
+{
+    enum { BINS = PW_HEAP_NUM_BINS + PW_PAGE_BINS };
+    while (place < BINS && place % BINS_AT_ONCE == 0 && are_empty(heap, place))
+        place += BINS_AT_ONCE;
+    while (place >= BINS && place < BINS + PW_SLAB_CLASSES && heap->spans[place - BINS] == 0)
+        place++;
+    return place;
+}
+
 static void tell_head(struct pw_fault *fault, const char *rule, uint64_t address)
 {
     fault->kind = PW_KIND_HEADER;
@@ -200,16 +211,10 @@ bool pw_bins_check_heads(const struct pw_image *image, uint32_t heap, uint32_t *
     struct pw_heap_image *scratch = PW_IMAGE_SCRATCH(image, sizeof *scratch);
     struct lists lists = {.image = image, .heap = pw_image_heap(image, heap, scratch), .heap_index = heap};
     uint64_t address = image->root->heaps + (uint64_t)heap * image->root->heap_stride;
-    while (lists.heap != NULL && *bin < PW_HEADS_A_HEAP) {
-        if (*bin % BINS_AT_ONCE == 0 && *bin < PW_HEAP_NUM_BINS + PW_PAGE_BINS && are_empty(lists.heap, *bin)) {
-            *bin += BINS_AT_ONCE;
-            continue;
-        }
+    while (lists.heap != NULL && (*bin = skip_empty(lists.heap, *bin)) < PW_HEADS_A_HEAP) {
         uint32_t place = (*bin)++;
         if (place >= PW_HEAP_NUM_BINS + PW_PAGE_BINS) {
             uint32_t which_span = place - PW_HEAP_NUM_BINS - PW_PAGE_BINS;
-            if (which_span < PW_SLAB_CLASSES && lists.heap->spans[which_span] == 0)
-                continue; /* as it is of most */
             const char *span_rule = pw_spans_broken_head(image, lists.heap, heap, which_span);
             if (span_rule == NULL)
                 continue;

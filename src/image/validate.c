@@ -144,8 +144,11 @@ static bool check_heads(const struct pw_image *image, struct pw_validate_cursor 
         cursor->granule = 0;
         return false;
     }
-    if (!pw_image_heap_is_used(image, heap)) {
-        cursor->granule = (heap + 1) * PW_HEADS_A_HEAP;
+    uint32_t used = heap;
+    while (used < image->root->heap_count && used < PW_MAX_HEAPS && !pw_image_heap_is_used(image, used))
+        used++;
+    if (used != heap) {
+        cursor->granule = used * PW_HEADS_A_HEAP;
         return false;
     }
     if (image->lock != NULL)
