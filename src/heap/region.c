@@ -7,7 +7,6 @@
 #include "os/process.h"
 
 enum {
-    SMALL_PAGES_BYTES = 4 << 20,      /* of a slab region: its first part has pages of the usual size only */
     AREA_BYTES = 2 << 20,             /* mapped by one page of page tables */
     PAGE_MAP_USED_BYTES = 384 << 10,  /* its last, for what the kernel maps where nobody asks for a place */
     BESIDE_BYTES = 256 << 10,         /* for pw_regions_map_beside */
@@ -120,6 +119,13 @@ static bool map_tables(struct pw_region *region, enum pw_region_kind kind, uint6
     return kind == PW_REGION_SLABS ? map_slab_tables(region) : map_granule_tables(region, granules);
 }
 
+/* What was reserved for the sake of alignment: each mapping costs a fork. */
+static void give_back(char *from, char *to)
+{
+    if (from < to)
+        pw_os_unmap(from, (size_t)(to - from));
+}
+
 /*
  * A fork copies each page of page tables that maps a page which was touched, at 2 us each. So what every process
  * touches lies in one area that such a page maps, as far as it can:
@@ -148,12 +154,13 @@ static bool map_shared(uint64_t slab_tables_bytes)
     pw_root.regions = (uint64_t)(start + page_map_bytes);
     beside_end = start + used_bytes;
     atomic_store_explicit(&beside, beside_end - BESIDE_BYTES, memory_order_relaxed);
+    pw_os_disown(mapping);
+    give_back(mapping, start);
+    give_back(beside_end + slab_tables_bytes, mapping + total);
+    pw_os_own(start, used_bytes);
     first_slab_tables = slab_tables_bytes == 0 ? NULL : beside_end;
-    if (first_slab_tables != NULL) { /* a mapping of its own from now on: it can go with its region */
-        pw_os_disown(mapping);
-        pw_os_own(mapping, (size_t)(beside_end - mapping));
-        pw_os_own(beside_end, total - (uint64_t)(beside_end - mapping));
-    }
+    if (first_slab_tables != NULL)
+        pw_os_own(beside_end, slab_tables_bytes); /* a mapping of its own from now on: it can go with its region */
     return true;
 }
 
@@ -227,13 +234,12 @@ static void guard_ends(struct pw_region *region, enum pw_region_kind kind)
 
 /*
  * Slabs fill up from the front, and freed blocks wait all over them: that is much to ask of a TLB. Small heaps stay in
- * small pages, so that a page which is hardly used is never a large part of a heap.
+ * small pages, so that a page which is hardly used is never a large part of a heap; until they have grown so far all of the
+ * region is one mapping, for a fork copies each.
  */
-static void prefer_huge_pages(struct pw_region *region, enum pw_region_kind kind)
+void pw_region_prefer_huge_pages(struct pw_region *region)
 {
-    if (kind == PW_REGION_SLABS)
-        (void)pw_os_prefer_huge_pages((void *)(region->base + SMALL_PAGES_BYTES),
-                                      PW_SLOT_BYTES - SMALL_PAGES_BYTES);
+    (void)pw_os_prefer_huge_pages((void *)(region->base + PW_SMALL_PAGES_BYTES), PW_SLOT_BYTES - PW_SMALL_PAGES_BYTES);
 }
 
 struct pw_region *pw_region_create(uint32_t heap, enum pw_region_kind kind, uint64_t granules,
@@ -257,7 +263,6 @@ struct pw_region *pw_region_create(uint32_t heap, enum pw_region_kind kind, uint
     region->shift = shift;
     region->heap = heap;
     guard_ends(region, kind);
-    prefer_huge_pages(region, kind);
     publish_locked(region, kind);
     pw_regions_release(mask);
     return region;

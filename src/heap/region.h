@@ -25,6 +25,9 @@ struct pw_region *pw_region_create(uint32_t heap, enum pw_region_kind kind, uint
                                    uint32_t shift);
 /* Of slabs and guarded blocks: make the last page a guard, as what lies before it comes into use. */
 void pw_region_guard_end(struct pw_region *region);
+/* Of slabs: the first part has pages of the usual size only, and the rest, as it comes into use, huge ones where there are. */
+enum { PW_SMALL_PAGES_BYTES = 4 << 20 };
+void pw_region_prefer_huge_pages(struct pw_region *region);
 /* Give a region back, all of its blocks with it. */
 void pw_region_destroy(struct pw_region *region);
 

@@ -54,6 +54,8 @@ static struct pw_span_place fresh_place(struct pw_heap *heap, uint32_t count)
     region->limit += PW_SPAN_GRANULES;
     if (number == PW_SPANS - HUGE_PAGE_SPANS)
         pw_region_guard_end(region);
+    if (number == PW_SMALL_PAGES_BYTES >> PW_SPAN_SHIFT)
+        pw_region_prefer_huge_pages(region);
     if ((number + 1) % HUGE_PAGE_SPANS == 0 && number + 1 < PW_SPANS - 1)
         heap->populate = region->base + ((uint64_t)(number + 1) << PW_SPAN_SHIFT);
     return pw_span_at(region, number);
