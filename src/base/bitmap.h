@@ -28,9 +28,13 @@ PW_INLINE bool pw_bit_test(const uint64_t *words, size_t index)
     return (words[index / 64] >> (index % 64)) & 1;
 }
 
-/* How many are set. The compiler's builtin is a call into its library, a page of its own, where the processor may lack the instruction. */
+/*
+ * How many are set. Without what each child of fork would touch a page for: the compiler's builtin is a call into its library
+ * where the processor may lack the instruction, and several words at once take constants from memory.
+ */
 PW_INLINE uint32_t pw_bits_count(uint64_t word)
 {
+    __asm__("" : "+r"(word));
     word -= word >> 1 & 0x5555555555555555u;
     word = (word & 0x3333333333333333u) + (word >> 2 & 0x3333333333333333u);
     return (uint32_t)(((word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u >> 56);

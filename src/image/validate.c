@@ -141,6 +141,7 @@ static bool check_heads(const struct pw_image *image, struct pw_validate_cursor 
         heap = PW_MAX_HEAPS;
     if (heap >= image->root->heap_count || heap >= PW_MAX_HEAPS) {
         cursor->region = 1;
+        __atomic_signal_fence(__ATOMIC_SEQ_CST); /* else both are one load, from a page that nobody else comes to */
         cursor->granule = 0;
         return false;
     }
