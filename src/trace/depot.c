@@ -55,8 +55,11 @@ struct line {
     _Atomic uint64_t slots[SLOTS]; /* tag << 32 | id; 0: free, and so are those after it */
 };
 
-/* Bits of the hash that tell a level's line: each has bits of its own, so that those who meet in one part in the next. */
-static const struct {
+/*
+ * Bits of the hash that tell a level's line: each has bits of its own, so that those who meet in one part in the next. In the
+ * page that each child of fork has anyway: among the constants it would be one more.
+ */
+PW_WRITTEN_IN_FORK static struct {
     uint32_t shift, bits;
 } geometry[LEVELS] = {{59, FIRST_BITS}, {45, 12}, {30, 15}, {12, 18}, {0, 21}}; /* 2 and 256 KiB; 2, 16 and 128 MiB */
 
