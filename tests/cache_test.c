@@ -71,7 +71,7 @@ static void a_cache_knows_its_thread_its_level_and_its_heap(void **state)
     assert_int_equal(cache->level, PW_LEVEL_FULL);
     assert_ptr_equal(cache->heap, heap);
     assert_true(cache->in_use);
-    assert_false(cache->busy);
+    assert_false(pw_cache_is_busy(cache));
     assert_int_equal(cache->allocations, 0);
     assert_int_equal(cache->frees, 0);
     pw_cache_close(cache);

@@ -23,7 +23,7 @@ static const uint32_t fill = 0xef;
 static int prepare(void **state)
 {
     (void)state;
-    pw_root.zone_pattern = zone_pattern;
+    pw_zone_set(zone_pattern);
     pw_fill_set(&pw_root, fill);
     pw_root.free_fill_max = UINT64_MAX;
     pw_quarantine_init(pw_os_map);

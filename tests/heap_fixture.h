@@ -10,6 +10,7 @@
 
 #include "base/bitmap.h"
 #include "base/random.h"
+#include "check/zone.h"
 #include "front/hooks.h"
 #include "heap/mapped.h"
 #include "heap/slab.h"
@@ -60,7 +61,7 @@ static inline void start_heaps_with(enum pw_level level, const struct pw_heap_ho
     stop_heaps();
     pw_root.level = level;
     pw_root.seal_key = 0x5eed0fa11eaf1e55;
-    pw_root.zone_pattern = 0xb6a4d2c89ee4ba92;
+    pw_zone_set(0xb6a4d2c89ee4ba92);
     pw_root.zone_min_bytes = level == PW_LEVEL_OFF ? 0 : level == PW_LEVEL_FAST ? 16 : 32;
     pw_root.zone_shift = level >= PW_LEVEL_FULL ? 3 : 0;
     pw_root.zone_max_bytes = 2048;

@@ -86,6 +86,7 @@ struct pw_cache *pw_cache_open(uint16_t thread, struct pw_thread_image *image, s
         cache->image = image;
         cache->heap = heap;
         cache->allocations = cache->frees = 0;
+        cache->open = cache->quick = PW_QUICK_NONE;
         cache->in_use = true;
     }
     if (cache != NULL && is_new) {

@@ -7,7 +7,7 @@
  * in the quarantine, and the last one was verified just now, so that it is in the processor's cache.
  * A ring that is empty is refilled by a run cut under one lock, one that is full drained in a batch.
  *
- * A cache is used by its thread alone and only while `busy` is set: an allocation from a signal
+ * A cache is used by its thread alone and only while `open` says busy: an allocation from a signal
  * handler, an unwinder or an atfork handler that interrupts its thread inside the allocator finds it
  * busy and goes another way (front/reentry.c). Caches outlive their threads and are used again.
  */
@@ -20,8 +20,11 @@
 
 enum { PW_CACHE_CLASSES = PW_CLASSES };
 
-/* Which short cut of front/quick.h a thread may take: by its level, if no option stands against it. */
-enum pw_quick { PW_QUICK_NONE, PW_QUICK_OFF, PW_QUICK_FAST, PW_QUICK_FULL };
+/*
+ * What a thread may do with its cache: nothing while it is inside the allocator, else take the short way of its level
+ * (front/quick.h, front/full.c), or none if an option stands against that.
+ */
+enum pw_quick { PW_QUICK_BUSY, PW_QUICK_NONE, PW_QUICK_OFF, PW_QUICK_FAST, PW_QUICK_FULL };
 
 struct pw_history;
 
@@ -43,10 +46,10 @@ _Static_assert(sizeof(struct pw_ring) == 32, "two a cache line, and found by a s
 enum { PW_CACHE_PLACES = 4864 };
 
 struct pw_cache {
-    /* True while its thread is inside the allocator. */
-    volatile bool busy;
-    uint8_t level;    /* enum pw_level */
-    uint16_t thread;  /* ordinal */
+    /* enum pw_quick: one byte that says both whether the thread is inside the allocator and which way it may go. */
+    volatile uint8_t open;
+    uint8_t quick;   /* what `open` is outside; another thread may change it, which counts from the next pw_cache_leave on */
+    uint16_t thread; /* ordinal */
     struct pw_heap *heap;
     struct pw_thread_image *image; /* its entry of the thread table */
     uint64_t thread_pointer;       /* of its thread: where libc keeps what is known of it */
@@ -55,7 +58,7 @@ struct pw_cache {
     uint32_t chores_at; /* the value of `allocations` at which something is due (front/chores.c) */
     /* Allocated less freed by this thread, at full; may be negative. Others read it, its thread writes. */
     _Atomic int64_t live_bytes;
-    uint8_t quick;        /* enum pw_quick */
+    uint8_t level;        /* enum pw_level */
     uint8_t exit_rounds;  /* times that its thread's end has been put off */
     /* Batches of the quarantine (front/quarantine.c): one that leaves it, whose blocks from `left` on are still to be
        seen to, and one that the thread is filling; NULL: none. The first has at least one of those. */
@@ -125,6 +128,24 @@ PW_INLINE bool pw_cache_push(struct pw_cache *cache, uint32_t block_class, void 
     cache->places[ring->first + ((ring->head + ring->count) & ring->mask)] = block;
     ring->count++;
     return true;
+}
+
+PW_INLINE bool pw_cache_is_busy(const struct pw_cache *cache)
+{
+    return cache->open == PW_QUICK_BUSY;
+}
+
+/* Begin and end to use a cache that is not busy. */
+PW_INLINE void pw_cache_enter(struct pw_cache *cache)
+{
+    cache->open = PW_QUICK_BUSY;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+PW_INLINE void pw_cache_leave(struct pw_cache *cache)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    cache->open = cache->quick;
 }
 
 /* The thread has `bytes` more (or less) than before. */

@@ -2,6 +2,15 @@
 #include "check/poison.h"
 #include "check/zone.h"
 
+PW_WRITTEN_EARLY uint64_t pw_zone_table[3];
+
+void pw_zone_set(uint64_t pattern)
+{
+    pw_root.zone_pattern = pattern;
+    for (size_t i = 0; i < PW_ARRAY_SIZE(pw_zone_table); i++)
+        pw_zone_table[i] = pattern;
+}
+
 void pw_zone_cut(uint64_t end)
 {
     uint64_t *tail = (uint64_t *)(end - PW_TAIL_BYTES);

@@ -14,19 +14,28 @@
 #include "image/pattern.h"
 #include "image/seal.h"
 
+/* root.zone_pattern three times: 16 bytes of zone, wherever they begin, are here as well. */
+extern uint64_t pw_zone_table[3] __attribute__((visibility("hidden")));
+/* Set the pattern, there and in the root. */
+void pw_zone_set(uint64_t pattern);
+
+/* The 16 bytes of zone that lie at `address`. */
+PW_INLINE pw_vector pw_zone_at(uint64_t address)
+{
+    return *(const pw_vector *)((const char *)pw_zone_table + address % sizeof(uint64_t));
+}
+
 /* Write the 16 bytes after `end_of_data`. */
 PW_INLINE void pw_zone_write_near(uint64_t end_of_data)
 {
-    uint64_t word = pw_zone_word(pw_root.zone_pattern, end_of_data);
-    pw_store64((void *)end_of_data, word);
-    pw_store64((void *)(end_of_data + 8), word);
+    *(pw_vector *)end_of_data = pw_zone_at(end_of_data);
 }
 
 /* The 16 bytes from `start` on hold the pattern. */
 PW_INLINE_RACES bool pw_zone_near_holds(uint64_t start)
 {
-    uint64_t word = pw_zone_word(pw_root.zone_pattern, start);
-    return ((pw_load64((const void *)start) ^ word) | (pw_load64((const void *)(start + 8)) ^ word)) == 0;
+    pw_vector bad = *(const pw_vector *)start ^ pw_zone_at(start);
+    return (bad[0] | bad[1]) == 0;
 }
 
 /* The tail before `end` (16-byte aligned) holds the pattern. */
@@ -34,6 +43,15 @@ PW_INLINE_RACES bool pw_zone_tail_holds(uint64_t end)
 {
     uint64_t word = pw_root.zone_pattern;
     return ((pw_load64((const void *)(end - 16)) ^ word) | (pw_load64((const void *)(end - 8)) ^ word)) == 0;
+}
+
+/* Of a block at fast, in one: the 16 bytes behind its data, its tail and that of the block before it. */
+PW_INLINE_RACES bool pw_zones_near_hold(uint64_t address, uint64_t end_of_data, uint64_t end)
+{
+    pw_vector tail = pw_zone_at(0);
+    pw_vector bad = (*(const pw_vector *)end_of_data ^ pw_zone_at(end_of_data)) |
+                    (*(const pw_vector *)(address - PW_TAIL_BYTES) ^ tail) | (*(const pw_vector *)(end - PW_TAIL_BYTES) ^ tail);
+    return (bad[0] | bad[1]) == 0;
 }
 
 /* Everything from `start` to `end`, at least 16 bytes, becomes zone. */
@@ -65,7 +83,7 @@ PW_INLINE_RACES bool pw_zone_all_holds(uint64_t start, uint64_t end)
  */
 PW_INLINE void pw_zone_write_slack(uint64_t start, uint64_t end)
 {
-    pw_vector pattern = {pw_root.zone_pattern, pw_root.zone_pattern};
+    pw_vector pattern = pw_zone_at(0);
     for (uint64_t at = end - 16; at > start; at -= 16)
         *(pw_vector *)at = pattern;
     pw_zone_write_near(start);
@@ -73,7 +91,7 @@ PW_INLINE void pw_zone_write_slack(uint64_t start, uint64_t end)
 
 PW_INLINE_RACES bool pw_zone_slack_holds(uint64_t start, uint64_t end)
 {
-    return pw_zone_slack_matches(pw_root.zone_pattern, start, end);
+    return pw_zone_slack_matches(pw_zone_at(start), pw_zone_at(0), start, end);
 }
 
 /* The hooks of the heap (heap/heap.h). */

@@ -6,10 +6,8 @@
  */
 #include "front/full.h"
 
-#include "front/cap.h"
 #include "front/entry.h"
 #include "front/guarded/guarded.h"
-#include "front/guarded/watch.h"
 #include "front/leaving.h"
 #include "trace/unwind.h"
 
@@ -26,19 +24,12 @@ PW_INLINE struct pw_call call_of(const struct caller *caller, uint32_t stack)
     return call;
 }
 
-static PW_NOINLINE uint32_t stack_slowly(const struct pw_cache *cache, const struct caller *caller)
-{
-    struct pw_call call = call_of(caller, 0);
-    return pw_stack_of(cache, &call);
-}
-
-PW_INLINE uint32_t stack_of(const struct pw_cache *cache, const struct caller *caller)
+/* The threads that are here may unwind, and are under no cap: see pw_threads_choose_ways. */
+PW_INLINE uint32_t stack_of(const struct caller *caller)
 {
     uint32_t known = (uint32_t)(caller->how >> PW_HOW_STACK_SHIFT);
     if (pw_unlikely(known != 0))
         return known;
-    if (pw_unlikely(!pw_can_unwind || pw_cap_is_on))
-        return stack_slowly(cache, caller);
     uint32_t max = pw_options()->malloc_context_size;
     uint32_t id = pw_unwind_usual_id(max, caller->pc, caller->frame, caller->fp);
     return pw_likely(id != 0) ? id : pw_unwind_other_id(max, caller->pc, caller->frame, caller->fp);
@@ -195,7 +186,7 @@ PW_INLINE void *acquire(struct pw_cache *cache, size_t size, const struct caller
     uint64_t bytes = pw_bytes_for(size, PW_LEVEL_FULL);
     if (pw_unlikely(bytes > PW_SLAB_MAX_BYTES))
         return NULL;
-    struct pw_ring *ring = &cache->rings[pw_class_for(bytes) - 1];
+    struct pw_ring *ring = pw_ring_for(cache, bytes);
     if (pw_unlikely(ring->count == 0))
         return NULL;
     void *const *places = &cache->places[ring->first];
@@ -205,7 +196,7 @@ PW_INLINE void *acquire(struct pw_cache *cache, size_t size, const struct caller
     __builtin_prefetch(evidence, 1);
     pw_fetch_ends(handle.address, handle.bytes);
     pw_fetch_ends((uint64_t)places[(place - 1) & ring->mask], ring->bytes); /* for the next one */
-    uint32_t stack = stack_of(cache, caller);
+    uint32_t stack = stack_of(caller);
     if ((pw_guards_are_on && pw_unlikely(!pw_guarded_passes(cache, size, stack))) ||
         pw_unlikely(!pw_cached_is_intact(&handle, PW_LEVEL_FULL)))
         return NULL;
@@ -229,11 +220,9 @@ static PW_NOINLINE void *allocate_slowly(size_t size, const struct caller *calle
 void *pw_full_malloc(struct pw_cache *cache, size_t size, uint64_t pc, uint64_t frame, uint64_t fp, uint64_t how)
 {
     const struct caller caller = {.how = how, .pc = pc, .frame = frame, .fp = fp};
-    void *block = NULL;
-    if (pw_likely(!pw_watch_is_on && pw_enter(cache))) {
-        block = acquire(cache, size, &caller);
-        pw_leave(cache);
-    }
+    pw_cache_enter(cache);
+    void *block = acquire(cache, size, &caller);
+    pw_cache_leave(cache);
     return pw_likely(block != NULL) ? block : allocate_slowly(size, &caller);
 }
 
@@ -252,17 +241,18 @@ PW_INLINE bool free_usual(void *pointer, size_t size, const struct caller *calle
     struct pw_cache *cache = pw_self;
     struct pw_handle handle = {.address = (uint64_t)pointer};
     uint64_t entry = pw_page_map_entry(handle.address);
-    if (pw_unlikely(!pw_entry_is_slab(entry) || pw_watch_is_on || !pw_enter(cache)))
+    if (pw_unlikely(!pw_entry_is_slab(entry)))
         return false;
+    pw_cache_enter(cache);
     pw_handle_find(&handle, entry);
     pw_fetch_ends(handle.address, handle.bytes);
     __builtin_prefetch((void *)(handle.address - 1)); /* the zone before it */
     __builtin_prefetch(pw_handle_evidence(&handle, entry), 1);
-    uint32_t stack = stack_of(cache, caller);
+    uint32_t stack = stack_of(caller);
     bool is_usual = is_in_order(&handle, caller->how, size);
     if (pw_likely(is_usual))
         release(cache, &handle, entry, stack, caller);
-    pw_leave(cache);
+    pw_cache_leave(cache);
     return is_usual;
 }
 

@@ -41,7 +41,7 @@ typedef void pw_full_free_way(void *pointer, size_t size, uint64_t pc, uint64_t 
 
 /*
  * full.c is compiled twice where there are such processors, for those with vectors of 32 bytes the second time; pw_full is
- * the one for this processor, from pw_full_start on.
+ * the one for this processor, from pw_ways_start on.
  */
 pw_full_malloc_way pw_full_malloc;
 pw_full_free_way pw_full_free;
@@ -52,15 +52,15 @@ struct pw_full {
     pw_full_free_way *free;
 };
 extern struct pw_full pw_full __attribute__((visibility("hidden")));
-/* Choose, when the options are known. */
-void pw_full_start(void);
+/* levels.c: choose, when the options are known; and the same for fast. */
+void pw_ways_start(void);
 /* Check, claim, poison a LIVE small block and put it into the quarantine; the cache is entered. */
 void pw_full_release(struct pw_cache *cache, const struct pw_handle *handle, uint64_t entry, const struct pw_call *call);
 
 /* Has the thread's cache the short way of full open? */
 PW_INLINE bool pw_is_full(const struct pw_cache *cache)
 {
-    return cache != NULL && cache->quick == PW_QUICK_FULL;
+    return cache != NULL && cache->open == PW_QUICK_FULL;
 }
 
 #endif

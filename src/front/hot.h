@@ -158,14 +158,26 @@ PW_INLINE void pw_dress(const struct pw_handle *handle, size_t size, bool zero, 
 }
 
 /*
- * Does a block with these flags go back as one of `family` when no alignment is named? A plain delete does not give back
+ * The flags that tell how a block goes back when no alignment is named, to one of `family`: a plain delete does not give back
  * what an aligned new made.
  */
-PW_INLINE bool pw_goes_back_plainly(uint32_t flags, enum pw_family family)
+PW_INLINE uint32_t pw_plain_flags(enum pw_family family)
 {
     bool is_new = family == PW_FAMILY_NEW || family == PW_FAMILY_NEW_ARRAY;
-    uint32_t mask = is_new ? PW_HEAP_FAMILY_MASK | PW_HEAP_ALIGNED : PW_HEAP_FAMILY_MASK;
-    return (flags & mask) == (uint32_t)family << PW_HEAP_FAMILY_SHIFT;
+    return is_new ? PW_HEAP_FAMILY_MASK | PW_HEAP_ALIGNED : PW_HEAP_FAMILY_MASK;
+}
+
+/* Does a block with these flags go back as one of `family`? */
+PW_INLINE bool pw_goes_back_plainly(uint32_t flags, enum pw_family family)
+{
+    return (flags & pw_plain_flags(family)) == (uint32_t)family << PW_HEAP_FAMILY_SHIFT;
+}
+
+/* The same of a block with this word, and is it LIVE? In one comparison. */
+PW_INLINE bool pw_word_goes_back_plainly(uint64_t word, enum pw_family family)
+{
+    uint32_t mask = pw_meta(0xff, pw_plain_flags(family), 0);
+    return ((uint32_t)(word >> 32) & mask) == pw_meta(PW_STATE_LIVE, (uint32_t)family << PW_HEAP_FAMILY_SHIFT, 0);
 }
 
 /* The gate of free and its like: the sealed, LIVE block that starts at `pointer`, or header NULL. */
@@ -189,8 +201,7 @@ PW_INLINE void pw_small_release(struct pw_cache *cache, struct pw_handle *handle
     struct pw_fields fields = pw_word_fields(handle->word);
     uint64_t end = handle->address + handle->bytes;
     if (level == PW_LEVEL_FAST) {
-        bool is_fine = pw_zone_near_holds(end - fields.slack) && pw_zone_tail_holds(handle->address) &&
-                       pw_zone_tail_holds(end);
+        bool is_fine = pw_zones_near_hold(handle->address, end - fields.slack, end);
         if (pw_unlikely(!is_fine) && pw_found_in_block(handle->address, call))
             return;
         pw_handle_mark(handle, PW_STATE_LIVE);

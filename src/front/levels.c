@@ -3,7 +3,7 @@
 #include "front/full.h"
 #include "front/guarded/guarded.h"
 #include "front/guarded/watch.h"
-#include "front/hot.h"
+#include "front/quick.h"
 #include "front/trim.h"
 
 #include "trace/depot.h"
@@ -11,8 +11,11 @@
 
 struct pw_full pw_full = {.malloc = pw_full_malloc, .free = pw_full_free};
 
-void pw_full_start(void)
+PW_WRITTEN_EARLY uint64_t pw_fast_most;
+
+void pw_ways_start(void)
 {
+    pw_fast_most = PW_SLAB_MAX_BYTES - pw_root.zone_min_bytes;
     if (pw_options()->wide_vectors && pw_full_malloc_wide != NULL && pw_has_wide_vectors())
         pw_full = (struct pw_full){.malloc = pw_full_malloc_wide, .free = pw_full_free_wide};
 }

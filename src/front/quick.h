@@ -9,6 +9,15 @@
 
 #include "front/hot.h"
 
+/* The largest size that a slab's block has room for at fast. */
+extern uint64_t pw_fast_most __attribute__((visibility("hidden")));
+
+/* The ring of the size class of `bytes`. */
+PW_INLINE struct pw_ring *pw_ring_for(struct pw_cache *cache, uint64_t bytes)
+{
+    return cache->rings + (uint64_t)pw_class_for(bytes) - 1;
+}
+
 /* pw_page_map_entry of a block that is ours. */
 PW_INLINE uint64_t pw_quick_entry(uint64_t address)
 {
@@ -22,31 +31,27 @@ PW_INLINE struct pw_handle pw_quick_handle(const struct pw_ring *ring, uint64_t 
     uint64_t entry = pw_quick_entry(address);
     handle.size = ring->bytes >> PW_SLAB_SHIFT;
     handle.header = level < PW_LEVEL_FULL ? pw_entry_word_fixed(entry, address, ring->reciprocal)
-                                          : pw_entry_word(entry, address, ring->reciprocal);
+                                          : pw_entry_word_of_block(entry, address, ring->reciprocal);
     handle.word = atomic_load_explicit(handle.header, memory_order_relaxed);
     return handle;
 }
 
+/* A block of `size` bytes for a thread whose cache is open for that way, or NULL: take the long way. */
 PW_INLINE void *pw_quick_acquire_at(struct pw_cache *cache, size_t size, bool zero,
                                     enum pw_family family, enum pw_level level)
 {
-    if (pw_unlikely(size > PW_SLAB_MAX_BYTES))
+    if (pw_unlikely(size > (level == PW_LEVEL_OFF ? PW_SLAB_MAX_BYTES : pw_fast_most)))
         return NULL;
-    uint64_t bytes = pw_bytes_for(size, level);
-    if (pw_unlikely(bytes > PW_SLAB_MAX_BYTES || cache->busy))
-        return NULL;
-    uint32_t block_class = pw_class_for(bytes);
-    cache->busy = true;
-    atomic_signal_fence(memory_order_seq_cst);
     /* Read now and not before: a signal handler may have used the ring. */
-    struct pw_ring *ring = &cache->rings[block_class - 1];
+    pw_cache_enter(cache);
+    struct pw_ring *ring = pw_ring_for(cache, pw_bytes_for(size, level));
     uint32_t count = ring->count;
     if (pw_unlikely(count <= (level == PW_LEVEL_OFF ? 0 : ring->keep))) {
         pw_leave(cache);
         return NULL;
     }
     uint32_t place = level == PW_LEVEL_OFF ? (ring->head + count - 1) & ring->mask : ring->head;
-    struct pw_handle handle = pw_quick_handle(ring, (uint64_t)cache->places[ring->first + place], level);
+    struct pw_handle handle = pw_quick_handle(ring, (uint64_t)(&cache->places[ring->first])[place], level);
     struct pw_fields fields = pw_word_fields(handle.word);
     bool is_fine = true;
     if (level == PW_LEVEL_FAST)
@@ -61,13 +66,15 @@ PW_INLINE void *pw_quick_acquire_at(struct pw_cache *cache, size_t size, bool ze
         pw_dress(&handle, size, zero, (uint32_t)family << PW_HEAP_FAMILY_SHIFT, level);
     }
     pw_leave(cache);
+    if (handle.address == 0)
+        __builtin_unreachable(); /* spares the caller a look */
     return pw_likely(is_fine) ? (void *)handle.address : NULL;
 }
 
 /* Has the thread's cache the short way of fast open? */
 PW_INLINE bool pw_is_fast(const struct pw_cache *cache)
 {
-    return cache != NULL && cache->quick == PW_QUICK_FAST;
+    return cache != NULL && cache->open == PW_QUICK_FAST;
 }
 
 /* A block of `size` bytes for the thread with that cache (NULL: none), or NULL: take the long way. */
@@ -75,9 +82,10 @@ PW_INLINE void *pw_quick_acquire(struct pw_cache *cache, size_t size, bool zero,
 {
     if (pw_unlikely(cache == NULL))
         return NULL;
-    if (pw_likely(cache->quick == PW_QUICK_FAST))
+    uint8_t open = cache->open;
+    if (pw_likely(open == PW_QUICK_FAST))
         return pw_quick_acquire_at(cache, size, zero, family, PW_LEVEL_FAST);
-    if (cache->quick == PW_QUICK_OFF)
+    if (open == PW_QUICK_OFF)
         return pw_quick_acquire_at(cache, size, zero, family, PW_LEVEL_OFF);
     return NULL;
 }
@@ -87,27 +95,23 @@ PW_INLINE bool pw_quick_release_at(struct pw_cache *cache, void *pointer, enum p
 {
     struct pw_handle handle = {.address = (uint64_t)pointer};
     uint64_t entry = pw_page_map_entry(handle.address);
-    if (pw_unlikely(!pw_entry_is_slab(entry) || cache->busy))
+    if (pw_unlikely(!pw_entry_is_slab(entry)))
         return false;
     pw_handle_find(&handle, entry);
     struct pw_fields fields = pw_word_fields(handle.word);
-    bool is_ours = fields.state == PW_STATE_LIVE && pw_handle_is_sealed(&handle);
-    is_ours = is_ours && (level == PW_LEVEL_OFF ? (fields.flags & PW_HEAP_FAMILY_MASK) !=
-                                                      PW_FAMILY_INSTANCE << PW_HEAP_FAMILY_SHIFT
-                                                : pw_goes_back_plainly(fields.flags, family));
-    if (pw_unlikely(!is_ours))
+    bool is_ours = level != PW_LEVEL_OFF
+                       ? pw_word_goes_back_plainly(handle.word, family)
+                       : fields.state == PW_STATE_LIVE && (fields.flags & PW_HEAP_FAMILY_MASK) !=
+                                                              PW_FAMILY_INSTANCE << PW_HEAP_FAMILY_SHIFT;
+    if (pw_unlikely(!is_ours || !pw_handle_is_sealed(&handle)))
         return false;
     struct pw_ring *ring = &cache->rings[handle.block_class - 1];
     uint64_t end = handle.address + handle.bytes;
     if (pw_unlikely(size != SIZE_MAX && size != handle.bytes - fields.slack))
         return false;
-    if (level == PW_LEVEL_FAST) {
-        if (pw_unlikely(!pw_zone_near_holds(end - fields.slack) || !pw_zone_tail_holds(handle.address) ||
-                        !pw_zone_tail_holds(end)))
-            return false;
-    }
-    cache->busy = true;
-    atomic_signal_fence(memory_order_seq_cst);
+    if (level == PW_LEVEL_FAST && pw_unlikely(!pw_zones_near_hold(handle.address, end - fields.slack, end)))
+        return false;
+    pw_cache_enter(cache);
     if (pw_unlikely(ring->count > ring->mask)) {
         pw_leave(cache);
         return false;
@@ -129,9 +133,10 @@ PW_INLINE bool pw_quick_release(struct pw_cache *cache, void *pointer, enum pw_f
 {
     if (pw_unlikely(cache == NULL))
         return false;
-    if (pw_likely(cache->quick == PW_QUICK_FAST))
+    uint8_t open = cache->open;
+    if (pw_likely(open == PW_QUICK_FAST))
         return pw_quick_release_at(cache, pointer, family, size, PW_LEVEL_FAST);
-    if (cache->quick == PW_QUICK_OFF)
+    if (open == PW_QUICK_OFF)
         return pw_quick_release_at(cache, pointer, family, size, PW_LEVEL_OFF);
     return false;
 }

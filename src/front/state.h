@@ -57,17 +57,15 @@ void pw_options_changed(void);
 /* True while the thread may use its cache: not before it has one, not inside the allocator. */
 PW_INLINE bool pw_enter(struct pw_cache *cache)
 {
-    if (pw_unlikely(cache == NULL || cache->busy))
+    if (pw_unlikely(cache == NULL || pw_cache_is_busy(cache)))
         return false;
-    cache->busy = true;
-    atomic_signal_fence(memory_order_seq_cst);
+    pw_cache_enter(cache);
     return true;
 }
 
 PW_INLINE void pw_leave(struct pw_cache *cache)
 {
-    atomic_signal_fence(memory_order_seq_cst);
-    cache->busy = false;
+    pw_cache_leave(cache);
 }
 
 /* threads.c ------------------------------------------------------------------------------------ */
@@ -82,6 +80,8 @@ PW_INLINE struct pw_cache *pw_thread_open(void)
 uint16_t pw_thread_ordinal(void);
 /* Bring the names in the thread table up to date, for a report. */
 void pw_threads_refresh_names(void);
+/* Which short ways the options leave open may have changed: tell all threads; others than the caller from their next call on. */
+void pw_threads_choose_ways(void);
 /* In the child of fork: only the calling thread is left. */
 void pw_threads_after_fork(void);
 /* Make the key whose destructor gives caches back. Once, at start-up. */
@@ -169,8 +169,6 @@ void pw_stack_ahead(struct pw_call *call, const void *pointer);
 void pw_chores(struct pw_cache *cache, const struct pw_call *call);
 /* Set when the next are due. */
 void pw_chores_plan(struct pw_cache *cache);
-/* Which short cut the options leave open at a level. */
-uint8_t pw_quick_of(enum pw_level level);
 
 /* uncached.c: past the cache ------------------------------------------------------------------- */
 

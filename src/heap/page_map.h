@@ -66,12 +66,19 @@ PW_INLINE _Atomic uint64_t *pw_entry_word(uint64_t entry, uint64_t address, uint
     return (_Atomic uint64_t *)(entry & PW_ENTRY_HEADERS_MASK) + pw_span_slot(pw_entry_span(entry, address), index);
 }
 
-/* The same where places are fixed, without a look at the span. */
-PW_INLINE _Atomic uint64_t *pw_entry_word_fixed(uint64_t entry, uint64_t address, uint64_t shape)
+/* The same of a block, which is known to be one. */
+PW_INLINE _Atomic uint64_t *pw_entry_word_of_block(uint64_t entry, uint64_t block, uint64_t shape)
 {
-    uint32_t span = (uint32_t)(address >> PW_SPAN_SHIFT) & (PW_SPANS - 1);
-    uint32_t index = pw_shape_index(shape, (uint32_t)address & (PW_SPAN_BYTES - 1));
-    return (_Atomic uint64_t *)(entry & PW_ENTRY_HEADERS_MASK) + (pw_places_fixed(span) << PW_PLACES_SHIFT | index);
+    return (_Atomic uint64_t *)(entry & PW_ENTRY_HEADERS_MASK) + pw_span_slot(pw_entry_span(entry, block), 0) +
+           pw_shape_index_of_block(shape, block);
+}
+
+/* The same where places are fixed, without a look at the span. */
+PW_INLINE _Atomic uint64_t *pw_entry_word_fixed(uint64_t entry, uint64_t block, uint64_t shape)
+{
+    _Static_assert(PW_SPAN_SHIFT >= PW_SPAN_BLOCKS_SHIFT, "one shift");
+    uint64_t first = block >> (PW_SPAN_SHIFT - PW_SPAN_BLOCKS_SHIFT) & (uint64_t)(PW_SPANS - 1) << PW_SPAN_BLOCKS_SHIFT;
+    return (_Atomic uint64_t *)(entry & PW_ENTRY_HEADERS_MASK) + (first | pw_shape_index_of_block(shape, block));
 }
 
 /* The evidence of the block with that word; both tables have a slot for each block. */

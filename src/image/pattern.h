@@ -62,14 +62,19 @@ PW_INLINE bool pw_zone_holds(uint64_t pattern, const void *p, uint64_t start, ui
     return pw_pattern_holds(p, bytes, pw_zone_word(pattern, start));
 }
 
+/* 16 bytes of zone, as they lie at `address`. */
+PW_INLINE pw_vector pw_zone_vector(uint64_t pattern, uint64_t address)
+{
+    uint64_t word = pw_zone_word(pattern, address);
+    return (pw_vector){word, word};
+}
+
 /*
- * The same of the slack of a small block: at least 16 bytes, and `end` a multiple of 16. In vectors from the end, which
+ * The same of the slack of a small block (`first`: the zone at its start, `wanted`: at any multiple of 8): at least 16 bytes, and `end` a multiple of 16. In vectors from the end, which
  * are all equal; what they leave at the start is within its 16 bytes.
  */
-PW_INLINE_RACES bool pw_zone_slack_matches(uint64_t pattern, uint64_t start, uint64_t end)
+PW_INLINE_RACES bool pw_zone_slack_matches(pw_vector first, pw_vector wanted, uint64_t start, uint64_t end)
 {
-    uint64_t word = pw_zone_word(pattern, start);
-    pw_vector first = {word, word}, wanted = {pattern, pattern};
     pw_vector bad = *(const pw_vector *)start ^ first;
     for (uint64_t at = end - 16; at > start; at -= 16)
         bad |= *(const pw_vector *)at ^ wanted;

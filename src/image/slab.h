@@ -28,6 +28,12 @@ PW_INLINE uint32_t pw_shape_index(uint64_t shape, uint32_t offset)
     return (uint32_t)(from_first * (uint32_t)shape >> 32) & (PW_SPAN_BLOCKS - 1);
 }
 
+/* The same for a block of such a span, which is known to be one. */
+PW_INLINE uint64_t pw_shape_index_of_block(uint64_t shape, uint64_t block)
+{
+    return ((block & (PW_SPAN_BYTES - 1)) - PW_SPAN_FRONT_BYTES) * (uint32_t)shape >> 32;
+}
+
 PW_INLINE uint64_t pw_shape_of(uint32_t bytes)
 {
     uint64_t reciprocal = (((uint64_t)1 << 32) + bytes - 1) / bytes;

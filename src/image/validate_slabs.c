@@ -88,6 +88,7 @@ static PW_RACES uint32_t plain_until(const struct pw_image *image, const struct 
     const struct pw_root *root = image->root;
     const _Atomic uint64_t *words = (const _Atomic uint64_t *)region->headers + window->slot;
     uint64_t key = root->seal_key, pattern = root->zone_pattern, fill = pw_fill_word(root->free_fill);
+    pw_vector tail = pw_zone_vector(pattern, 0);
     uint64_t bytes = pw_shape_bytes(window->shape);
     uint64_t first = region->base + ((uint64_t)pw_span_first(window->number) << PW_SLAB_SHIFT);
     for (; index < end; index++) {
@@ -100,11 +101,11 @@ static PW_RACES uint32_t plain_until(const struct pw_image *image, const struct 
             is_free != (fields.state == PW_STATE_FREE))
             return index;
         if (fields.state == PW_STATE_LIVE && fields.slack >= PW_TAIL_BYTES && fields.slack <= bytes)
-            is_fine = pw_zone_slack_matches(pattern, stop - fields.slack, stop);
+            is_fine = pw_zone_slack_matches(pw_zone_vector(pattern, stop - fields.slack), tail, stop - fields.slack, stop);
         else if ((fields.state == PW_STATE_QUARANTINED || fields.state == PW_STATE_CACHED || is_free) &&
                  (fields.flags & PW_HEAP_ZEROED) == 0)
             is_fine = pw_pattern_holds((const void *)start, bytes - PW_TAIL_BYTES, fill) &&
-                      pw_zone_slack_matches(pattern, stop - PW_TAIL_BYTES, stop);
+                      pw_zone_slack_matches(tail, tail, stop - PW_TAIL_BYTES, stop);
         else
             return index;
         if (!is_fine)

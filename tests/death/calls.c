@@ -430,7 +430,7 @@ BUG(shrunk_after_calls)
     size_t size = 100000;
     char *block = malloc(size);
     for (int i = 0; i < 10; i++)
-        memcpy(many, block + i, 20);
+        memcpy(many, block + size - 130 + i, 20);
     block = realloc(block, size - (wrong ? 100 : 0)); // ALLOC
     memcpy(many, block + size - 120, 101); // HERE
     free(block);

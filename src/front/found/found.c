@@ -28,16 +28,15 @@ enum { PLACE_BYTES = 256 };
  * While a look holds a heap's lock the thread counts as inside the allocator, so that a signal handler
  * that allocates goes around the cache and never waits for the lock that it interrupted.
  */
-static __thread bool was_busy;
+static __thread uint8_t was_open;
 
 static void lock_heap(void *context, uint32_t heap)
 {
     struct pw_cache *self = pw_self;
     (void)context;
     if (self != NULL) {
-        was_busy = self->busy;
-        self->busy = true;
-        atomic_signal_fence(memory_order_seq_cst);
+        was_open = self->open;
+        pw_cache_enter(self);
     }
     pw_heap_acquire(&pw_heaps[heap]);
 }
@@ -49,7 +48,7 @@ static void unlock_heap(void *context, uint32_t heap)
     pw_heap_release(&pw_heaps[heap]);
     if (self != NULL) {
         atomic_signal_fence(memory_order_seq_cst);
-        self->busy = was_busy;
+        self->open = was_open;
     }
 }
 

@@ -120,7 +120,7 @@ static void last_look(enum pw_operation operation, void *context)
 {
     static __thread bool is_looking; /* when the look itself crashes, nobody looks */
     struct pw_cache *cache = pw_self;
-    if (is_looking || !pw_options()->check_at_exit || (cache != NULL && cache->busy) || !heaps_are_free())
+    if (is_looking || !pw_options()->check_at_exit || (cache != NULL && pw_cache_is_busy(cache)) || !heaps_are_free())
         return;
     is_looking = true;
     struct pw_call call = PW_CALL(PW_OP_NONE, PW_FAMILY_MALLOC);

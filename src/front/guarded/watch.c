@@ -249,7 +249,7 @@ bool pw_watch_trapped(const siginfo_t *info, void *context)
     if (!pw_watch_is_on || info->si_code != PW_OS_TRAP_PERF)
         return false;
     /* The library itself writes zones and fills, and hands the memory to others. */
-    if (pw_self != NULL && pw_self->busy)
+    if (pw_self != NULL && pw_cache_is_busy(pw_self))
         return true;
     struct pw_image image = pw_image_self();
     struct pw_fault fault = {.kind = PW_KIND_NONE};

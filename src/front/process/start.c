@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "cache/transfer.h"
 #include "check/quarantine.h"
+#include "check/zone.h"
 #include "diag/log_path.h"
 #include "diag/report.h"
 #include "front/api/leaks.h"
@@ -78,7 +79,7 @@ static void fill_root(void)
     pw_root.level = options->level;
     pw_root.pid = pw_os_process_id();
     pw_root.seal_key = pw_random_next(&state);
-    pw_root.zone_pattern = make_zone_pattern(&state);
+    pw_zone_set(make_zone_pattern(&state));
     pw_root.zone_min_bytes = pw_root.level == PW_LEVEL_OFF ? 0 : options->redzone;
     pw_root.zone_shift = pw_root.level >= PW_LEVEL_FULL ? 3 : 0;
     pw_root.zone_max_bytes = 2048;
@@ -111,7 +112,7 @@ static bool make_tables(void)
         return false;
     pw_threads_init();
     pw_heap_gates[pw_shared_heaps].blocks_signals = true; /* reentry.c's */
-    pw_full_start();
+    pw_ways_start();
     pw_big_start();
     pw_watch_start();
     pw_guarded_start();
@@ -159,10 +160,7 @@ void pw_options_changed(void)
     configure_reports();
     if (pw_libc_configure != NULL)
         pw_libc_configure();
-    for (struct pw_cache *cache = pw_cache_first(); cache != NULL; cache = cache->next) {
-        cache->quick = pw_quick_of((enum pw_level)cache->level);
-        pw_chores_plan(cache);
-    }
+    pw_threads_choose_ways();
 }
 
 static void write_stderr(void *context, const char *bytes, size_t length)
@@ -215,6 +213,7 @@ __attribute__((constructor(101))) static void construct(void)
     if (available != 0)
         pw_mapped_plan(available);
     pw_can_unwind = true;
+    pw_threads_choose_ways();
     if (pw_libc_configure != NULL)
         pw_libc_configure();
     pw_signals_start();
@@ -223,7 +222,7 @@ __attribute__((constructor(101))) static void construct(void)
 __attribute__((destructor(101))) static void destruct(void)
 {
     /* Busy: exit() in a signal handler that interrupted the allocator, which keeps its locks for ever. */
-    if (!atomic_load(&pw_is_ready) || (pw_self != NULL && pw_self->busy))
+    if (!atomic_load(&pw_is_ready) || (pw_self != NULL && pw_cache_is_busy(pw_self)))
         return;
     pw_watch_end();
     struct pw_call call = PW_CALL(PW_OP_EXIT, PW_FAMILY_MALLOC);

@@ -6,6 +6,7 @@
  * last one; what comes after that goes through reentry.c.
  */
 #include "front/guarded/guarded.h"
+#include "front/guarded/watch.h"
 #include "front/state.h"
 #include "os/memory.h"
 #include "os/process.h"
@@ -65,7 +66,7 @@ static void thread_ends(void *value)
     if (cache->exit_rounds++ < PTHREAD_DESTRUCTOR_ITERATIONS - 1 &&
         pthread_setspecific(key, cache) == 0)
         return;
-    cache->busy = true;
+    pw_cache_enter(cache);
     pw_os_thread_name(cache->image->name);
     pw_quarantine_flush(cache, &call);
     pw_cache_flush(cache, pw_leaving_check(cache));
@@ -76,7 +77,7 @@ static void thread_ends(void *value)
     cache->image->allocations += cache->allocations;
     cache->image->frees += cache->frees;
     atomic_store_explicit(&cache->image->alive, 0, memory_order_release);
-    cache->busy = false;
+    pw_cache_leave(cache);
     pw_cache_close(cache);
     pw_unwind_thread_exit();
 }
@@ -94,7 +95,7 @@ void pw_threads_start(void)
         (void)pthread_setspecific(key, pw_self);
 }
 
-uint8_t pw_quick_of(enum pw_level level)
+static uint8_t quick_of(enum pw_level level)
 {
     const struct pw_options *options = pw_options();
     bool has_no_more_to_do = options->max_malloc_fill_size == 0 && options->validate_every == 0 &&
@@ -105,8 +106,19 @@ uint8_t pw_quick_of(enum pw_level level)
     if (level == PW_LEVEL_OFF)
         return PW_QUICK_OFF;
     if (level >= PW_LEVEL_FULL)
-        return PW_QUICK_FULL;
+        return pw_can_unwind && !pw_watch_is_on ? PW_QUICK_FULL : PW_QUICK_NONE;
     return is_plain ? PW_QUICK_FAST : PW_QUICK_NONE;
+}
+
+void pw_threads_choose_ways(void)
+{
+    for (struct pw_cache *cache = pw_cache_first(); cache != NULL; cache = cache->next) {
+        cache->quick = quick_of((enum pw_level)cache->level);
+        pw_chores_plan(cache);
+    }
+    struct pw_cache *self = pw_self;
+    if (self != NULL && !pw_cache_is_busy(self))
+        self->open = self->quick;
 }
 
 static void open_history(struct pw_cache *cache)
@@ -129,7 +141,7 @@ struct pw_cache *pw_thread_open_slow(void)
     if (cache != NULL) {
         cache->exit_rounds = 0;
         cache->thread_pointer = (uint64_t)__builtin_thread_pointer();
-        cache->quick = pw_quick_of((enum pw_level)cache->level);
+        cache->open = cache->quick = quick_of((enum pw_level)cache->level);
         pw_chores_plan(cache);
         open_history(cache);
         if (has_key)
@@ -172,7 +184,7 @@ void pw_threads_after_fork(void)
             continue;
         atomic_store_explicit(&cache->image->alive, 0, memory_order_relaxed);
         /* One caught in the middle of an operation is left as it is, with what it holds. */
-        if (!cache->busy)
+        if (!pw_cache_is_busy(cache))
             cache->in_use = false;
     }
     if (self != NULL)
