@@ -16,7 +16,13 @@ enum { HIDE_PAGES = 64, PATIENCE = 4096 };
 /* Of limited address space, what one region may take: at most this share. */
 enum { LIMIT_SHARE = 16 };
 
-static struct pw_guard_pool pools[PW_MAX_HEAPS];
+/* Those of the shared heaps lie with what else a child of fork writes (order.ld). */
+static struct pw_guard_pool shared_pools[PW_MOST_SHARED_HEAPS], pools[PW_MAX_HEAPS];
+
+static struct pw_guard_pool *pool_of(const struct pw_heap *heap)
+{
+    return heap->index < PW_MOST_SHARED_HEAPS ? &shared_pools[heap->index] : &pools[heap->index];
+}
 
 static bool hide_next(struct pw_guard_pool *pool)
 {
@@ -71,7 +77,7 @@ static bool add_region(struct pw_guard_pool *pool, struct pw_heap *heap)
 /* A hidden run whose header says PENDING; region NULL: none. The heap's lock is held. */
 static struct pw_block take_locked(struct pw_heap *heap, struct pw_guard_place place, uint32_t flags)
 {
-    struct pw_guard_pool *pool = &pools[heap->index];
+    struct pw_guard_pool *pool = pool_of(heap);
     struct pw_guard_run run =
         pw_guard_pool_reuse(pool, place.pages, pw_options()->guard_quarantine_blocks);
     if (run.region == NULL)
@@ -95,7 +101,7 @@ static void keep_locked(struct pw_heap *heap, struct pw_block block)
 {
     struct pw_fields fields = pw_header_fields(pw_block_header(block));
     pw_guarded_set_header(block, PW_STATE_QUARANTINED, fields.flags, fields.slack);
-    pw_guard_pool_keep(&pools[heap->index], (struct pw_guard_run){block.region, block.granule},
+    pw_guard_pool_keep(pool_of(heap), (struct pw_guard_run){block.region, block.granule},
                        pw_guarded_data_pages(block));
 }
 
@@ -118,7 +124,7 @@ struct pw_block pw_guarded_take_run(struct pw_heap *heap, struct pw_guard_place 
 
 void pw_guarded_prepare(struct pw_heap *heap)
 {
-    struct pw_guard_pool *pool = &pools[heap->index];
+    struct pw_guard_pool *pool = pool_of(heap);
     pw_heap_acquire(heap);
     if (pw_guards_are_on && pool->region == NULL && add_region(pool, heap))
         (void)hide_next(pool); /* where it fails it is tried again, and the guards are off then */
@@ -162,13 +168,13 @@ uint64_t pw_guarded_drop_runs(struct pw_heap *heap, uint64_t *pages)
     uint64_t blocks = 0;
     pw_heap_acquire(heap);
     uint32_t count = atomic_load_explicit(&pw_root.region_count, memory_order_acquire);
-    for (uint32_t i = 1; i < count && pools[heap->index].region != NULL; i++) {
+    for (uint32_t i = 1; i < count && pool_of(heap)->region != NULL; i++) {
         struct pw_region *region = pw_region_at(i);
         if (atomic_load_explicit(&region->kind, memory_order_acquire) == PW_REGION_GUARD &&
             region->heap == heap->index)
             drop_region(region, &blocks, pages);
     }
-    pools[heap->index] = (struct pw_guard_pool){.region = NULL};
+    *pool_of(heap) = (struct pw_guard_pool){.region = NULL};
     pw_heap_release(heap);
     return blocks;
 }
