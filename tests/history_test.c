@@ -117,6 +117,7 @@ static void test_what_came_from_another_thread_is_later_than_what_that_did(void 
     struct pw_past list[PW_PAST_SHOWN];
     uint32_t count = 0;
     note(other, 0x1000, 8, 1);
+    pw_history_refresh(one);
     for (uint32_t i = 0; i < 50; i++)
         note(one, 0x1000, 8, 2);
     pw_history_refresh(other);

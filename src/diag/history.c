@@ -3,11 +3,15 @@
 
 struct pw_history *pw_history_open(uint32_t length, void *(*map)(size_t bytes))
 {
-    struct pw_history *history = map(sizeof *history + length * sizeof history->entries[0]);
+    size_t places = 1;
+    while (places < length)
+        places *= 2;
+    struct pw_history *history = map(sizeof *history + places * sizeof history->entries[0]);
     if (history == NULL)
         return NULL;
     history->length = length;
-    history->is_behind = true;
+    history->mask = (uint32_t)(places - 1);
+    pw_history_refresh(history);
     return history;
 }
 
@@ -44,10 +48,10 @@ static void insert(struct pw_past list[PW_PAST_SHOWN], uint32_t *count, const st
 void pw_history_collect(const struct pw_history *history, uint64_t address, uint64_t bytes,
                         struct pw_past list[PW_PAST_SHOWN], uint32_t *count)
 {
-    uint32_t oldest = history->next;
+    uint64_t oldest = history->noted - history->length;
     for (uint32_t i = 0; i < history->length; i++) {
         struct pw_past past;
-        if (!read_entry(&history->entries[(oldest + i) % history->length], &past))
+        if (!read_entry(&history->entries[(oldest + i) & history->mask], &past))
             continue;
         uint64_t end = past.address + (past.size != 0 ? past.size : 1);
         bool is_there = past.address < address + bytes && address < end;

@@ -30,10 +30,10 @@ _Static_assert(sizeof(struct pw_history_entry) == 32, "two a cache line");
 _Static_assert((unsigned)PW_OP_COUNT <= PW_HISTORY_RELEASE, "a bit beside the operation");
 
 struct pw_history {
-    uint32_t length; /* entries in the ring; at least 1 */
-    uint32_t next;   /* the one to write next */
-    uint64_t time;   /* of the last one that was written */
-    bool is_behind;  /* the clock is to be read for the next one */
+    uint32_t length; /* entries that are kept; at least 1 */
+    uint32_t mask;   /* places in the ring, a power of two of them, less 1 */
+    uint64_t noted;  /* so far: the place of the next one */
+    uint64_t time;   /* of the last one that was written; never 0 */
     struct pw_history_entry entries[];
 };
 
@@ -43,26 +43,15 @@ struct pw_history *pw_history_open(uint32_t length, void *(*map)(size_t bytes));
 /* The calling thread, whose ring it is, has got blocks that may have been another's: what it notes from now on came after. */
 PW_INLINE void pw_history_refresh(struct pw_history *history)
 {
-    history->is_behind = true;
-}
-
-/* Later than all that the ring has; never 0, and never ahead of the clock: an operation takes longer than a tick. */
-PW_INLINE uint64_t pw_history_time(struct pw_history *history)
-{
-    uint64_t time = history->time + 1;
-    if (pw_unlikely(history->is_behind)) {
-        uint64_t now = pw_arch_ticks();
-        time = now > time ? now : time;
-        history->is_behind = false;
-    }
-    history->time = time;
-    return time;
+    uint64_t now = pw_arch_ticks();
+    if (now > history->time)
+        history->time = now;
 }
 
 /* Note an operation of the calling thread, whose ring it is. */
 PW_INLINE void pw_history_note(struct pw_history *history, const struct pw_past *past)
 {
-    struct pw_history_entry *entry = &history->entries[history->next];
+    struct pw_history_entry *entry = &history->entries[history->noted++ & history->mask];
     atomic_store_explicit(&entry->time, 0, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
     entry->address = past->address;
@@ -70,8 +59,8 @@ PW_INLINE void pw_history_note(struct pw_history *history, const struct pw_past 
     entry->stack = past->stack;
     entry->thread = past->thread;
     entry->operation = (uint8_t)(past->operation | (past->is_release ? PW_HISTORY_RELEASE : 0));
-    atomic_store_explicit(&entry->time, pw_history_time(history), memory_order_release);
-    history->next = history->next + 1 == history->length ? 0 : history->next + 1;
+    /* Later than all that the ring has, and never ahead of the clock: an operation takes longer than a tick. */
+    atomic_store_explicit(&entry->time, ++history->time, memory_order_release);
 }
 
 /*
