@@ -27,7 +27,8 @@ int main()
 {
     __AFL_INIT();
     const uint8_t *input = __AFL_FUZZ_TESTCASE_BUF;
-    while (__AFL_LOOP(10000))
+    /* libdislocator never unmaps: after 10,000 inputs there is no room for one mapping more, and malloc gives nothing. */
+    while (__AFL_LOOP(1000))
         take(input, __AFL_FUZZ_TESTCASE_LEN);
     return 0;
 }

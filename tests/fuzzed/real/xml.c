@@ -33,7 +33,8 @@ int main(void)
     xmlSetGenericErrorFunc(NULL, say_nothing);
     __AFL_INIT();
     const char *input = (const char *)__AFL_FUZZ_TESTCASE_BUF;
-    while (__AFL_LOOP(10000))
+    /* libdislocator never unmaps: after 10,000 inputs there is no room for one mapping more, and malloc gives nothing. */
+    while (__AFL_LOOP(1000))
         take(input, __AFL_FUZZ_TESTCASE_LEN);
     xmlCleanupParser();
     return 0;
