@@ -97,8 +97,8 @@ MUTANTS = [
     ('libc-overlap', 'how far apart two ranges are that do not overlap', 'corrupt', 'full', [
         ('front/libc/libc.h', 'return distance < bytes && distance != 0;', 'return distance < bytes / 8 && distance != 0;')]),
     ('libc-past-end', 'one byte behind a block', 'corrupt', 'full', [
-        ('front/libc/room.h', 'bytes <= seat.data && seat.inside <= seat.data - bytes;',
-         'bytes <= seat.data + 1 && seat.inside <= seat.data + 1 - bytes;')]),
+        ('front/libc/room.h', 'bytes <= seat->data && seat->inside <= seat->data - bytes;',
+         'bytes <= seat->data + 1 && seat->inside <= seat->data + 1 - bytes;')]),
     ('leak-direct', 'that a block is lost that nothing points to', 'corrupt', 'fast', [
         ('diag/leak_scan.c', 'if (block->mark == PW_REACH_REACHED)', 'if (block->mark != PW_REACH_INDIRECT)')]),
     # -- Readers of an image

@@ -48,7 +48,7 @@ enum { PW_CACHE_PLACES = 4864 };
 struct pw_cache {
     /* enum pw_quick: one byte that says both whether the thread is inside the allocator and which way it may go. */
     volatile uint8_t open;
-    uint8_t quick;   /* what `open` is outside; another thread may change it, which counts from the next pw_cache_leave on */
+    uint8_t quick;   /* what `open` is outside; another thread may change it, which counts from the next pw_leave on */
     uint16_t thread; /* ordinal */
     struct pw_heap *heap;
     struct pw_thread_image *image; /* its entry of the thread table */
@@ -135,14 +135,14 @@ PW_INLINE bool pw_cache_is_busy(const struct pw_cache *cache)
     return cache->open == PW_QUICK_BUSY;
 }
 
-/* Begin and end to use a cache that is not busy. */
+/* Begin to use a cache that is not busy, and end. */
 PW_INLINE void pw_cache_enter(struct pw_cache *cache)
 {
     cache->open = PW_QUICK_BUSY;
     atomic_signal_fence(memory_order_seq_cst);
 }
 
-PW_INLINE void pw_cache_leave(struct pw_cache *cache)
+PW_INLINE void pw_leave(struct pw_cache *cache)
 {
     atomic_signal_fence(memory_order_seq_cst);
     cache->open = cache->quick;

@@ -222,7 +222,7 @@ void *pw_full_malloc(struct pw_cache *cache, size_t size, uint64_t pc, uint64_t 
     const struct caller caller = {.how = how, .pc = pc, .frame = frame, .fp = fp};
     pw_cache_enter(cache);
     void *block = acquire(cache, size, &caller);
-    pw_cache_leave(cache);
+    pw_leave(cache);
     return pw_likely(block != NULL) ? block : allocate_slowly(size, &caller);
 }
 
@@ -230,8 +230,7 @@ void *pw_full_malloc(struct pw_cache *cache, size_t size, uint64_t pc, uint64_t 
 PW_INLINE bool is_in_order(const struct pw_handle *handle, uint64_t how, size_t size)
 {
     struct pw_fields fields = pw_word_fields(handle->word);
-    return fields.state == PW_STATE_LIVE && pw_goes_back_plainly(fields.flags, pw_how_family(how)) &&
-           pw_handle_is_sealed(handle) &&
+    return pw_word_goes_back_plainly(handle->word, pw_how_family(how)) && pw_handle_is_sealed(handle) &&
            (size == SIZE_MAX || size == handle->bytes - fields.slack);
 }
 
@@ -252,7 +251,7 @@ PW_INLINE bool free_usual(void *pointer, size_t size, const struct caller *calle
     bool is_usual = is_in_order(&handle, caller->how, size);
     if (pw_likely(is_usual))
         release(cache, &handle, entry, stack, caller);
-    pw_cache_leave(cache);
+    pw_leave(cache);
     return is_usual;
 }
 

@@ -63,11 +63,6 @@ PW_INLINE bool pw_enter(struct pw_cache *cache)
     return true;
 }
 
-PW_INLINE void pw_leave(struct pw_cache *cache)
-{
-    pw_cache_leave(cache);
-}
-
 /* threads.c ------------------------------------------------------------------------------------ */
 
 struct pw_cache *pw_thread_open_slow(void);

@@ -59,18 +59,22 @@ PW_INLINE struct pw_span *pw_entry_span(uint64_t entry, uint64_t address)
     return &spans[address >> PW_SPAN_SHIFT & (PW_SPANS - 1)];
 }
 
+/* The word of the block with that index of the span that holds `address`. */
+PW_INLINE _Atomic uint64_t *pw_entry_word_at(uint64_t entry, uint64_t address, uint32_t index)
+{
+    return (_Atomic uint64_t *)(entry & PW_ENTRY_HEADERS_MASK) + pw_span_slot(pw_entry_span(entry, address), index);
+}
+
 /* The word of the block that may start at `address`, in a span of this shape; some word of the table for any address. */
 PW_INLINE _Atomic uint64_t *pw_entry_word(uint64_t entry, uint64_t address, uint64_t shape)
 {
-    uint32_t index = pw_shape_index(shape, (uint32_t)address & (PW_SPAN_BYTES - 1));
-    return (_Atomic uint64_t *)(entry & PW_ENTRY_HEADERS_MASK) + pw_span_slot(pw_entry_span(entry, address), index);
+    return pw_entry_word_at(entry, address, pw_shape_index(shape, (uint32_t)address & (PW_SPAN_BYTES - 1)));
 }
 
 /* The same of a block, which is known to be one. */
 PW_INLINE _Atomic uint64_t *pw_entry_word_of_block(uint64_t entry, uint64_t block, uint64_t shape)
 {
-    return (_Atomic uint64_t *)(entry & PW_ENTRY_HEADERS_MASK) + pw_span_slot(pw_entry_span(entry, block), 0) +
-           pw_shape_index_of_block(shape, block);
+    return pw_entry_word_at(entry, block, (uint32_t)pw_shape_index_of_block(shape, block));
 }
 
 /* The same where places are fixed, without a look at the span. */

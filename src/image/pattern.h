@@ -70,8 +70,8 @@ PW_INLINE pw_vector pw_zone_vector(uint64_t pattern, uint64_t address)
 }
 
 /*
- * The same of the slack of a small block (`first`: the zone at its start, `wanted`: at any multiple of 8): at least 16 bytes, and `end` a multiple of 16. In vectors from the end, which
- * are all equal; what they leave at the start is within its 16 bytes.
+ * The same of the slack of a small block: at least 16 bytes, and `end` a multiple of 16. In vectors from the end, which
+ * are all `wanted`, the zone at any multiple of 8; what they leave at the start is within its 16 bytes, `first`.
  */
 PW_INLINE_RACES bool pw_zone_slack_matches(pw_vector first, pw_vector wanted, uint64_t start, uint64_t end)
 {

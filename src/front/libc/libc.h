@@ -78,15 +78,16 @@ struct pw_site {
     const char *function;
 };
 
-/* In a checked version itself: do `check`, with `site` to say where the call is. */
-#define PW_CHECKED(name, check)                                                                    \
+/* Do `check`, with `site` to say where the call is. */
+#define PW_CHECKED_FROM(name, pc, frame, check)                                                    \
     do {                                                                                           \
         if (pw_libc_checks()) {                                                                    \
-            struct pw_site site = {(uint64_t)__builtin_return_address(0),                          \
-                                   (uint64_t)__builtin_dwarf_cfa(), #name};                        \
+            struct pw_site site = {pc, frame, #name};                                              \
             check;                                                                                 \
         }                                                                                          \
     } while (0)
+/* The same in a checked version itself. */
+#define PW_CHECKED(name, check) PW_CHECKED_FROM(name, PW_CALLER_PC, PW_CALLER_FRAME, check)
 
 /* Report an access to [address, address + bytes) that is still wrong now. */
 void pw_found_bad_access(const struct pw_site *site, const void *address, uint64_t bytes,

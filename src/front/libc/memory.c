@@ -43,18 +43,14 @@ PW_INLINE void check_both(const struct pw_site *site, const void *one, const voi
 #define CHECKED(result, name, as, parameters, arguments, is_plain, check)                          \
     static PW_NOINLINE result check_##name(uint64_t pc, uint64_t frame, UNPACK parameters)         \
     {                                                                                              \
-        if (pw_libc_checks()) {                                                                    \
-            struct pw_site site = {pc, frame, #as};                                                \
-            check;                                                                                 \
-        }                                                                                          \
+        PW_CHECKED_FROM(as, pc, frame, check);                                                     \
         return pw_libc.name arguments;                                                             \
     }                                                                                              \
     result pw_checked_##name parameters                                                            \
     {                                                                                              \
         if (pw_likely(pw_libc_is_checked() && (is_plain)))                                         \
             return pw_libc.name arguments;                                                         \
-        return check_##name((uint64_t)__builtin_return_address(0), (uint64_t)__builtin_dwarf_cfa(),        \
-                            UNPACK arguments);                                                         \
+        return check_##name(PW_CALLER_PC, PW_CALLER_FRAME, UNPACK arguments);                      \
     }
 
 PW_INLINE bool is_plain_copy(const void *to, const void *from, size_t count)

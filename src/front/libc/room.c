@@ -105,7 +105,7 @@ uint64_t pw_room_in_heap(uint64_t address)
         return pw_room_in_no_slab(entry, address);
     struct pw_seat seat = pw_seat_of(entry, address);
     bool is_sound =
-        pw_is_seat(&seat) && pw_word_is_sealed(pw_root.seal_key, address - seat.inside, seat.word, seat.size);
+        pw_seat_has(&seat, 1) && pw_word_is_sealed(pw_root.seal_key, address - seat.inside, seat.word, seat.size);
     return pw_likely(is_sound) ? seat.data - seat.inside : room_elsewhere(address);
 }
 

@@ -43,10 +43,10 @@ PW_INLINE struct pw_seat pw_seat_of(uint64_t entry, uint64_t address)
     return seat;
 }
 
-/* Of a LIVE block; behind the last block of a span that was handed out the words are 0. */
-PW_INLINE bool pw_is_seat(const struct pw_seat *seat)
+/* Is the block LIVE, and so many `bytes` from the place on its own? Behind the last that was handed out the words are 0. */
+PW_INLINE bool pw_seat_has(const struct pw_seat *seat, uint64_t bytes)
 {
-    return pw_word_fields(seat->word).state == PW_STATE_LIVE && seat->inside < seat->data;
+    return pw_word_fields(seat->word).state == PW_STATE_LIVE && bytes <= seat->data && seat->inside <= seat->data - bytes;
 }
 
 /*
@@ -56,7 +56,7 @@ PW_INLINE bool pw_is_seat(const struct pw_seat *seat)
 PW_INLINE bool pw_fits_in_seat(uint64_t entry, uint64_t address, uint64_t bytes)
 {
     struct pw_seat seat = pw_seat_of(entry, address);
-    return pw_word_fields(seat.word).state == PW_STATE_LIVE && bytes <= seat.data && seat.inside <= seat.data - bytes;
+    return pw_seat_has(&seat, bytes);
 }
 
 /* The same, not inlined. */

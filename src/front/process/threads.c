@@ -77,7 +77,7 @@ static void thread_ends(void *value)
     cache->image->allocations += cache->allocations;
     cache->image->frees += cache->frees;
     atomic_store_explicit(&cache->image->alive, 0, memory_order_release);
-    pw_cache_leave(cache);
+    pw_leave(cache);
     pw_cache_close(cache);
     pw_unwind_thread_exit();
 }
