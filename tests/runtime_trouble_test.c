@@ -447,6 +447,18 @@ static void a_report_needs_no_proc_and_no_other_files(void **state)
 
 AS_ON_GLIBC(a_program_whose_sandbox_refuses_all_but_the_usual_calls_runs, "sandbox refuse")
 AS_ON_GLIBC(a_program_whose_sandbox_kills_at_all_but_the_usual_calls_runs, "sandbox kill")
+
+/* sshd's: getrlimit ended it. */
+static void regions_of_guarded_blocks_are_made_in_a_sandbox_too(void **state)
+{
+    (void)state;
+    struct program program = {.command = "sandbox kill_late", .level = "guard"};
+    struct outcome outcome = program_run(&program);
+    if (outcome.status != 0 || outcome.err_length != 0)
+        fail_with(&program, &outcome, "does not end as on glibc");
+    outcome_free(&outcome);
+}
+
 REPORTS(a_bug_in_a_sandbox_is_reported, "sandbox free_twice", "double-free")
 
 int main(void)
@@ -483,6 +495,7 @@ int main(void)
         cmocka_unit_test(a_program_whose_sandbox_refuses_all_but_the_usual_calls_runs),
         cmocka_unit_test(a_log_over_the_limit_of_file_sizes_gives_way_to_stderr),
         cmocka_unit_test(a_program_whose_sandbox_kills_at_all_but_the_usual_calls_runs),
+        cmocka_unit_test(regions_of_guarded_blocks_are_made_in_a_sandbox_too),
         cmocka_unit_test(a_bug_in_a_sandbox_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -173,6 +173,18 @@ bool pw_os_has_room(size_t bytes)
     return mapped != MAP_FAILED;
 }
 
+bool pw_os_has_address_space(size_t bytes)
+{
+    if (pw_os_call_fails())
+        return false;
+    int saved_errno = errno;
+    void *mapped = map_anonymous(NULL, bytes, READ_WRITE, 0);
+    if (mapped != NULL)
+        (void)munmap(mapped, bytes);
+    errno = saved_errno;
+    return mapped != NULL;
+}
+
 void *pw_os_reserve(size_t bytes)
 {
     if (pw_os_call_fails())

@@ -36,6 +36,11 @@ void *pw_os_map_aligned(size_t bytes, size_t align);
  * promised.) To be asked for blocks that are huge by the program's own wish.
  */
 bool pw_os_has_room(size_t bytes);
+/*
+ * Is there so much address space at once that pw_os_map could have (RLIMIT_AS, RLIMIT_DATA)? Tried, not asked for: getrlimit
+ * is a call that sandboxes kill for.
+ */
+bool pw_os_has_address_space(size_t bytes);
 /* Address space that nobody can touch. */
 void *pw_os_reserve(size_t bytes);
 /* Make a part of a reservation readable and writable. */

@@ -63,6 +63,13 @@ static void live(uint32_t otherwise)
     (void)printf("left alive\n");
 }
 
+/* More blocks than the first region of guarded ones has places for. */
+static void kill_late(void)
+{
+    enter_sandbox(SECCOMP_RET_KILL_PROCESS);
+    churn(20000, 100, 3);
+}
+
 static void kill_mode(void)
 {
     live(SECCOMP_RET_KILL_PROCESS);
@@ -84,6 +91,6 @@ static void free_twice_inside(void)
 int main(int argc, char **argv)
 {
     static const struct mode modes[] = {
-        {"kill", kill_mode}, {"refuse", refuse}, {"free_twice", free_twice_inside}};
+        {"kill", kill_mode}, {"kill_late", kill_late}, {"refuse", refuse}, {"free_twice", free_twice_inside}};
     return RUN_MODE(argc, argv, modes);
 }

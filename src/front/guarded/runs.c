@@ -58,8 +58,7 @@ static bool add_region(struct pw_guard_pool *pool, struct pw_heap *heap)
         return false;
     }
     uint64_t least = PW_SLOT_BYTES >> PW_PAGE_SHIFT, pages = pw_guard_pool_next_pages(pool);
-    uint64_t most = pw_os_address_space_limit() / LIMIT_SHARE >> PW_PAGE_SHIFT;
-    while (pages > most)
+    while (pages >= least && !pw_os_has_address_space(pages * LIMIT_SHARE << PW_PAGE_SHIFT))
         pages /= 2;
     for (; pages >= least; pages /= 2) {
         struct pw_region *region =
