@@ -1,6 +1,7 @@
 /*
- * handle.c - what a call is given that is no range but a thing: a mutex, a directory, a stream. One that has been freed
- * shows no damage by itself, for a mutex of poison is refused (EINVAL) or waited for without end. See libc.h.
+ * handle.c - what a call is given that is no range but a thing: a mutex, a condition variable, a semaphore, a directory, a
+ * stream. One that has been freed shows no damage by itself, for a mutex of poison is refused (EINVAL) or waited for without
+ * end, and who signals a condition variable of poison waits too. See libc.h.
  */
 #include "front/libc/libc.h"
 
@@ -25,6 +26,49 @@ LOCK_CALL(pthread_rwlock_wrlock, pthread_rwlock_t)
 LOCK_CALL(pthread_rwlock_trywrlock, pthread_rwlock_t)
 LOCK_CALL(pthread_rwlock_unlock, pthread_rwlock_t)
 LOCK_CALL(pthread_rwlock_destroy, pthread_rwlock_t)
+LOCK_CALL(pthread_cond_signal, pthread_cond_t)
+LOCK_CALL(pthread_cond_broadcast, pthread_cond_t)
+LOCK_CALL(pthread_cond_destroy, pthread_cond_t)
+LOCK_CALL(pthread_barrier_wait, pthread_barrier_t)
+LOCK_CALL(sem_wait, sem_t)
+LOCK_CALL(sem_trywait, sem_t)
+LOCK_CALL(sem_post, sem_t)
+LOCK_CALL(sem_destroy, sem_t)
+
+int pw_checked_sem_timedwait(sem_t *semaphore, const struct timespec *until)
+{
+    PW_CHECKED(sem_timedwait, pw_check_write(&site, semaphore, sizeof *semaphore));
+    return pw_libc.sem_timedwait(semaphore, until);
+}
+
+static void check_wait(const struct pw_site *site, const pthread_cond_t *condition, const pthread_mutex_t *lock)
+{
+    pw_check_write(site, condition, sizeof *condition);
+    pw_check_write(site, lock, sizeof *lock);
+}
+
+int pw_checked_pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *lock)
+{
+    PW_CHECKED(pthread_cond_wait, check_wait(&site, condition, lock));
+    return pw_libc.pthread_cond_wait(condition, lock);
+}
+
+int pw_checked_pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *lock, const struct timespec *until)
+{
+    PW_CHECKED(pthread_cond_timedwait, check_wait(&site, condition, lock));
+    return pw_libc.pthread_cond_timedwait(condition, lock, until);
+}
+
+#define SPIN_CALL(name)                                                                            \
+    int pw_checked_##name(pthread_spinlock_t *lock)                                                \
+    {                                                                                              \
+        PW_CHECKED(name, pw_check_write(&site, (const void *)(uintptr_t)lock, sizeof *lock));      \
+        return pw_libc.name(lock);                                                                 \
+    }
+
+SPIN_CALL(pthread_spin_lock)
+SPIN_CALL(pthread_spin_trylock)
+SPIN_CALL(pthread_spin_unlock)
 
 /* What is in a DIR is libc's own business; its descriptor comes first. */
 static void check_folder(const struct pw_site *site, const DIR *folder)

@@ -32,6 +32,7 @@
 #include <dirent.h>
 #include <iconv.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>

@@ -57,6 +57,10 @@
     F(pthread_mutex_destroy)                                                                       \
     F(pthread_rwlock_rdlock) F(pthread_rwlock_tryrdlock) F(pthread_rwlock_wrlock)                  \
     F(pthread_rwlock_trywrlock) F(pthread_rwlock_unlock) F(pthread_rwlock_destroy)                 \
+    F(pthread_cond_wait) F(pthread_cond_timedwait) F(pthread_cond_signal) F(pthread_cond_broadcast) \
+    F(pthread_cond_destroy) F(pthread_barrier_wait)                                                \
+    F(pthread_spin_lock) F(pthread_spin_trylock) F(pthread_spin_unlock)                            \
+    F(sem_wait) F(sem_trywait) F(sem_timedwait) F(sem_post) F(sem_destroy)                         \
     F(readdir) F(readdir64) F(rewinddir) F(closedir) F(fclose) F(fflush)
 
 #define PW_LIBC_LIST(F)                                                                            \
