@@ -251,6 +251,8 @@ warns "it says what is left out" 'lacks the contents of .* regions'
 gives "a snapshot is written" 0 "$heapdump" snapshot -o snapshot "$pid"
 agrees "the walk of a snapshot agrees" snapshot
 gives "damage is found in a snapshot" 1 "$heapdump" check snapshot
+gives "a process is compared with itself" 0 "$heapdump" diff "$pid" "$pid"
+holds "heapdump takes itself for no debugger" test ! -s messages
 gives "a process is compared with its snapshot" 0 "$heapdump" diff --json snapshot "$pid"
 holds "nothing grew" jq -es 'map(select(.what == "site")) == []' got
 stop

@@ -259,7 +259,8 @@ static bool stop_or_read_as_it_is(struct target *target)
     int error = errno;
     pid_t tracer = proc_tracer(live->pid);
     if (tracer != 0) {
-        message("process %d is held by process %d, a debugger; it is read as it is now", live->pid, tracer);
+        if (tracer != getpid()) /* of a diff of a process with itself */
+            message("process %d is held by process %d, a debugger; it is read as it is now", live->pid, tracer);
         resume(live);
         live->stopped_ns = 0;
         return true;
