@@ -499,6 +499,53 @@ static void blocks_of_another_heap_go_home_from_whatever_ring(void **state)
     assert_int_equal(check_shape(&pw_heaps[1]).blocks, 1);
 }
 
+/* Two threads that were handed parts of one cache line would fight for it. */
+static void at_off_blocks_of_another_heap_are_not_handed_out_and_go_home_first(void **state)
+{
+    (void)state;
+    uint32_t block_class = pw_class_for(40);
+    struct pw_cache *cache = fresh_cache(PW_LEVEL_OFF), *at_home = pw_cache_open(9, NULL, &pw_heaps[1]);
+    uint32_t places = places_of(cache, block_class);
+    static void *others[128];
+    void *mine[2];
+    assert_int_equal(take_of(heap, block_class, 2, mine), 2);
+    assert_int_equal(take_of(&pw_heaps[1], block_class, places, others), places);
+    for (uint32_t i = 0; i < 2; i++) {
+        uint64_t entry = pw_page_map_entry((uint64_t)mine[i]);
+        assert_true(pw_entry_has_low(entry, cache->own_slabs) && !pw_entry_has_low(entry, at_home->own_slabs));
+        entry = pw_page_map_entry((uint64_t)others[i]);
+        assert_true(!pw_entry_has_low(entry, cache->own_slabs) && pw_entry_has_low(entry, at_home->own_slabs));
+    }
+    push_all(cache, block_class, mine, 2);
+    for (uint32_t i = 0; i < places - 2; i++)
+        assert_true(pw_cache_push_foreign(cache, block_class, others[i]));
+    assert_false(pw_cache_push_foreign(cache, block_class, others[places - 2]));
+    pw_heap_give(&others[places - 2], 2);
+    void *popped[2] = {pw_cache_pop(cache, block_class, false), pw_cache_pop(cache, block_class, false)};
+    assert_true(popped[0] != popped[1] && (popped[0] == mine[0] || popped[0] == mine[1]) &&
+                (popped[1] == mine[0] || popped[1] == mine[1]));
+    assert_null(pw_cache_pop(cache, block_class, false));
+    /* The ring is nearly full of them: those that came first make room for the refill, and are found at home. */
+    assert_true(pw_cache_refill(cache, block_class));
+    pw_heap_give(mine, 2);
+    assert_int_equal(cache->rings[block_class - 1].foreign, places - 2 - places / 2);
+    assert_ptr_equal(cache->places[cache->rings[block_class - 1].first + cache->rings[block_class - 1].head], others[places / 2]);
+    assert_true(pw_cache_refill(at_home, block_class));
+    assert_ptr_equal(pw_cache_pop(at_home, block_class, false), others[places / 2 - 1]);
+    pw_heap_give(&others[places / 2 - 1], 1);
+    pw_cache_close(at_home);
+    /* Who is out of memory may have them. */
+    while ((mine[0] = pw_cache_pop(cache, block_class, false)) != NULL)
+        pw_heap_give(mine, 1);
+    mine[0] = pw_cache_pop_any(cache, block_class);
+    assert_ptr_equal(mine[0], others[places - 3]);
+    pw_heap_give(mine, 1);
+    pw_cache_close(cache);
+    pw_cache_flush_transfer(NULL);
+    assert_int_equal(check_shape(heap).in_use, 0);
+    assert_int_equal(check_shape(&pw_heaps[1]).in_use, 0);
+}
+
 static void threads_that_live_together_have_caches_of_their_own(void **state)
 {
     (void)state;
@@ -612,6 +659,7 @@ int main(void)
         cmocka_unit_test(around_fork_the_locks_of_the_caches_are_held_and_let_go_on_both_sides),
         cmocka_unit_test(a_closed_cache_has_given_everything_back_and_the_next_thread_gets_it),
         cmocka_unit_test(blocks_of_another_heap_go_home_from_whatever_ring),
+        cmocka_unit_test(at_off_blocks_of_another_heap_are_not_handed_out_and_go_home_first),
         cmocka_unit_test(threads_that_live_together_have_caches_of_their_own),
         cmocka_unit_test(without_memory_there_is_no_cache),
         cmocka_unit_test(threads_that_exchange_blocks_through_their_caches_leave_sound_heaps),

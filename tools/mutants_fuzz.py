@@ -84,6 +84,11 @@ MUTANTS = [
          'copy_content(block, pointer, moved, (old_size < size ? old_size : size) / 2);')]),
     ('realloc-slack', 'the size of a block that is resized in place', 'ops', 'off', [
         (RELEASE, '(uint32_t)(handle->bytes - size));\n    return true;', '(uint32_t)(handle->bytes - size + 1));\n    return true;')]),
+    ('realloc-quick-copy', 'how much realloc copies on its short way', 'ops', 'off', [
+        ('front/malloc.c', '__builtin_memcpy(moved, pointer, old_size < size ? old_size : size);',
+         '__builtin_memcpy(moved, pointer, (old_size < size ? old_size : size) / 2);')]),
+    ('realloc-quick-zone', 'the zone of a block that is resized on the short way', 'ops', 'fast', [
+        (QUICK, 'pw_zone_write_near(handle->address + size);', ';')]),
     ('calloc-clear', 'clearing a block', 'ops', 'off', [
         (HOT, '__builtin_memset((void *)handle->address, 0, size);', ';')]),
     # -- Diagnosis

@@ -85,6 +85,7 @@ struct pw_cache *pw_cache_open(uint16_t thread, struct pw_thread_image *image, s
         cache->thread = thread;
         cache->image = image;
         cache->heap = heap;
+        cache->own_slabs = pw_entry_low(heap->index, PW_SLAB_SHIFT);
         cache->allocations = cache->frees = 0;
         cache->open = cache->quick = PW_QUICK_NONE;
         cache->in_use = true;
@@ -107,6 +108,7 @@ static uint32_t take_oldest(struct pw_cache *cache, struct pw_ring *ring, uint32
         ring->head = (ring->head + 1) & ring->mask;
         ring->count--;
     }
+    ring->foreign = (uint16_t)(ring->foreign > count ? ring->foreign - count : 0);
     return count;
 }
 
@@ -216,6 +218,12 @@ void pw_cache_after_fork(void)
     pw_lock_release(&cache_lock);
 }
 
+void *pw_cache_pop_any(struct pw_cache *cache, uint32_t block_class)
+{
+    cache->rings[block_class - 1].foreign = 0;
+    return pw_cache_pop(cache, block_class, false);
+}
+
 bool pw_cache_refill(struct pw_cache *cache, uint32_t block_class)
 {
     struct pw_ring *ring = &cache->rings[block_class - 1];
@@ -223,6 +231,8 @@ bool pw_cache_refill(struct pw_cache *cache, uint32_t block_class)
     /* What must stay in comes on top. */
     uint32_t want = ring->count < ring->keep ? (uint32_t)(ring->keep - ring->count) : 0;
     want += ring->batch;
+    if (ring->foreign > ring->mask / 2)
+        pw_cache_drain(cache, block_class, NULL);
     uint32_t room = (uint32_t)ring->mask + 1 - ring->count;
     if (want > room)
         want = room;

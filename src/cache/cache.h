@@ -4,7 +4,8 @@
  *
  * For each class of block sizes (heap/slab.h) a cache has a ring of CACHED blocks. At fast the oldest comes out first, and
  * some always stay in: that is the quarantine of that level. At off and full it is the newest: at full blocks have waited
- * in the quarantine, and the last one was verified just now, so that it is in the processor's cache.
+ * in the quarantine, and the last one was verified just now, so that it is in the processor's cache. At off blocks of another
+ * heap stay at the old end until they go home: two threads that are handed parts of one cache line fight for it.
  * A ring that is empty is refilled by a run cut under one lock, one that is full drained in a batch.
  *
  * A cache is used by its thread alone and only while `open` says busy: an allocation from a signal
@@ -38,7 +39,7 @@ struct pw_ring {
     uint32_t bytes; /* of a block */
     uint32_t reciprocal; /* of slabs' blocks: the low half of their spans' shape */
     struct pw_line_places line; /* where they are poisoned at fast */
-    uint16_t reserved;
+    uint16_t foreign; /* so many of the oldest are another heap's, and not handed out (only at level off) */
 };
 _Static_assert(sizeof(struct pw_ring) == 32, "two a cache line, and found by a shift");
 
@@ -50,6 +51,7 @@ struct pw_cache {
     volatile uint8_t open;
     uint8_t quick;   /* what `open` is outside; another thread may change it, which counts from the next pw_leave on */
     uint16_t thread; /* ordinal */
+    uint32_t own_slabs; /* pw_entry_low of its heap's slabs */
     struct pw_heap *heap;
     struct pw_thread_image *image; /* its entry of the thread table */
     uint64_t thread_pointer;       /* of its thread: where libc keeps what is known of it */
@@ -113,11 +115,14 @@ PW_INLINE void *pw_cache_pop(struct pw_cache *cache, uint32_t block_class, bool 
         ring->count--;
         return block;
     }
-    if (pw_unlikely(ring->count == 0))
+    if (pw_unlikely(ring->count <= ring->foreign))
         return NULL;
     ring->count--;
     return cache->places[ring->first + ((ring->head + ring->count) & ring->mask)];
 }
+
+/* Any block of a class that is there: there is no other. */
+void *pw_cache_pop_any(struct pw_cache *cache, uint32_t block_class);
 
 /* Put a CACHED block in; false: the ring is full. */
 PW_INLINE bool pw_cache_push(struct pw_cache *cache, uint32_t block_class, void *block)
@@ -127,6 +132,22 @@ PW_INLINE bool pw_cache_push(struct pw_cache *cache, uint32_t block_class, void 
         return false;
     cache->places[ring->first + ((ring->head + ring->count) & ring->mask)] = block;
     ring->count++;
+    return true;
+}
+
+/* The same of another heap's block at off, behind those that came before it. */
+PW_INLINE bool pw_cache_push_foreign(struct pw_cache *cache, uint32_t block_class, void *block)
+{
+    struct pw_ring *ring = &cache->rings[block_class - 1];
+    if (pw_unlikely(ring->count > ring->mask))
+        return false;
+    void **places = &cache->places[ring->first];
+    uint32_t place = (ring->head + ring->foreign) & ring->mask;
+    /* The oldest of those that may be handed out becomes the newest, for there is no room before it. */
+    places[(ring->head + ring->count) & ring->mask] = places[place];
+    places[place] = block;
+    ring->count++;
+    ring->foreign++;
     return true;
 }
 

@@ -33,23 +33,30 @@ PW_INLINE uint64_t pw_bytes_for(size_t size, enum pw_level level)
     return size + zone;
 }
 
+/* The same as pw_handle_find where entry is that of slabs. */
+PW_INLINE void pw_handle_find_slab(struct pw_handle *handle, uint64_t entry)
+{
+    struct pw_span *span = pw_entry_span(entry, handle->address);
+    uint64_t shape = atomic_load_explicit(&span->shape, memory_order_relaxed);
+    handle->header = pw_entry_word(entry, handle->address, shape);
+    handle->bytes = pw_shape_bytes(shape);
+    handle->size = (uint32_t)handle->bytes >> PW_SLAB_SHIFT;
+    handle->block_class = PW_GRANULE_SIZES + 1u + span->slab_class;
+    handle->word = atomic_load_explicit(handle->header, memory_order_acquire);
+}
+
 /* Look up whose header a block at handle->address would have, and what it says; entry is not 0. */
 PW_INLINE void pw_handle_find(struct pw_handle *handle, uint64_t entry)
 {
     if (pw_likely(pw_entry_is_slab(entry))) {
-        struct pw_span *span = pw_entry_span(entry, handle->address);
-        uint64_t shape = atomic_load_explicit(&span->shape, memory_order_relaxed);
-        handle->header = pw_entry_word(entry, handle->address, shape);
-        handle->bytes = pw_shape_bytes(shape);
-        handle->size = (uint32_t)handle->bytes >> PW_SLAB_SHIFT;
-        handle->block_class = PW_GRANULE_SIZES + 1u + span->slab_class;
-    } else {
-        struct pw_header *header = pw_entry_header(entry, handle->address);
-        handle->header = &header->word;
-        handle->size = header->size;
-        handle->bytes = (uint64_t)header->size << (entry & PW_ENTRY_SHIFT_MASK);
-        handle->block_class = header->size;
+        pw_handle_find_slab(handle, entry);
+        return;
     }
+    struct pw_header *header = pw_entry_header(entry, handle->address);
+    handle->header = &header->word;
+    handle->size = header->size;
+    handle->bytes = (uint64_t)header->size << (entry & PW_ENTRY_SHIFT_MASK);
+    handle->block_class = header->size;
     handle->word = atomic_load_explicit(handle->header, memory_order_acquire);
 }
 
@@ -194,8 +201,16 @@ PW_INLINE struct pw_handle pw_gate(const void *pointer, uint64_t *entry)
     return handle;
 }
 
-/* Give back a small LIVE block at levels off and fast. */
-PW_INLINE void pw_small_release(struct pw_cache *cache, struct pw_handle *handle,
+/* Put a block into the thread's ring at levels off and fast; `entry` is that of its address. False: it is full. */
+PW_INLINE bool pw_put(struct pw_cache *cache, const struct pw_handle *handle, uint64_t entry, enum pw_level level)
+{
+    bool is_foreign = level == PW_LEVEL_OFF && pw_entry_is_slab(entry) && !pw_entry_has_low(entry, cache->own_slabs);
+    return is_foreign ? pw_cache_push_foreign(cache, handle->block_class, (void *)handle->address)
+                      : pw_cache_push(cache, handle->block_class, (void *)handle->address);
+}
+
+/* Give back a small LIVE block at levels off and fast; `entry` is that of its address. */
+PW_INLINE void pw_small_release(struct pw_cache *cache, struct pw_handle *handle, uint64_t entry,
                                 const struct pw_call *call, enum pw_level level)
 {
     struct pw_fields fields = pw_word_fields(handle->word);
@@ -209,7 +224,7 @@ PW_INLINE void pw_small_release(struct pw_cache *cache, struct pw_handle *handle
     }
     cache->frees++;
     pw_handle_set(handle, PW_STATE_CACHED, 0, fields.slack);
-    if (pw_unlikely(!pw_cache_push(cache, handle->block_class, (void *)handle->address)))
+    if (pw_unlikely(!pw_put(cache, handle, entry, level)))
         pw_overflow(cache, handle->block_class, (void *)handle->address);
 }
 

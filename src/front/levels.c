@@ -77,7 +77,7 @@ void *pw_refill(struct pw_cache *cache, uint32_t block_class, const struct pw_ca
             return block;
     }
     /* No memory: what was to stay in is better than nothing. */
-    return pw_cache_pop(cache, block_class, false);
+    return pw_cache_pop_any(cache, block_class);
 }
 
 void pw_overflow(struct pw_cache *cache, uint32_t block_class, void *block)
@@ -87,7 +87,27 @@ void pw_overflow(struct pw_cache *cache, uint32_t block_class, void *block)
         pw_cache_drain_home(cache, block_class, pw_leaving_check(cache));
     else
         pw_cache_drain(cache, block_class, pw_leaving_check(cache));
-    (void)pw_cache_push(cache, block_class, block);
+    struct pw_handle handle = {.address = (uint64_t)block, .block_class = block_class};
+    (void)pw_put(cache, &handle, pw_page_map_entry(handle.address), (enum pw_level)cache->level);
+}
+
+bool pw_quick_release_foreign(struct pw_cache *cache, void *pointer, size_t size)
+{
+    struct pw_handle handle = {.address = (uint64_t)pointer};
+    uint64_t entry = pw_page_map_entry(handle.address);
+    if (!pw_entry_is_slab(entry) || !pw_quick_gate(&handle, entry, PW_FAMILY_MALLOC, PW_LEVEL_OFF) ||
+        (size != SIZE_MAX && size != pw_quick_requested(&handle)))
+        return false;
+    struct pw_ring *ring = &cache->rings[handle.block_class - 1];
+    pw_cache_enter(cache);
+    bool has_room = ring->count <= ring->mask;
+    if (has_room) {
+        cache->frees++;
+        pw_handle_set(&handle, PW_STATE_CACHED, 0, pw_word_fields(handle.word).slack);
+        (void)pw_put(cache, &handle, entry, PW_LEVEL_OFF);
+    }
+    pw_leave(cache);
+    return has_room;
 }
 
 static void fill_new(void *block, size_t size)
@@ -239,9 +259,9 @@ static void release(struct pw_cache *cache, void *pointer, const struct pw_call 
     else if (cache->level >= PW_LEVEL_FULL)
         pw_full_release(cache, &handle, entry, call);
     else if (cache->level == PW_LEVEL_FAST)
-        pw_small_release(cache, &handle, call, PW_LEVEL_FAST);
+        pw_small_release(cache, &handle, entry, call, PW_LEVEL_FAST);
     else
-        pw_small_release(cache, &handle, call, PW_LEVEL_OFF);
+        pw_small_release(cache, &handle, entry, call, PW_LEVEL_OFF);
 }
 
 void pw_release(struct pw_cache *cache, void *pointer, const struct pw_call *call)

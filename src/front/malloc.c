@@ -5,6 +5,7 @@
  *        ├ pw_full_malloc (full.c): the same at full
  *        └ pw_allocate ┬ pw_acquire (levels.c, big.c)
  *                      └ no cache, or inside the allocator: pw_reentry_acquire (reentry.c)
+ * realloc as both, pw_quick_resize_at (quick.h) and pw_reallocate (release.c)
  * free   ┬ pw_quick_release (quick.h)
  *        ├ pw_full_free (full.c)
  *        └ pw_release_slowly ┬ pw_check_release (release.c): family, size
@@ -64,14 +65,15 @@ static PW_NOINLINE void free_slowly(void *pointer, uint64_t pc, uint64_t frame, 
 PW_PUBLIC void *malloc(size_t size)
 {
     struct pw_cache *cache = pw_self;
+    enum pw_quick way = pw_way(cache);
     void *block = NULL;
-    if (pw_likely(pw_is_fast(cache)))
+    if (pw_likely(way == PW_QUICK_FAST))
         block = pw_quick_acquire_at(cache, size, false, PW_FAMILY_MALLOC, PW_LEVEL_FAST);
-    else if (pw_is_full(cache))
+    else if (way == PW_QUICK_FULL)
         return pw_full.malloc(cache, size, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP(),
                               pw_how(PW_OP_MALLOC, PW_FAMILY_MALLOC, false));
-    else
-        block = pw_quick_acquire(cache, size, false, PW_FAMILY_MALLOC);
+    else if (way == PW_QUICK_OFF)
+        block = pw_quick_acquire_at(cache, size, false, PW_FAMILY_MALLOC, PW_LEVEL_OFF);
     return pw_likely(block != NULL) ? block : malloc_slowly(size, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP());
 }
 
@@ -80,15 +82,16 @@ PW_PUBLIC void free(void *pointer)
     if (pw_unlikely(pointer == NULL)) /* its entry of the page map lies where nothing else is */
         return;
     struct pw_cache *cache = pw_self;
-    bool is_done;
-    if (pw_likely(pw_is_fast(cache))) {
+    enum pw_quick way = pw_way(cache);
+    bool is_done = false;
+    if (pw_likely(way == PW_QUICK_FAST)) {
         is_done = pw_quick_release_at(cache, pointer, PW_FAMILY_MALLOC, PW_ANY_SIZE, PW_LEVEL_FAST);
-    } else if (pw_is_full(cache)) {
+    } else if (way == PW_QUICK_FULL) {
         pw_full.free(pointer, PW_ANY_SIZE, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP(),
                      pw_how(PW_OP_FREE, PW_FAMILY_MALLOC, false));
         return;
-    } else {
-        is_done = pw_quick_release(cache, pointer, PW_FAMILY_MALLOC, PW_ANY_SIZE);
+    } else if (way == PW_QUICK_OFF) {
+        is_done = pw_quick_release_at(cache, pointer, PW_FAMILY_MALLOC, PW_ANY_SIZE, PW_LEVEL_OFF);
     }
     if (pw_unlikely(!is_done))
         free_slowly(pointer, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP());
@@ -137,10 +140,45 @@ PW_PUBLIC void *calloc(size_t count, size_t size)
     return calloc_as(count, size, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP());
 }
 
+/* The usual case at off and fast: a slab's block that becomes another's; NULL: nothing was done, take the long way. */
+PW_INLINE void *realloc_quickly(struct pw_cache *cache, void *pointer, size_t size, enum pw_level level,
+                                const struct pw_call *call)
+{
+    if (pointer == NULL)
+        return pw_quick_acquire_at(cache, size, false, PW_FAMILY_MALLOC, level);
+    struct pw_handle handle = {.address = (uint64_t)pointer};
+    uint64_t entry = pw_page_map_entry(handle.address);
+    if (size == 0 || size > pw_quick_most(level) || !pw_quick_takes(cache, entry, level) ||
+        !pw_quick_gate(&handle, entry, PW_FAMILY_MALLOC, level))
+        return NULL;
+    if (pw_quick_resize_at(cache, &handle, size, level))
+        return pointer;
+    void *moved = pw_quick_acquire_at(cache, size, false, PW_FAMILY_MALLOC, level);
+    if (moved == NULL)
+        return NULL;
+    size_t old_size = pw_quick_requested(&handle);
+    __builtin_memcpy(moved, pointer, old_size < size ? old_size : size);
+    if (pw_unlikely(!pw_quick_put(cache, &handle, level)))
+        pw_give_back(pointer, call);
+    return moved;
+}
+
+static PW_NOINLINE void *realloc_as(void *pointer, size_t size, uint64_t pc, uint64_t frame, uint64_t fp)
+{
+    struct pw_call call = PW_CALL_FROM(pc, frame, fp, PW_OP_REALLOC, PW_FAMILY_MALLOC);
+    struct pw_cache *cache = pw_self;
+    enum pw_quick way = pw_way(cache);
+    void *block = NULL;
+    if (way == PW_QUICK_FAST)
+        block = realloc_quickly(cache, pointer, size, PW_LEVEL_FAST, &call);
+    else if (way == PW_QUICK_OFF)
+        block = realloc_quickly(cache, pointer, size, PW_LEVEL_OFF, &call);
+    return pw_likely(block != NULL) ? block : pw_reallocate(pointer, size, &call);
+}
+
 PW_PUBLIC void *realloc(void *pointer, size_t size)
 {
-    struct pw_call call = PW_CALL(PW_OP_REALLOC, PW_FAMILY_MALLOC);
-    return pw_reallocate(pointer, size, &call);
+    return realloc_as(pointer, size, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP());
 }
 
 PW_PUBLIC void *reallocarray(void *pointer, size_t count, size_t size)

@@ -1,5 +1,5 @@
 /*
- * quick.h - the usual case of malloc and free at levels off and fast: a small block, the thread's own
+ * quick.h - the usual case of malloc, free and realloc at levels off and fast: a small block, the thread's own
  * cache, nothing wrong. No call is made, so no register is saved; anything else gives up before it
  * has changed anything, and the long way (pw_allocate, pw_release_slowly) does it all again and says
  * what is wrong. The steps are those of hot.h, in the same order.
@@ -11,6 +11,11 @@
 
 /* The largest size that a slab's block has room for at fast. */
 extern uint64_t pw_fast_most __attribute__((visibility("hidden")));
+
+PW_INLINE uint64_t pw_quick_most(enum pw_level level)
+{
+    return level == PW_LEVEL_OFF ? PW_SLAB_MAX_BYTES : pw_fast_most;
+}
 
 /* The ring of the size class of `bytes`. */
 PW_INLINE struct pw_ring *pw_ring_for(struct pw_cache *cache, uint64_t bytes)
@@ -40,13 +45,13 @@ PW_INLINE struct pw_handle pw_quick_handle(const struct pw_ring *ring, uint64_t 
 PW_INLINE void *pw_quick_acquire_at(struct pw_cache *cache, size_t size, bool zero,
                                     enum pw_family family, enum pw_level level)
 {
-    if (pw_unlikely(size > (level == PW_LEVEL_OFF ? PW_SLAB_MAX_BYTES : pw_fast_most)))
+    if (pw_unlikely(size > pw_quick_most(level)))
         return NULL;
     /* Read now and not before: a signal handler may have used the ring. */
     pw_cache_enter(cache);
     struct pw_ring *ring = pw_ring_for(cache, pw_bytes_for(size, level));
     uint32_t count = ring->count;
-    if (pw_unlikely(count <= (level == PW_LEVEL_OFF ? 0 : ring->keep))) {
+    if (pw_unlikely(count <= (level == PW_LEVEL_OFF ? ring->foreign : ring->keep))) {
         pw_leave(cache);
         return NULL;
     }
@@ -71,23 +76,71 @@ PW_INLINE void *pw_quick_acquire_at(struct pw_cache *cache, size_t size, bool ze
     return pw_likely(is_fine) ? (void *)handle.address : NULL;
 }
 
-/* Has the thread's cache the short way of fast open? */
-PW_INLINE bool pw_is_fast(const struct pw_cache *cache)
+/* Which way the thread with that cache may take; NULL: it has none. */
+PW_INLINE enum pw_quick pw_way(const struct pw_cache *cache)
 {
-    return cache != NULL && cache->open == PW_QUICK_FAST;
+    return pw_likely(cache != NULL) ? (enum pw_quick)cache->open : PW_QUICK_NONE;
 }
 
 /* A block of `size` bytes for the thread with that cache (NULL: none), or NULL: take the long way. */
 PW_INLINE void *pw_quick_acquire(struct pw_cache *cache, size_t size, bool zero, enum pw_family family)
 {
-    if (pw_unlikely(cache == NULL))
-        return NULL;
-    uint8_t open = cache->open;
-    if (pw_likely(open == PW_QUICK_FAST))
+    enum pw_quick way = pw_way(cache);
+    if (pw_likely(way == PW_QUICK_FAST))
         return pw_quick_acquire_at(cache, size, zero, family, PW_LEVEL_FAST);
-    if (open == PW_QUICK_OFF)
+    if (way == PW_QUICK_OFF)
         return pw_quick_acquire_at(cache, size, zero, family, PW_LEVEL_OFF);
     return NULL;
+}
+
+/*
+ * Is there a LIVE block of a slab at handle->address that goes back as one of `family`, and is it as `level` has it? Which;
+ * `entry` is that of its address, and a slab's.
+ */
+PW_INLINE bool pw_quick_gate(struct pw_handle *handle, uint64_t entry, enum pw_family family, enum pw_level level)
+{
+    pw_handle_find_slab(handle, entry);
+    struct pw_fields fields = pw_word_fields(handle->word);
+    bool is_ours = level != PW_LEVEL_OFF
+                       ? pw_word_goes_back_plainly(handle->word, family)
+                       : fields.state == PW_STATE_LIVE && (fields.flags & PW_HEAP_FAMILY_MASK) !=
+                                                              PW_FAMILY_INSTANCE << PW_HEAP_FAMILY_SHIFT;
+    if (pw_unlikely(!is_ours || !pw_handle_is_sealed(handle)))
+        return false;
+    uint64_t end = handle->address + handle->bytes;
+    return level == PW_LEVEL_OFF || pw_zones_near_hold(handle->address, end - fields.slack, end);
+}
+
+/* Is that an entry of slabs whose blocks go into a thread's rings on the short way? At off only those of its own heap do. */
+PW_INLINE bool pw_quick_takes(const struct pw_cache *cache, uint64_t entry, enum pw_level level)
+{
+    return level == PW_LEVEL_OFF ? pw_entry_has_low(entry, cache->own_slabs) : pw_entry_is_slab(entry);
+}
+
+/* What was asked for of a block of a slab. */
+PW_INLINE uint64_t pw_quick_requested(const struct pw_handle *handle)
+{
+    return handle->bytes - pw_word_fields(handle->word).slack;
+}
+
+/* Put a block that passed the gate into its ring; false: it is full. */
+PW_INLINE bool pw_quick_put(struct pw_cache *cache, const struct pw_handle *handle, enum pw_level level)
+{
+    struct pw_ring *ring = &cache->rings[handle->block_class - 1];
+    pw_cache_enter(cache);
+    if (pw_unlikely(ring->count > ring->mask)) {
+        pw_leave(cache);
+        return false;
+    }
+    if (level == PW_LEVEL_FAST) {
+        pw_handle_mark(handle, PW_STATE_LIVE);
+        pw_poison_places(handle->address, ring->line);
+    }
+    cache->frees++;
+    pw_handle_set(handle, PW_STATE_CACHED, 0, pw_word_fields(handle->word).slack);
+    (void)pw_cache_push(cache, handle->block_class, (void *)handle->address);
+    pw_leave(cache);
+    return true;
 }
 
 PW_INLINE bool pw_quick_release_at(struct pw_cache *cache, void *pointer, enum pw_family family,
@@ -95,50 +148,42 @@ PW_INLINE bool pw_quick_release_at(struct pw_cache *cache, void *pointer, enum p
 {
     struct pw_handle handle = {.address = (uint64_t)pointer};
     uint64_t entry = pw_page_map_entry(handle.address);
-    if (pw_unlikely(!pw_entry_is_slab(entry)))
+    if (pw_unlikely(!pw_quick_takes(cache, entry, level) || !pw_quick_gate(&handle, entry, family, level)))
         return false;
-    pw_handle_find(&handle, entry);
-    struct pw_fields fields = pw_word_fields(handle.word);
-    bool is_ours = level != PW_LEVEL_OFF
-                       ? pw_word_goes_back_plainly(handle.word, family)
-                       : fields.state == PW_STATE_LIVE && (fields.flags & PW_HEAP_FAMILY_MASK) !=
-                                                              PW_FAMILY_INSTANCE << PW_HEAP_FAMILY_SHIFT;
-    if (pw_unlikely(!is_ours || !pw_handle_is_sealed(&handle)))
+    if (pw_unlikely(size != SIZE_MAX && size != pw_quick_requested(&handle)))
         return false;
-    struct pw_ring *ring = &cache->rings[handle.block_class - 1];
-    uint64_t end = handle.address + handle.bytes;
-    if (pw_unlikely(size != SIZE_MAX && size != handle.bytes - fields.slack))
-        return false;
-    if (level == PW_LEVEL_FAST && pw_unlikely(!pw_zones_near_hold(handle.address, end - fields.slack, end)))
-        return false;
-    pw_cache_enter(cache);
-    if (pw_unlikely(ring->count > ring->mask)) {
-        pw_leave(cache);
-        return false;
-    }
-    if (level == PW_LEVEL_FAST) {
-        pw_handle_mark(&handle, PW_STATE_LIVE);
-        pw_poison_places(handle.address, ring->line);
-    }
-    cache->frees++;
-    pw_handle_set(&handle, PW_STATE_CACHED, 0, fields.slack);
-    cache->places[ring->first + ((ring->head + ring->count) & ring->mask)] = pointer;
-    ring->count++;
-    pw_leave(cache);
-    return true;
+    return pw_quick_put(cache, &handle, level);
 }
+
+/* The same for blocks of other heaps at off, which wait at the old end of a ring to go home. */
+bool pw_quick_release_foreign(struct pw_cache *cache, void *pointer, size_t size);
 
 /* Give back `pointer` (of `size` bytes, or SIZE_MAX: whatever); false: take the long way. */
 PW_INLINE bool pw_quick_release(struct pw_cache *cache, void *pointer, enum pw_family family, size_t size)
 {
-    if (pw_unlikely(cache == NULL))
-        return false;
-    uint8_t open = cache->open;
-    if (pw_likely(open == PW_QUICK_FAST))
+    enum pw_quick way = pw_way(cache);
+    if (pw_likely(way == PW_QUICK_FAST))
         return pw_quick_release_at(cache, pointer, family, size, PW_LEVEL_FAST);
-    if (open == PW_QUICK_OFF)
+    if (way == PW_QUICK_OFF)
         return pw_quick_release_at(cache, pointer, family, size, PW_LEVEL_OFF);
     return false;
+}
+
+/*
+ * Does a block that passed the gate stay where it is when it gets `size` bytes? Then it has. `size` has room in a slab's block.
+ */
+PW_INLINE bool pw_quick_resize_at(struct pw_cache *cache, const struct pw_handle *handle, size_t size, enum pw_level level)
+{
+    if (pw_class_for(pw_bytes_for(size, level)) != handle->block_class)
+        return false;
+    pw_cache_enter(cache);
+    if (level == PW_LEVEL_FAST) {
+        pw_handle_mark(handle, PW_STATE_LIVE);
+        pw_zone_write_near(handle->address + size);
+    }
+    pw_handle_set(handle, PW_STATE_LIVE, pw_word_fields(handle->word).flags, (uint32_t)(handle->bytes - size));
+    pw_leave(cache);
+    return true;
 }
 
 #endif

@@ -3,7 +3,7 @@
 #include "front/entry.h"
 #include "front/full.h"
 #include "front/guarded/guarded.h"
-#include "front/hot.h"
+#include "front/quick.h"
 #include "trace/cxx_runtime.h"
 #include "trace/depot.h"
 
@@ -88,7 +88,7 @@ bool pw_check_release(const void *pointer, const struct pw_call *call, size_t si
 
 void pw_release_slowly(void *pointer, struct pw_call *call, size_t size, size_t align)
 {
-    if (pointer == NULL)
+    if (pointer == NULL || (pw_way(pw_self) == PW_QUICK_OFF && pw_quick_release_foreign(pw_self, pointer, size)))
         return;
     int saved_errno = errno;
     pw_stack_ahead(call, pointer);

@@ -4,12 +4,12 @@
  * The map has one 64-bit entry for every slot (32 MiB) of the address space; it is mapped whole and
  * touched where there are regions:
  *
- *   63      48 47            12 11   0
- *   | region  | headers >> 12  | shift |     0: nothing of ours
+ *   63      48 47            12 11  8 7    0
+ *   | region  | headers >> 12  | heap | shift |     0: nothing of ours
  *
  * `headers` is the address of the header of the slot's first granule; of a slab region, that of its
  * first header, and its spans lie PW_SPANS_BEFORE_HEADERS before it. `shift` tells the kinds of regions
- * apart. Entries are written under the region lock and read without any; a slot is never shared
+ * apart; `heap` is the index of the region's heap, so that a thread sees which blocks are its own. Entries are written under the region lock and read without any; a slot is never shared
  * between regions.
  */
 #ifndef PW_HEAP_PAGE_MAP_H
@@ -19,7 +19,9 @@
 
 extern _Atomic uint64_t *pw_page_map __attribute__((visibility("hidden")));
 
-#define PW_ENTRY_SHIFT_MASK ((uint64_t)0xfff)
+#define PW_ENTRY_SHIFT_MASK ((uint64_t)0xff)
+#define PW_ENTRY_HEAP_SHIFT 8u
+#define PW_ENTRY_HEAP_MASK ((uint64_t)0xf00) /* all from this index on are one */
 #define PW_ENTRY_HEADERS_MASK ((uint64_t)0xfffffffff000)
 #define PW_ENTRY_REGION_SHIFT 48u
 
@@ -30,6 +32,18 @@ PW_INLINE uint64_t pw_page_map_entry(uint64_t address)
     if (pw_unlikely(slot >= PW_SLOT_COUNT))
         return 0;
     return atomic_load_explicit(&pw_page_map[slot], memory_order_relaxed);
+}
+
+/* The low bits of the entries of a heap's regions of one kind. */
+PW_INLINE uint32_t pw_entry_low(uint32_t heap, uint32_t shift)
+{
+    uint32_t most = PW_ENTRY_HEAP_MASK >> PW_ENTRY_HEAP_SHIFT;
+    return (heap < most ? heap : most) << PW_ENTRY_HEAP_SHIFT | shift;
+}
+
+PW_INLINE bool pw_entry_has_low(uint64_t entry, uint32_t low)
+{
+    return (entry & (PW_ENTRY_HEAP_MASK | PW_ENTRY_SHIFT_MASK)) == low;
 }
 
 /* The header slot of the granule that holds `address`; entry is that of the address and not 0. */

@@ -199,7 +199,7 @@ static void publish_locked(struct pw_region *region, enum pw_region_kind kind)
     uint64_t slot_headers = (PW_SLOT_BYTES >> region->shift) * sizeof(struct pw_header);
     for (uint64_t slot = 0; slot < slots; slot++) {
         uint64_t entry = (uint64_t)pw_region_index(region) << PW_ENTRY_REGION_SHIFT |
-                         (region->headers + slot * slot_headers) | region->shift;
+                         (region->headers + slot * slot_headers) | pw_entry_low(region->heap, region->shift);
         atomic_store_explicit(&pw_page_map[first_slot + slot], entry, memory_order_release);
     }
     if (pw_region_index(region) >= pw_root.region_count)
