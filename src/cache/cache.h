@@ -139,14 +139,11 @@ PW_INLINE bool pw_cache_push(struct pw_cache *cache, uint32_t block_class, void 
 PW_INLINE bool pw_cache_push_foreign(struct pw_cache *cache, uint32_t block_class, void *block)
 {
     struct pw_ring *ring = &cache->rings[block_class - 1];
-    if (pw_unlikely(ring->count > ring->mask))
-        return false;
-    void **places = &cache->places[ring->first];
-    uint32_t place = (ring->head + ring->foreign) & ring->mask;
+    void **place = &cache->places[ring->first + ((ring->head + ring->foreign) & ring->mask)];
     /* The oldest of those that may be handed out becomes the newest, for there is no room before it. */
-    places[(ring->head + ring->count) & ring->mask] = places[place];
-    places[place] = block;
-    ring->count++;
+    if (pw_unlikely(!pw_cache_push(cache, block_class, *place)))
+        return false;
+    *place = block;
     ring->foreign++;
     return true;
 }

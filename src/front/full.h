@@ -60,7 +60,7 @@ void pw_full_release(struct pw_cache *cache, const struct pw_handle *handle, uin
 /* Has the thread's cache the short way of full open? */
 PW_INLINE bool pw_is_full(const struct pw_cache *cache)
 {
-    return cache != NULL && cache->open == PW_QUICK_FULL;
+    return pw_way(cache) == PW_QUICK_FULL;
 }
 
 #endif

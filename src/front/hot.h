@@ -22,6 +22,12 @@ struct pw_handle {
     uint32_t block_class;
 };
 
+/* Which way the thread with that cache may take; NULL: it has none. */
+PW_INLINE enum pw_quick pw_way(const struct pw_cache *cache)
+{
+    return pw_likely(cache != NULL) ? (enum pw_quick)cache->open : PW_QUICK_NONE;
+}
+
 /* Bytes that `size` bytes take with their zone. `size` is at most PTRDIFF_MAX. */
 PW_INLINE uint64_t pw_bytes_for(size_t size, enum pw_level level)
 {
@@ -201,12 +207,18 @@ PW_INLINE struct pw_handle pw_gate(const void *pointer, uint64_t *entry)
     return handle;
 }
 
+/* Is it the entry of another heap's slabs? */
+PW_INLINE bool pw_is_foreign(const struct pw_cache *cache, uint64_t entry)
+{
+    return pw_entry_is_slab(entry) && !pw_entry_has_low(entry, cache->own_slabs);
+}
+
 /* Put a block into the thread's ring at levels off and fast; `entry` is that of its address. False: it is full. */
 PW_INLINE bool pw_put(struct pw_cache *cache, const struct pw_handle *handle, uint64_t entry, enum pw_level level)
 {
-    bool is_foreign = level == PW_LEVEL_OFF && pw_entry_is_slab(entry) && !pw_entry_has_low(entry, cache->own_slabs);
-    return is_foreign ? pw_cache_push_foreign(cache, handle->block_class, (void *)handle->address)
-                      : pw_cache_push(cache, handle->block_class, (void *)handle->address);
+    return level == PW_LEVEL_OFF && pw_is_foreign(cache, entry)
+               ? pw_cache_push_foreign(cache, handle->block_class, (void *)handle->address)
+               : pw_cache_push(cache, handle->block_class, (void *)handle->address);
 }
 
 /* Give back a small LIVE block at levels off and fast; `entry` is that of its address. */

@@ -95,19 +95,9 @@ bool pw_quick_release_foreign(struct pw_cache *cache, void *pointer, size_t size
 {
     struct pw_handle handle = {.address = (uint64_t)pointer};
     uint64_t entry = pw_page_map_entry(handle.address);
-    if (!pw_entry_is_slab(entry) || !pw_quick_gate(&handle, entry, PW_FAMILY_MALLOC, PW_LEVEL_OFF) ||
-        (size != SIZE_MAX && size != pw_quick_requested(&handle)))
-        return false;
-    struct pw_ring *ring = &cache->rings[handle.block_class - 1];
-    pw_cache_enter(cache);
-    bool has_room = ring->count <= ring->mask;
-    if (has_room) {
-        cache->frees++;
-        pw_handle_set(&handle, PW_STATE_CACHED, 0, pw_word_fields(handle.word).slack);
-        (void)pw_put(cache, &handle, entry, PW_LEVEL_OFF);
-    }
-    pw_leave(cache);
-    return has_room;
+    return pw_is_foreign(cache, entry) && pw_quick_gate(&handle, entry, PW_FAMILY_MALLOC, PW_LEVEL_OFF) &&
+           (size == SIZE_MAX || size == pw_quick_requested(&handle)) &&
+           pw_quick_put(cache, &handle, PW_LEVEL_OFF, true);
 }
 
 static void fill_new(void *block, size_t size)

@@ -158,7 +158,7 @@ PW_INLINE void *realloc_quickly(struct pw_cache *cache, void *pointer, size_t si
         return NULL;
     size_t old_size = pw_quick_requested(&handle);
     __builtin_memcpy(moved, pointer, old_size < size ? old_size : size);
-    if (pw_unlikely(!pw_quick_put(cache, &handle, level)))
+    if (pw_unlikely(!pw_quick_put(cache, &handle, level, false)))
         pw_give_back(pointer, call);
     return moved;
 }

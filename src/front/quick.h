@@ -76,12 +76,6 @@ PW_INLINE void *pw_quick_acquire_at(struct pw_cache *cache, size_t size, bool ze
     return pw_likely(is_fine) ? (void *)handle.address : NULL;
 }
 
-/* Which way the thread with that cache may take; NULL: it has none. */
-PW_INLINE enum pw_quick pw_way(const struct pw_cache *cache)
-{
-    return pw_likely(cache != NULL) ? (enum pw_quick)cache->open : PW_QUICK_NONE;
-}
-
 /* A block of `size` bytes for the thread with that cache (NULL: none), or NULL: take the long way. */
 PW_INLINE void *pw_quick_acquire(struct pw_cache *cache, size_t size, bool zero, enum pw_family family)
 {
@@ -123,8 +117,8 @@ PW_INLINE uint64_t pw_quick_requested(const struct pw_handle *handle)
     return handle->bytes - pw_word_fields(handle->word).slack;
 }
 
-/* Put a block that passed the gate into its ring; false: it is full. */
-PW_INLINE bool pw_quick_put(struct pw_cache *cache, const struct pw_handle *handle, enum pw_level level)
+/* Put a block that passed the gate into its ring, as another heap's or not; false: it is full. */
+PW_INLINE bool pw_quick_put(struct pw_cache *cache, const struct pw_handle *handle, enum pw_level level, bool is_foreign)
 {
     struct pw_ring *ring = &cache->rings[handle->block_class - 1];
     pw_cache_enter(cache);
@@ -138,7 +132,7 @@ PW_INLINE bool pw_quick_put(struct pw_cache *cache, const struct pw_handle *hand
     }
     cache->frees++;
     pw_handle_set(handle, PW_STATE_CACHED, 0, pw_word_fields(handle->word).slack);
-    (void)pw_cache_push(cache, handle->block_class, (void *)handle->address);
+    (void)(is_foreign ? pw_cache_push_foreign : pw_cache_push)(cache, handle->block_class, (void *)handle->address);
     pw_leave(cache);
     return true;
 }
@@ -152,7 +146,7 @@ PW_INLINE bool pw_quick_release_at(struct pw_cache *cache, void *pointer, enum p
         return false;
     if (pw_unlikely(size != SIZE_MAX && size != pw_quick_requested(&handle)))
         return false;
-    return pw_quick_put(cache, &handle, level);
+    return pw_quick_put(cache, &handle, level, false);
 }
 
 /* The same for blocks of other heaps at off, which wait at the old end of a ring to go home. */

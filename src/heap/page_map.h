@@ -4,13 +4,13 @@
  * The map has one 64-bit entry for every slot (32 MiB) of the address space; it is mapped whole and
  * touched where there are regions:
  *
- *   63      48 47            12 11  8 7    0
- *   | region  | headers >> 12  | heap | shift |     0: nothing of ours
+ *   63      48 47           12 11  8 7     0
+ *   | region  | headers >> 12 | heap | shift |     0: nothing of ours
  *
  * `headers` is the address of the header of the slot's first granule; of a slab region, that of its
  * first header, and its spans lie PW_SPANS_BEFORE_HEADERS before it. `shift` tells the kinds of regions
- * apart; `heap` is the index of the region's heap, so that a thread sees which blocks are its own. Entries are written under the region lock and read without any; a slot is never shared
- * between regions.
+ * apart; `heap` is the index of the region's heap, so that a thread sees which blocks are its own. Entries
+ * are written under the region lock and read without any; a slot is never shared between regions.
  */
 #ifndef PW_HEAP_PAGE_MAP_H
 #define PW_HEAP_PAGE_MAP_H
@@ -21,7 +21,7 @@ extern _Atomic uint64_t *pw_page_map __attribute__((visibility("hidden")));
 
 #define PW_ENTRY_SHIFT_MASK ((uint64_t)0xff)
 #define PW_ENTRY_HEAP_SHIFT 8u
-#define PW_ENTRY_HEAP_MASK ((uint64_t)0xf00) /* all from this index on are one */
+#define PW_ENTRY_HEAP_MASK ((uint64_t)0xf00) /* the indices from its largest value on are one */
 #define PW_ENTRY_HEADERS_MASK ((uint64_t)0xfffffffff000)
 #define PW_ENTRY_REGION_SHIFT 48u
 

@@ -161,28 +161,26 @@ void *pw_os_map_aligned(size_t bytes, size_t align)
     return own(mapped, bytes);
 }
 
-bool pw_os_has_room(size_t bytes)
+static bool could_map(size_t bytes, int flags)
 {
     if (pw_os_call_fails())
         return false;
     int saved_errno = errno;
-    void *mapped = mmap(NULL, bytes, READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *mapped = mmap(NULL, bytes, READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
     if (mapped != MAP_FAILED)
         (void)munmap(mapped, bytes);
     errno = saved_errno;
     return mapped != MAP_FAILED;
 }
 
+bool pw_os_has_room(size_t bytes)
+{
+    return could_map(bytes, 0);
+}
+
 bool pw_os_has_address_space(size_t bytes)
 {
-    if (pw_os_call_fails())
-        return false;
-    int saved_errno = errno;
-    void *mapped = map_anonymous(NULL, bytes, READ_WRITE, 0);
-    if (mapped != NULL)
-        (void)munmap(mapped, bytes);
-    errno = saved_errno;
-    return mapped != NULL;
+    return could_map(bytes, MAP_NORESERVE);
 }
 
 void *pw_os_reserve(size_t bytes)

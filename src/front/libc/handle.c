@@ -9,10 +9,11 @@
 #include <pthread.h>
 #include <stdio.h>
 
+/* A spin lock is volatile. */
 #define LOCK_CALL(name, type)                                                                      \
     int pw_checked_##name(type *lock)                                                              \
     {                                                                                              \
-        PW_CHECKED(name, pw_check_write(&site, lock, sizeof(type)));                               \
+        PW_CHECKED(name, pw_check_write(&site, (const void *)(uintptr_t)lock, sizeof(type)));      \
         return pw_libc.name(lock);                                                                 \
     }
 
@@ -30,6 +31,9 @@ LOCK_CALL(pthread_cond_signal, pthread_cond_t)
 LOCK_CALL(pthread_cond_broadcast, pthread_cond_t)
 LOCK_CALL(pthread_cond_destroy, pthread_cond_t)
 LOCK_CALL(pthread_barrier_wait, pthread_barrier_t)
+LOCK_CALL(pthread_spin_lock, pthread_spinlock_t)
+LOCK_CALL(pthread_spin_trylock, pthread_spinlock_t)
+LOCK_CALL(pthread_spin_unlock, pthread_spinlock_t)
 LOCK_CALL(sem_wait, sem_t)
 LOCK_CALL(sem_trywait, sem_t)
 LOCK_CALL(sem_post, sem_t)
@@ -58,17 +62,6 @@ int pw_checked_pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t
     PW_CHECKED(pthread_cond_timedwait, check_wait(&site, condition, lock));
     return pw_libc.pthread_cond_timedwait(condition, lock, until);
 }
-
-#define SPIN_CALL(name)                                                                            \
-    int pw_checked_##name(pthread_spinlock_t *lock)                                                \
-    {                                                                                              \
-        PW_CHECKED(name, pw_check_write(&site, (const void *)(uintptr_t)lock, sizeof *lock));      \
-        return pw_libc.name(lock);                                                                 \
-    }
-
-SPIN_CALL(pthread_spin_lock)
-SPIN_CALL(pthread_spin_trylock)
-SPIN_CALL(pthread_spin_unlock)
 
 /* What is in a DIR is libc's own business; its descriptor comes first. */
 static void check_folder(const struct pw_site *site, const DIR *folder)
