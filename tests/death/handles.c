@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <semaphore.h>
 #include <stdio.h>
+#include <threads.h>
+#include <time.h>
 
 struct queue {
     long length;
@@ -120,6 +122,117 @@ BUG(posts_to_a_freed_semaphore)
         sem_timedwait(&box->letters, &past) == 0 || sem_destroy(&box->letters) != 0)
         exit(1);
     free(box);
+}
+
+/* The clean twin waits in every way that ends at a time. */
+BUG(waits_a_while_for_a_freed_mutex)
+{
+    static const struct timespec past = {0, 0};
+    struct queue *queue = queue_new();
+    if (wrong)
+        free(queue); // FREE
+    pthread_mutex_timedlock(&queue->mutex, &past); // HERE
+    if (pthread_mutex_clocklock(&queue->mutex, CLOCK_MONOTONIC, &past) != ETIMEDOUT ||
+        pthread_rwlock_timedrdlock(&queue->table, &past) != 0 ||
+        pthread_rwlock_clockrdlock(&queue->table, CLOCK_MONOTONIC, &past) != 0 ||
+        pthread_rwlock_timedwrlock(&queue->table, &past) == 0 ||
+        pthread_rwlock_clockwrlock(&queue->table, CLOCK_MONOTONIC, &past) == 0)
+        exit(1);
+    free(queue);
+}
+
+BUG(waits_a_while_for_a_freed_condition)
+{
+    static const struct timespec past = {0, 0};
+    struct mailbox *box = mailbox_new();
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&mutex);
+    if (wrong)
+        free(box); // FREE
+    pthread_cond_clockwait(&box->filled, &mutex, CLOCK_MONOTONIC, &past); // HERE
+    if (sem_clockwait(&box->letters, CLOCK_MONOTONIC, &past) != 0 ||
+        sem_clockwait(&box->letters, CLOCK_MONOTONIC, &past) == 0 || pthread_barrier_destroy(&box->all) != 0)
+        exit(1);
+    free(box);
+}
+
+struct standard {
+    mtx_t mutex;
+    cnd_t filled;
+};
+
+static struct standard *standard_new(void)
+{
+    struct standard *standard = calloc(1, sizeof *standard); // ALLOC
+    mtx_init(&standard->mutex, mtx_timed);
+    cnd_init(&standard->filled);
+    return standard;
+}
+
+/* C11's have functions of their own, which do not come by those of POSIX. */
+BUG(locks_a_freed_mutex_of_c11)
+{
+    static const struct timespec past = {0, 0};
+    struct standard *standard = standard_new();
+    if (wrong)
+        free(standard); // FREE
+    mtx_lock(&standard->mutex); // HERE
+    if (mtx_trylock(&standard->mutex) != thrd_busy || mtx_timedlock(&standard->mutex, &past) != thrd_timedout ||
+        mtx_unlock(&standard->mutex) != thrd_success)
+        exit(1);
+    mtx_destroy(&standard->mutex);
+    free(standard);
+}
+
+BUG(destroys_a_freed_mutex_of_c11)
+{
+    struct standard *standard = standard_new();
+    mtx_destroy(&standard->mutex);
+    if (wrong)
+        free(standard); // FREE
+    if (wrong)
+        mtx_destroy(&standard->mutex); // HERE
+    else
+        free(standard);
+}
+
+BUG(signals_a_freed_condition_of_c11)
+{
+    static const struct timespec past = {0, 0};
+    struct standard *standard = standard_new();
+    if (wrong)
+        free(standard); // FREE
+    cnd_signal(&standard->filled); // HERE
+    if (cnd_broadcast(&standard->filled) != thrd_success || mtx_lock(&standard->mutex) != thrd_success ||
+        cnd_timedwait(&standard->filled, &standard->mutex, &past) != thrd_timedout)
+        exit(1);
+    cnd_destroy(&standard->filled);
+    free(standard);
+}
+
+BUG(waits_with_a_freed_mutex_of_c11)
+{
+    static const struct timespec past = {0, 0};
+    struct standard *standard = standard_new();
+    cnd_t filled;
+    cnd_init(&filled);
+    mtx_lock(&standard->mutex);
+    if (wrong)
+        free(standard); // FREE
+    cnd_timedwait(&filled, &standard->mutex, &past); // HERE
+    if (!wrong)
+        free(standard);
+}
+
+/* Its lock is waited for without end. */
+BUG(seeks_in_a_closed_folder)
+{
+    DIR *folder = opendir("/"); // ALLOC
+    long start = telldir(folder);
+    if (wrong)
+        closedir(folder); // FREE
+    seekdir(folder, start); // HERE
+    closedir(folder);
 }
 
 BUG(reads_a_closed_folder)

@@ -10,11 +10,33 @@
 #include <stdio.h>
 
 /* A spin lock is volatile. */
+#define LOCK_CHECKED(name, lock)                                                                   \
+    PW_CHECKED(name, pw_check_write(&site, (const void *)(uintptr_t)(lock), sizeof *(lock)))
+
 #define LOCK_CALL(name, type)                                                                      \
     int pw_checked_##name(type *lock)                                                              \
     {                                                                                              \
-        PW_CHECKED(name, pw_check_write(&site, (const void *)(uintptr_t)lock, sizeof(type)));      \
+        LOCK_CHECKED(name, lock);                                                                  \
         return pw_libc.name(lock);                                                                 \
+    }
+/* C11's have no answer. */
+#define DESTROY_CALL(name, type)                                                                   \
+    void pw_checked_##name(type *lock)                                                             \
+    {                                                                                              \
+        LOCK_CHECKED(name, lock);                                                                  \
+        pw_libc.name(lock);                                                                        \
+    }
+#define UNTIL_CALL(name, type)                                                                     \
+    int pw_checked_##name(type *lock, const struct timespec *until)                                \
+    {                                                                                              \
+        LOCK_CHECKED(name, lock);                                                                  \
+        return pw_libc.name(lock, until);                                                          \
+    }
+#define CLOCK_CALL(name, type)                                                                     \
+    int pw_checked_##name(type *lock, clockid_t clock, const struct timespec *until)               \
+    {                                                                                              \
+        LOCK_CHECKED(name, lock);                                                                  \
+        return pw_libc.name(lock, clock, until);                                                   \
     }
 
 LOCK_CALL(pthread_mutex_lock, pthread_mutex_t)
@@ -31,6 +53,7 @@ LOCK_CALL(pthread_cond_signal, pthread_cond_t)
 LOCK_CALL(pthread_cond_broadcast, pthread_cond_t)
 LOCK_CALL(pthread_cond_destroy, pthread_cond_t)
 LOCK_CALL(pthread_barrier_wait, pthread_barrier_t)
+LOCK_CALL(pthread_barrier_destroy, pthread_barrier_t)
 LOCK_CALL(pthread_spin_lock, pthread_spinlock_t)
 LOCK_CALL(pthread_spin_trylock, pthread_spinlock_t)
 LOCK_CALL(pthread_spin_unlock, pthread_spinlock_t)
@@ -38,29 +61,55 @@ LOCK_CALL(sem_wait, sem_t)
 LOCK_CALL(sem_trywait, sem_t)
 LOCK_CALL(sem_post, sem_t)
 LOCK_CALL(sem_destroy, sem_t)
+LOCK_CALL(mtx_lock, mtx_t)
+LOCK_CALL(mtx_trylock, mtx_t)
+LOCK_CALL(mtx_unlock, mtx_t)
+LOCK_CALL(cnd_signal, cnd_t)
+LOCK_CALL(cnd_broadcast, cnd_t)
+DESTROY_CALL(mtx_destroy, mtx_t)
+DESTROY_CALL(cnd_destroy, cnd_t)
+UNTIL_CALL(pthread_mutex_timedlock, pthread_mutex_t)
+UNTIL_CALL(pthread_rwlock_timedrdlock, pthread_rwlock_t)
+UNTIL_CALL(pthread_rwlock_timedwrlock, pthread_rwlock_t)
+UNTIL_CALL(sem_timedwait, sem_t)
+UNTIL_CALL(mtx_timedlock, mtx_t)
+CLOCK_CALL(pthread_mutex_clocklock, pthread_mutex_t)
+CLOCK_CALL(pthread_rwlock_clockrdlock, pthread_rwlock_t)
+CLOCK_CALL(pthread_rwlock_clockwrlock, pthread_rwlock_t)
+CLOCK_CALL(sem_clockwait, sem_t)
 
-int pw_checked_sem_timedwait(sem_t *semaphore, const struct timespec *until)
-{
-    PW_CHECKED(sem_timedwait, pw_check_write(&site, semaphore, sizeof *semaphore));
-    return pw_libc.sem_timedwait(semaphore, until);
-}
-
-static void check_wait(const struct pw_site *site, const pthread_cond_t *condition, const pthread_mutex_t *lock)
-{
-    pw_check_write(site, condition, sizeof *condition);
-    pw_check_write(site, lock, sizeof *lock);
-}
+#define WAIT_CHECKED(name)                                                                         \
+    PW_CHECKED(name, pw_check_write(&site, condition, sizeof *condition); pw_check_write(&site, lock, sizeof *lock))
 
 int pw_checked_pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *lock)
 {
-    PW_CHECKED(pthread_cond_wait, check_wait(&site, condition, lock));
+    WAIT_CHECKED(pthread_cond_wait);
     return pw_libc.pthread_cond_wait(condition, lock);
 }
 
 int pw_checked_pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *lock, const struct timespec *until)
 {
-    PW_CHECKED(pthread_cond_timedwait, check_wait(&site, condition, lock));
+    WAIT_CHECKED(pthread_cond_timedwait);
     return pw_libc.pthread_cond_timedwait(condition, lock, until);
+}
+
+int pw_checked_pthread_cond_clockwait(pthread_cond_t *condition, pthread_mutex_t *lock, clockid_t clock,
+                                      const struct timespec *until)
+{
+    WAIT_CHECKED(pthread_cond_clockwait);
+    return pw_libc.pthread_cond_clockwait(condition, lock, clock, until);
+}
+
+int pw_checked_cnd_wait(cnd_t *condition, mtx_t *lock)
+{
+    WAIT_CHECKED(cnd_wait);
+    return pw_libc.cnd_wait(condition, lock);
+}
+
+int pw_checked_cnd_timedwait(cnd_t *condition, mtx_t *lock, const struct timespec *until)
+{
+    WAIT_CHECKED(cnd_timedwait);
+    return pw_libc.cnd_timedwait(condition, lock, until);
 }
 
 /* What is in a DIR is libc's own business; its descriptor comes first. */
@@ -85,6 +134,18 @@ void pw_checked_rewinddir(DIR *folder)
 {
     PW_CHECKED(rewinddir, check_folder(&site, folder));
     pw_libc.rewinddir(folder);
+}
+
+long pw_checked_telldir(DIR *folder)
+{
+    PW_CHECKED(telldir, check_folder(&site, folder));
+    return pw_libc.telldir(folder);
+}
+
+void pw_checked_seekdir(DIR *folder, long place)
+{
+    PW_CHECKED(seekdir, check_folder(&site, folder));
+    pw_libc.seekdir(folder, place);
 }
 
 int pw_checked_closedir(DIR *folder)

@@ -38,6 +38,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/uio.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 

@@ -53,15 +53,20 @@
     F(__readlink_chk) F(__readlinkat_chk) F(__getcwd_chk) F(__realpath_chk)
 
 #define PW_LIBC_HANDLE(F) /* libc/handle.c */                                                      \
-    F(pthread_mutex_lock) F(pthread_mutex_trylock) F(pthread_mutex_unlock)                         \
-    F(pthread_mutex_destroy)                                                                       \
-    F(pthread_rwlock_rdlock) F(pthread_rwlock_tryrdlock) F(pthread_rwlock_wrlock)                  \
-    F(pthread_rwlock_trywrlock) F(pthread_rwlock_unlock) F(pthread_rwlock_destroy)                 \
-    F(pthread_cond_wait) F(pthread_cond_timedwait) F(pthread_cond_signal) F(pthread_cond_broadcast) \
-    F(pthread_cond_destroy) F(pthread_barrier_wait)                                                \
+    F(pthread_mutex_lock) F(pthread_mutex_trylock) F(pthread_mutex_timedlock)                      \
+    F(pthread_mutex_clocklock) F(pthread_mutex_unlock) F(pthread_mutex_destroy)                    \
+    F(pthread_rwlock_rdlock) F(pthread_rwlock_tryrdlock) F(pthread_rwlock_timedrdlock)             \
+    F(pthread_rwlock_clockrdlock) F(pthread_rwlock_wrlock) F(pthread_rwlock_trywrlock)             \
+    F(pthread_rwlock_timedwrlock) F(pthread_rwlock_clockwrlock) F(pthread_rwlock_unlock)           \
+    F(pthread_rwlock_destroy)                                                                      \
+    F(pthread_cond_wait) F(pthread_cond_timedwait) F(pthread_cond_clockwait)                       \
+    F(pthread_cond_signal) F(pthread_cond_broadcast) F(pthread_cond_destroy)                       \
+    F(pthread_barrier_wait) F(pthread_barrier_destroy)                                             \
     F(pthread_spin_lock) F(pthread_spin_trylock) F(pthread_spin_unlock)                            \
-    F(sem_wait) F(sem_trywait) F(sem_timedwait) F(sem_post) F(sem_destroy)                         \
-    F(readdir) F(readdir64) F(rewinddir) F(closedir) F(fclose) F(fflush)
+    F(sem_wait) F(sem_trywait) F(sem_timedwait) F(sem_clockwait) F(sem_post) F(sem_destroy)        \
+    F(mtx_lock) F(mtx_trylock) F(mtx_timedlock) F(mtx_unlock) F(mtx_destroy)                       \
+    F(cnd_wait) F(cnd_timedwait) F(cnd_signal) F(cnd_broadcast) F(cnd_destroy)                     \
+    F(readdir) F(readdir64) F(rewinddir) F(telldir) F(seekdir) F(closedir) F(fclose) F(fflush)
 
 #define PW_LIBC_LIST(F)                                                                            \
     PW_LIBC_MEMORY(F)                                                                              \
