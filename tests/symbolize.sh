@@ -14,13 +14,14 @@ failed=0
 # The filter, with nothing in its environment: its output goes to `got`, its messages to `messages`.
 filter() {
     # shellcheck disable=SC2086 # a list of words
-    timeout 30 env -i $environment "$heapdump" symbolize "$@" >got 2>messages
+    timeout 30 env -i $environment $sandbox "$heapdump" symbolize "$@" >got 2>messages
     echo $? >status # a file, for the end of a pipeline is a subshell
 }
 ended_with() { [ "$(cat status)" = "$1" ]; }
 ended_aloud() { ended_with "$1" && [ -s messages ]; }
 ended_quietly() { ended_with "$1" && ! [ -s messages ]; }
 environment=
+sandbox=
 
 pass() { passed=$((passed + 1)); echo "ok   $1"; }
 fail() { failed=$((failed + 1)); echo "FAIL $1"; }
@@ -204,10 +205,35 @@ int main()
     order(1);
 }
 END
+cat >sandbox.c <<'END'
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* sandbox PROGRAM ARGUMENT… - where there are no sockets. */
+int main(int argc, char **argv)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socketpair, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0)
+        execv(argv[1], argv + 1);
+    return 77;
+}
+END
 
 quit() { echo "symbolize.sh: $*" >&2; exit 2; }
 compile() { gcc -O2 -g "$@" || quit "can't build $*"; }
 compile chain.c -o chain
+compile sandbox.c -o sandbox
 g++ -Og -g shelf.cpp -o shelf || quit "can't build shelf.cpp"
 g++ -O2 -g box.cpp -o box || quit "can't build box.cpp"
 g++ -O2 -g call.cpp -o call || quit "can't build call.cpp"
@@ -262,6 +288,17 @@ same "C++ names are demangled, those local to a file too" <<'END'
     #1 0x5500 in shop::Shelf<int>::~Shelf() DIR/shelf.cpp:13:12
     #2 0x5501 in sell(int) DIR/shelf.cpp:28:12
 END
+
+if ./sandbox /bin/true; then
+    sandbox=./sandbox
+    filter <in
+    same "also in a sandbox without sockets" <<'END'
+    #0 0x5500 in shop::Shelf<int>::put(int) DIR/shelf.cpp:8:20
+    #1 0x5500 in shop::Shelf<int>::~Shelf() DIR/shelf.cpp:13:12
+    #2 0x5501 in sell(int) DIR/shelf.cpp:28:12
+END
+    sandbox=
+fi
 
 frame 0 '' "$shelf" "$in_lambda" | filter
 same "a lambda is a function like others" <<'END'

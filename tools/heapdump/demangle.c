@@ -6,7 +6,8 @@
  * own, within limits of memory and time; a name that breaks them stays mangled, and so do all after
  * the MOST_FAILURES-th of that kind.
  *
- * One message each way on a socket pair: the name; what it means, empty if it means nothing.
+ * One message each way, on a pipe each, for a sandbox may refuse sockets: the name; what it means, empty if it means
+ * nothing. Each ends with its NUL.
  */
 #include "demangle.h"
 
@@ -14,6 +15,7 @@
 #include "line.h"
 #include "numbers.h"
 
+#include <fcntl.h>
 #include <libiberty/demangle.h>
 #include <poll.h>
 #include <signal.h>
@@ -22,7 +24,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,8 +37,9 @@ enum {
 };
 
 static struct {
-    pid_t process; /* 0: none is running */
-    int socket;    /* ours, when it runs */
+    pid_t process;    /* 0: none is running */
+    int questions[2]; /* when it runs: a pipe, of which we hold the reading end as well, so that no write is a SIGPIPE */
+    int answers;      /* the reading end */
     unsigned failures;
     struct {
         char *name;
@@ -45,6 +47,25 @@ static struct {
     } cache[CACHE_ENTRIES];
     char text[MOST_TEXT_BYTES + 1];
 } demangler;
+
+/*
+ * The message into the `size` bytes at `message`, within `milliseconds` (-1: whenever it comes). False: there was none. The other
+ * side sends nothing before it is answered, so nothing follows the NUL.
+ */
+static bool receive(int fd, char *message, size_t size, int milliseconds)
+{
+    size_t length = 0;
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    while (length < size && poll(&wait, 1, milliseconds) == 1) {
+        ssize_t got = read(fd, message + length, size - length);
+        if (got <= 0)
+            return false;
+        length += (size_t)got;
+        if (message[length - 1] == '\0')
+            return true;
+    }
+    return false;
+}
 
 /* ---- in the demangler's process ---- */
 
@@ -72,80 +93,81 @@ static void limit_memory(void)
     setrlimit(RLIMIT_AS, &limit);
 }
 
-static void answer(int socket, const char *name)
+static void answer(int answers, const char *name)
 {
     int language = name[1] == 'D' ? DMGL_DLANG : DMGL_AUTO;
     char *text = cplus_demangle(name, DMGL_PARAMS | DMGL_ANSI | language);
     size_t length = text == NULL ? 0 : strlen(text);
     if (length > MOST_TEXT_BYTES)
         length = 0;
-    /* With the NUL, for a message of no bytes would look like the end. */
-    if (send(socket, length == 0 ? "" : text, length + 1, MSG_NOSIGNAL) < 0)
+    if (write(answers, length == 0 ? "" : text, length + 1) != (ssize_t)length + 1)
         _exit(0);
     free(text);
 }
 
-_Noreturn static void run_demangler(int socket)
+_Noreturn static void run_demangler(int questions, int answers)
 {
     char name[MOST_NAME_BYTES + 1];
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         close(fd); /* else who waits for the end of our output would wait for this process too */
     limit_memory();
-    for (ssize_t length; (length = recv(socket, name, MOST_NAME_BYTES, 0)) > 0;) {
-        name[length] = '\0';
-        answer(socket, name);
-    }
+    while (receive(questions, name, sizeof name, -1))
+        answer(answers, name);
     _exit(0);
 }
 
 /* ---- in ours ---- */
 
+static void close_both(const int pipe[2])
+{
+    close(pipe[0]);
+    close(pipe[1]);
+}
+
 static void stop_demangler(void)
 {
     if (demangler.process == 0)
         return;
-    close(demangler.socket);
+    close_both(demangler.questions);
+    close(demangler.answers);
     kill(demangler.process, SIGKILL);
     waitpid(demangler.process, NULL, 0);
     demangler.process = 0;
 }
 
-static bool start_demangler(void)
+static bool open_pipes(int questions[2], int answers[2])
 {
-    int sockets[2];
-    if (demangler.process != 0)
-        return true;
-    if (demangler.failures == MOST_FAILURES ||
-        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0)
+    if (pipe2(questions, O_CLOEXEC) != 0)
         return false;
-    demangler.process = fork();
-    if (demangler.process == 0) {
-        close(sockets[0]);
-        run_demangler(sockets[1]);
-    }
-    close(sockets[1]);
-    demangler.socket = sockets[0];
-    if (demangler.process > 0)
+    if (fcntl(questions[1], F_SETFL, O_NONBLOCK) == 0 && pipe2(answers, O_CLOEXEC) == 0)
         return true;
-    close(sockets[0]);
-    demangler.process = 0;
-    demangler.failures = MOST_FAILURES;
+    close_both(questions);
     return false;
 }
 
-/* The answer is in demangler.text. False: there was none. */
-static bool ask_demangler(const char *name, size_t length)
+static bool start_demangler(void)
 {
-    struct pollfd wait = {.fd = demangler.socket, .events = POLLIN};
-    if (send(demangler.socket, name, length, MSG_NOSIGNAL) != (ssize_t)length ||
-        poll(&wait, 1, MOST_MILLISECONDS) != 1)
+    int *questions = demangler.questions, answers[2];
+    if (demangler.process != 0)
+        return true;
+    if (demangler.failures == MOST_FAILURES || !open_pipes(questions, answers))
         return false;
-    ssize_t got = recv(demangler.socket, demangler.text, MOST_TEXT_BYTES + 1, 0);
-    if (got <= 0)
-        return false;
-    demangler.text[got - 1] = '\0';
-    return true;
+    demangler.process = fork();
+    if (demangler.process == 0) {
+        close(questions[1]);
+        close(answers[0]);
+        run_demangler(questions[0], answers[1]);
+    }
+    close(answers[1]);
+    demangler.answers = answers[0];
+    if (demangler.process > 0)
+        return true;
+    close(answers[0]);
+    close_both(questions);
+    demangler.process = 0;
+    demangler.failures = MOST_FAILURES;
+    return false;
 }
 
 /* NULL: it means nothing, or that can't be found out. */
@@ -154,7 +176,9 @@ static const char *ask(const char *name)
     size_t length = strlen(name);
     if (length > MOST_NAME_BYTES || !start_demangler())
         return NULL;
-    if (ask_demangler(name, length))
+    /* A pipe holds more than a name; where it is kept smaller nobody waits for one that it doesn't hold. */
+    if (write(demangler.questions[1], name, length + 1) == (ssize_t)length + 1 &&
+        receive(demangler.answers, demangler.text, sizeof demangler.text, MOST_MILLISECONDS))
         return demangler.text[0] != '\0' ? demangler.text : NULL;
     stop_demangler();
     demangler.failures++;
