@@ -316,6 +316,13 @@ static void test_what_the_damage_looks_like_is_said(void **state)
     expect_in(text_report(fault), "0x555500001200, 16 bytes inside of a quarantined 56-byte block\n");
     fault.damage.pointee = (struct pw_pointee){true, PW_STATE_FREE, 0x5555000011f0, 56};
     expect_in(text_report(fault), "found the address 0x555500001200, of the heap\n");
+    for (uint64_t inside = 0; inside <= 8; inside += 8) {
+        uint64_t own_address = BLOCK + inside;
+        sample_damage(&fault, BLOCK, 0, BLOCK + 8, &own_address, sizeof own_address);
+        fault.damage.pointee = (struct pw_pointee){true, PW_STATE_QUARANTINED, BLOCK, 48};
+        expect_in(text_report(fault), inside == 0 ? ", the start of this block itself\n"
+                                                  : ", 8 bytes inside of this block itself\n");
+    }
     fault = use_after_free();
     sample_damage(&fault, BLOCK, 0, BLOCK + 7, "\xff\1\2", 3);
     assert_null(strstr(text_report(fault), "  found "));

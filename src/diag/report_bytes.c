@@ -124,9 +124,10 @@ static void quoted_write(struct pw_text *text, const uint8_t *bytes, uint32_t le
     pw_text_char(text, '"');
 }
 
-/* "the address 0x…, 8 bytes inside of a live 24-byte block"; false: it leads to no block. */
-static bool address_write(struct pw_text *text, const struct pw_pointee *block, uint64_t value)
+/* "the address 0x…, 8 bytes inside of a live 24-byte block", or of the one that is reported; false: it leads to no block. */
+static bool address_write(struct pw_text *text, const struct pw_fault *fault, uint64_t value)
 {
+    const struct pw_pointee *block = &fault->damage.pointee;
     bool is_somebodys = block->state == PW_STATE_LIVE || block->state == PW_STATE_QUARANTINED;
     if (!block->known || value < block->address)
         return false;
@@ -140,7 +141,12 @@ static bool address_write(struct pw_text *text, const struct pw_pointee *block, 
     pw_text_str(text, ", ");
     if (offset != 0)
         pw_text_dec(text, offset);
-    pw_text_str(text, offset != 0 ? " bytes inside of a " : "the start of a ");
+    pw_text_str(text, offset != 0 ? " bytes inside of " : "the start of ");
+    if (fault->block.known && fault->block.address == block->address) {
+        pw_text_str(text, "this block itself");
+        return true;
+    }
+    pw_text_str(text, "a ");
     pw_text_str(text, pw_state_name(block->state));
     pw_text_char(text, ' ');
     pw_text_dec(text, block->size);
@@ -149,9 +155,9 @@ static bool address_write(struct pw_text *text, const struct pw_pointee *block, 
 }
 
 /* The aligned number of 2, 4 or 8 bytes that starts where the run starts and holds it all. */
-static bool number_write(struct pw_text *text, const struct pw_damage *damage, uint32_t first,
-                         uint32_t length)
+static bool number_write(struct pw_text *text, const struct pw_fault *fault, uint32_t first, uint32_t length)
 {
+    const struct pw_damage *damage = &fault->damage;
     uint32_t width = 1;
     while (width < length)
         width *= 2;
@@ -159,7 +165,7 @@ static bool number_write(struct pw_text *text, const struct pw_damage *damage, u
     if (width > 8 || (damage->window + first) % width != 0 || first + width > damage->window_bytes)
         return false;
     memcpy(&value, damage->found + first, width); /* both machines that we run on are little-endian */
-    if (width == 8 && address_write(text, &damage->pointee, value))
+    if (width == 8 && address_write(text, fault, value))
         return true;
     pw_text_str(text, "the number ");
     pw_text_dec(text, value);
@@ -221,7 +227,7 @@ static void meaning_write(struct pw_text *text, const struct pw_fault *fault)
         pw_text_str(text, " zero bytes");
     } else if (is_text(bytes, length)) {
         quoted_write(text, bytes, length);
-    } else if (!count_write(text, fault, first, length) && !number_write(text, damage, first, length) &&
+    } else if (!count_write(text, fault, first, length) && !number_write(text, fault, first, length) &&
                (length <= sizeof(uint64_t) || !pw_numbers_write(text, damage, first, length))) {
         text->length = before; /* nothing that one could name */
         text->buffer[before] = '\0';
