@@ -17,18 +17,22 @@ PW_LIBC_LIST(POINTER)
 #define JUMP(name) PW_ARCH_JUMP(name, pw_entry_##name);
 PW_LIBC_LIST(JUMP)
 
-#define ENTRY(name) {(_Atomic(void *) *)&pw_entry_##name, (void *)pw_checked_##name, (void **)&pw_libc.name},
+#define ENTRY_FROM(name, mode)                                                                     \
+    {(_Atomic(void *) *)&pw_entry_##name, (void *)pw_checked_##name, (void **)&pw_libc.name, mode},
+#define ENTRY(name) ENTRY_FROM(name, PW_LIBC_CHECKED)
+#define FOLDER_ENTRY(name) ENTRY_FROM(name, PW_LIBC_FOLDERS)
 static const struct {
     _Atomic(void *) *pointer;
     void *checked;
     void **own;
-} entries[] = {PW_LIBC_LIST(ENTRY)};
+    enum pw_libc_mode checked_from;
+} entries[] = {PW_LIBC_AT_FULL(ENTRY) PW_LIBC_FOLDER(FOLDER_ENTRY)};
 
-void pw_libc_lead(bool to_checked)
+void pw_libc_lead(enum pw_libc_mode mode)
 {
     for (size_t i = 0; i < PW_ARRAY_SIZE(entries); i++) {
-        bool has_own = *entries[i].own != NULL;
-        atomic_store_explicit(entries[i].pointer, to_checked || !has_own ? entries[i].checked : *entries[i].own,
+        bool is_checked = mode >= entries[i].checked_from || *entries[i].own == NULL;
+        atomic_store_explicit(entries[i].pointer, is_checked ? entries[i].checked : *entries[i].own,
                               memory_order_relaxed);
     }
 }

@@ -112,45 +112,47 @@ int pw_checked_cnd_timedwait(cnd_t *condition, mtx_t *lock, const struct timespe
     return pw_libc.cnd_timedwait(condition, lock, until);
 }
 
-/* What is in a DIR is libc's own business; its descriptor comes first. */
-static void check_folder(const struct pw_site *site, const DIR *folder)
-{
-    pw_check_read(site, folder, sizeof(int));
-}
+/*
+ * What is in a DIR is libc's own business; its descriptor comes first. Its lock is in the bytes that are poisoned at fast, and
+ * is waited for without end, so it is looked at there as well.
+ */
+#define FOLDER_CHECKED(name)                                                                       \
+    PW_CHECKED_IF(pw_libc_checks_from(PW_LIBC_FOLDERS), name, PW_CALLER_PC, PW_CALLER_FRAME,       \
+                  pw_check_read(&site, folder, sizeof(int)))
 
 struct dirent *pw_checked_readdir(DIR *folder)
 {
-    PW_CHECKED(readdir, check_folder(&site, folder));
+    FOLDER_CHECKED(readdir);
     return pw_libc.readdir(folder);
 }
 
 struct dirent64 *pw_checked_readdir64(DIR *folder)
 {
-    PW_CHECKED(readdir, check_folder(&site, folder));
+    FOLDER_CHECKED(readdir);
     return pw_libc.readdir64(folder);
 }
 
 void pw_checked_rewinddir(DIR *folder)
 {
-    PW_CHECKED(rewinddir, check_folder(&site, folder));
+    FOLDER_CHECKED(rewinddir);
     pw_libc.rewinddir(folder);
 }
 
 long pw_checked_telldir(DIR *folder)
 {
-    PW_CHECKED(telldir, check_folder(&site, folder));
+    FOLDER_CHECKED(telldir);
     return pw_libc.telldir(folder);
 }
 
 void pw_checked_seekdir(DIR *folder, long place)
 {
-    PW_CHECKED(seekdir, check_folder(&site, folder));
+    FOLDER_CHECKED(seekdir);
     pw_libc.seekdir(folder, place);
 }
 
 int pw_checked_closedir(DIR *folder)
 {
-    PW_CHECKED(closedir, check_folder(&site, folder));
+    FOLDER_CHECKED(closedir);
     return pw_libc.closedir(folder);
 }
 

@@ -1,6 +1,6 @@
 /*
- * libc.h - the calls of libc that are checked (level full and above; option check_libc_calls): what the
- * files of this folder share.
+ * libc.h - the calls of libc that are checked (level full and above; option check_libc_calls; those with a
+ * directory from fast on): what the files of this folder share.
  *
  * What the program calls memcpy is one jump through a pointer: at off and fast to libc's own, else to
  * the checked one, which looks at the ranges that libc is about to read and write, and calls libc's
@@ -53,25 +53,30 @@ struct pw_libc {
 };
 extern struct pw_libc pw_libc __attribute__((visibility("hidden")));
 
-/* UNKNOWN: not looked up yet, and every call is led to its checked version. */
-enum pw_libc_mode { PW_LIBC_UNKNOWN, PW_LIBC_PLAIN, PW_LIBC_CHECKED };
+/* What is checked, each with what is before it. UNKNOWN: not looked up yet, and every call is led to its checked version. */
+enum pw_libc_mode { PW_LIBC_UNKNOWN, PW_LIBC_PLAIN, PW_LIBC_FOLDERS, PW_LIBC_CHECKED };
 extern _Atomic uint8_t pw_libc_mode __attribute__((visibility("hidden")));
 
-/* libc/own.c: look up what is to be looked up; true: check. */
-bool pw_libc_look_up(void);
+/* libc/own.c: look up what is to be looked up, and what is checked then. */
+enum pw_libc_mode pw_libc_look_up(void);
 
 PW_INLINE bool pw_libc_is_checked(void)
 {
     return atomic_load_explicit(&pw_libc_mode, memory_order_relaxed) == PW_LIBC_CHECKED;
 }
 
-PW_INLINE bool pw_libc_checks(void)
+PW_INLINE bool pw_libc_checks_from(enum pw_libc_mode least)
 {
-    return pw_likely(pw_libc_is_checked()) || pw_libc_look_up();
+    return pw_likely(atomic_load_explicit(&pw_libc_mode, memory_order_relaxed) >= least) || pw_libc_look_up() >= least;
 }
 
-/* libc/entry.c: lead all calls to libc's own functions, or to the checked versions. */
-void pw_libc_lead(bool to_checked);
+PW_INLINE bool pw_libc_checks(void)
+{
+    return pw_libc_checks_from(PW_LIBC_CHECKED);
+}
+
+/* libc/entry.c: lead the calls that `mode` checks to their checked versions, all others to libc's own functions. */
+void pw_libc_lead(enum pw_libc_mode mode);
 
 /* The program's call. */
 struct pw_site {
@@ -80,14 +85,15 @@ struct pw_site {
     const char *function;
 };
 
-/* Do `check`, with `site` to say where the call is. */
-#define PW_CHECKED_FROM(name, pc, frame, check)                                                    \
+/* Do `check` if `condition`, with `site` to say where the call is. */
+#define PW_CHECKED_IF(condition, name, pc, frame, check)                                           \
     do {                                                                                           \
-        if (pw_libc_checks()) {                                                                    \
+        if (condition) {                                                                           \
             struct pw_site site = {pc, frame, #name};                                              \
             check;                                                                                 \
         }                                                                                          \
     } while (0)
+#define PW_CHECKED_FROM(name, pc, frame, check) PW_CHECKED_IF(pw_libc_checks(), name, pc, frame, check)
 /* The same in a checked version itself. */
 #define PW_CHECKED(name, check) PW_CHECKED_FROM(name, PW_CALLER_PC, PW_CALLER_FRAME, check)
 

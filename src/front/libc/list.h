@@ -66,9 +66,12 @@
     F(sem_wait) F(sem_trywait) F(sem_timedwait) F(sem_clockwait) F(sem_post) F(sem_destroy)        \
     F(mtx_lock) F(mtx_trylock) F(mtx_timedlock) F(mtx_unlock) F(mtx_destroy)                       \
     F(cnd_wait) F(cnd_timedwait) F(cnd_signal) F(cnd_broadcast) F(cnd_destroy)                     \
-    F(readdir) F(readdir64) F(rewinddir) F(telldir) F(seekdir) F(closedir) F(fclose) F(fflush)
+    F(fclose) F(fflush)
 
-#define PW_LIBC_LIST(F)                                                                            \
+#define PW_LIBC_FOLDER(F) /* libc/handle.c; these at fast too */                                   \
+    F(readdir) F(readdir64) F(rewinddir) F(telldir) F(seekdir) F(closedir)
+
+#define PW_LIBC_AT_FULL(F)                                                                          \
     PW_LIBC_MEMORY(F)                                                                              \
     PW_LIBC_STRING(F)                                                                              \
     PW_LIBC_WIDE(F)                                                                                \
@@ -78,5 +81,9 @@
     PW_LIBC_DESCRIPTOR(F)                                                                          \
     PW_LIBC_OTHER(F)                                                                               \
     PW_LIBC_HANDLE(F)
+
+#define PW_LIBC_LIST(F)                                                                            \
+    PW_LIBC_AT_FULL(F)                                                                             \
+    PW_LIBC_FOLDER(F)
 
 #endif

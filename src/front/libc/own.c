@@ -242,7 +242,7 @@ static void look_up(void)
     pw_libc.memcpy = pw_libc.memmove;
 }
 
-PW_COLD bool pw_libc_look_up(void)
+PW_COLD enum pw_libc_mode pw_libc_look_up(void)
 {
     uint8_t mode = atomic_load_explicit(&pw_libc_mode, memory_order_acquire);
     if (mode == PW_LIBC_UNKNOWN) {
@@ -250,14 +250,18 @@ PW_COLD bool pw_libc_look_up(void)
         look_up();
         atomic_store_explicit(&pw_libc_mode, PW_LIBC_PLAIN, memory_order_release);
         errno = saved_errno;
+        mode = PW_LIBC_PLAIN;
     }
-    return mode == PW_LIBC_CHECKED;
+    return mode;
 }
 
 void pw_libc_configure(void)
 {
-    bool is_checked = pw_options()->check_libc_calls;
+    const struct pw_options *options = pw_options();
+    enum pw_libc_mode mode = options->check_libc_calls         ? PW_LIBC_CHECKED
+                             : options->level >= PW_LEVEL_FAST ? PW_LIBC_FOLDERS
+                                                               : PW_LIBC_PLAIN;
     (void)pw_libc_look_up();
-    atomic_store_explicit(&pw_libc_mode, is_checked ? PW_LIBC_CHECKED : PW_LIBC_PLAIN, memory_order_release);
-    pw_libc_lead(is_checked);
+    atomic_store_explicit(&pw_libc_mode, (uint8_t)mode, memory_order_release);
+    pw_libc_lead(mode);
 }
