@@ -308,6 +308,10 @@ static void test_what_the_damage_looks_like_is_said(void **state)
     expect_in(text_report(fault), "found 4 zero bytes\n");
     sample_damage(&fault, BLOCK, 0, BLOCK + 8, "\xff\xff\0\0", 4);
     expect_in(text_report(fault), "found the number 65535 (0x0000ffff)\n");
+    sample_damage(&fault, BLOCK, 0, BLOCK + 8, "\xff\xff\xff\xff", 4);
+    expect_in(text_report(fault), "found the number -1 (0xffffffff)\n");
+    sample_damage(&fault, BLOCK, 0, BLOCK + 8, "\xfe\xff\xff\xff\xff\xff\xff\xff", 8);
+    expect_in(text_report(fault), "found the number -2 (0xfffffffffffffffe)\n");
     expect_in(text_report(use_after_free()), "(0x0000555500001200), an address in /home/ada/demo/build/demo\n");
     fault = use_after_free();
     fault.damage.pointee = (struct pw_pointee){true, PW_STATE_LIVE, 0x555500001200, 56};

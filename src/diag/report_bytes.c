@@ -168,7 +168,7 @@ static bool number_write(struct pw_text *text, const struct pw_fault *fault, uin
     if (width == 8 && address_write(text, fault, value))
         return true;
     pw_text_str(text, "the number ");
-    pw_text_dec(text, value);
+    pw_integer_write(text, value, width);
     pw_text_str(text, " (");
     pw_text_hex(text, value, 2 * width);
     pw_text_char(text, ')');

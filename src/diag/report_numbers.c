@@ -85,6 +85,16 @@ static bool is_small(uint64_t bits, double *value)
     return number > -(1 << 24) && number < 1 << 24;
 }
 
+void pw_integer_write(struct pw_text *text, uint64_t bits, uint32_t width)
+{
+    double value = 0;
+    bool is_small_one = width == 8 ? is_small_wide(bits, &value) : width == 4 && is_small(bits, &value);
+    if (is_small_one && value < 0)
+        decimal_write(text, value);
+    else
+        pw_text_dec(text, bits);
+}
+
 static bool reads_as(const struct pw_damage *damage, const struct reading *reading, uint32_t first, uint32_t length)
 {
     if ((damage->window + first) % reading->width != 0)

@@ -102,11 +102,13 @@ void pw_time_write(struct pw_text *text, uint64_t time_ns);
 /* -- report_bytes.c */
 bool pw_damage_is_shown(const struct pw_damage *damage);
 bool pw_damage_has(const struct pw_damage *damage, uint32_t index);
-/* Nothing where there is no picture. */
+/* As a program would have it: -1, and not 4294967295. */
+void pw_integer_write(struct pw_text *text, uint64_t bits, uint32_t width);
 /* ", 1.5 as a double", where `width` bytes may be one; else nothing. */
 void pw_number_as_real(struct pw_text *text, uint64_t bits, uint32_t width);
 /* "the numbers 1, 2, 3 of 4 bytes", if the bytes of a run that is longer than a number look like that; false: no. */
 bool pw_numbers_write(struct pw_text *text, const struct pw_damage *damage, uint32_t first, uint32_t length);
+/* Nothing where there is no picture. */
 void pw_damage_write(struct pw_text *text, const struct pw_fault *fault);
 
 /* -- report_head.c: parts 1 and 2; report_text.c: the rest; report_json.c */

@@ -116,10 +116,18 @@ static void interior_advice(struct pw_text *text, const struct pw_fault *fault)
     }
 }
 
+/* Below full nobody knows who had the block. */
+static void full_advice(struct pw_text *text, const struct pw_fault *fault)
+{
+    bool is_live = fault->block.known && fault->block.state == PW_STATE_LIVE;
+    pw_text_str(text, "run again with PWHEAP_CHECK=full to see who allocated ");
+    pw_text_str(text, is_live ? "it" : "and freed it");
+}
+
 static void double_free_advice(struct pw_text *text, const struct pw_fault *fault, enum pw_level level)
 {
     if (level < PW_LEVEL_FULL)
-        pw_text_str(text, "run again with PWHEAP_CHECK=full to see who allocated and freed it");
+        full_advice(text, fault);
     else if (fault->block.has_evidence && fault->block.free_stack != 0)
         pw_text_str(text, "\"freed by\" above tells who freed it first");
 }
@@ -134,7 +142,7 @@ static bool is_read_of_damage(const struct pw_fault *fault)
 static void damage_advice(struct pw_text *text, const struct pw_fault *fault, enum pw_level level)
 {
     if (level < PW_LEVEL_FULL)
-        pw_text_str(text, "run again with PWHEAP_CHECK=full to see who allocated and freed it");
+        full_advice(text, fault);
     else if (pw_fault_is_late(fault) && fault->kind == PW_KIND_HEADER)
         pw_text_str(text, "PWHEAP_CHECK=full:validate_every=1000 narrows down when it happens");
     else if (pw_fault_is_late(fault) && fault->block.is_renewed)
