@@ -57,7 +57,8 @@ static void write_check(struct run *run, const char *check)
     if (logs != NULL)
         assert_non_null(mkdtemp(run->folder));
     (void)snprintf(run->check, sizeof run->check,
-                   "PWHEAP_CHECK=%.*s:symbolize=0:color=never:history=0:seed=1%s%s%.*s%s%s", (int)level, check,
+                   "PWHEAP_CHECK=%.*s:symbolize=0:symbolize_timeout_ms=600000:color=never:history=0:seed=1%s%s%.*s%s%s",
+                   (int)level, check,
                    more != NULL ? more : "", strstr(check, "guard") != NULL ? "" : ":guard_site_blocks=0:guard_sample_rate=0",
                    logs != NULL ? (int)(logs - options) : (int)strlen(options), options, run->folder,
                    logs != NULL ? logs + 4 : "");

@@ -30,7 +30,7 @@ same() {
     fi
 }
 
-look() { timeout 60 "$heapdump" "$@" >got 2>messages; echo $? >status; }
+look() { prlimit --cpu=60 "$heapdump" "$@" >got 2>messages; echo $? >status; }
 # The address that the program gave a name.
 address() { sed -n "s/^$1 //p" names; }
 # The groups, without their stacks.

@@ -58,15 +58,21 @@ static int64_t now_ms(void)
     return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Read both until they end; false: the time was up first. */
+/*
+ * Read both until they end; false: the time was up first. Of the time in which we are stopped, with all that we started, no
+ * more than a slice counts.
+ */
 static bool collect(struct stream *out, struct stream *err)
 {
-    int64_t deadline = now_ms() + PROGRAM_SECONDS * 1000;
+    enum { SLICE_MS = 500 };
+    int64_t left = PROGRAM_SECONDS * 1000;
     struct pollfd polls[2] = {{out->fd, POLLIN, 0}, {err->fd, POLLIN, 0}};
     while (polls[0].fd >= 0 || polls[1].fd >= 0) {
-        int64_t left = deadline - now_ms();
-        if (left <= 0 || poll(polls, 2, (int)left) < 0)
+        int64_t start = now_ms();
+        if (left <= 0 || poll(polls, 2, SLICE_MS) < 0)
             return false;
+        int64_t passed = now_ms() - start;
+        left -= passed < SLICE_MS ? passed : SLICE_MS;
         if (polls[0].revents != 0 && !read_some(out))
             polls[0].fd = -1;
         if (polls[1].revents != 0 && !read_some(err))

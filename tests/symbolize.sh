@@ -14,7 +14,7 @@ failed=0
 # The filter, with nothing in its environment: its output goes to `got`, its messages to `messages`.
 filter() {
     # shellcheck disable=SC2086 # a list of words
-    timeout 30 env -i $environment $sandbox "$heapdump" symbolize "$@" >got 2>messages
+    prlimit --cpu=30 env -i $environment $sandbox "$heapdump" symbolize "$@" >got 2>messages
     echo $? >status # a file, for the end of a pipeline is a subshell
 }
 ended_with() { [ "$(cat status)" = "$1" ]; }

@@ -23,7 +23,7 @@ holds() { sentence=$1; shift; if "$@"; then pass "$sentence"; else fail "$senten
 gives() {
     sentence=$1 wanted=$2
     shift 2
-    timeout 60 "$@" >got 2>messages
+    prlimit --cpu=60 "$@" >got 2>messages
     status=$?
     if [ $status = "$wanted" ]; then pass "$sentence"; else fail "$sentence (status $status of $*)"; fi
 }
@@ -55,7 +55,7 @@ tracer_of() { sed -n 's/^TracerPid:[[:space:]]*//p' "/proc/$1/status"; }
 
 # agrees SENTENCE TARGET - blocks, bytes and bytes taken of each state are those that the program told
 agrees() {
-    timeout 60 "$heapdump" walk --csv "$2" 2>messages |
+    prlimit --cpu=60 "$heapdump" walk --csv "$2" 2>messages |
         awk -F, 'NR > 1 { blocks[$4]++; bytes[$4] += $2; taken[$4] += $3 }
                  END { for (s in blocks) print s, blocks[s], bytes[s], taken[s] }' | sort >counted
     awk 'NF == 4 && $2 > 0' told | sort >expected

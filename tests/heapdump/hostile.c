@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/procfs.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -268,15 +269,22 @@ static void report_hang(int signal)
     abort();
 }
 
+/* Of the processor's time: who is stopped for long does not hang. 0: no limit. */
+static void limit_run(int seconds)
+{
+    struct itimerval most = {.it_value.tv_sec = seconds};
+    setitimer(ITIMER_PROF, &most, NULL);
+}
+
 static int run(int (*command)(int, char **), const char *name, const char *option, const char *more)
 {
     /* Debug information that lies elsewhere is no part of it, and takes long. */
     static char no_debuginfo[] = "--debuginfo-path=/nowhere";
     char *argv[] = {(char *)(uintptr_t)name, (char *)(uintptr_t)core_path, no_debuginfo,
                     (char *)(uintptr_t)option, (char *)(uintptr_t)more, NULL};
-    alarm(SECONDS_A_RUN);
+    limit_run(SECONDS_A_RUN);
     int status = command(option == NULL ? 3 : more == NULL ? 4 : 5, argv);
-    alarm(0);
+    limit_run(0);
     if (status < HEAPDUMP_FINE || status > HEAPDUMP_UNREADABLE) {
         dprintf(STDERR_FILENO, "hostile: %s returned %d with %s %llu\n", name, status, current,
                 (unsigned long long)current_number);
@@ -435,7 +443,7 @@ int main(int argc, char **argv)
     make_core(pid, &places);
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
-    signal(SIGALRM, report_hang);
+    signal(SIGPROF, report_hang);
     printf("core of %llu pages, %zu pages of tables\n", (unsigned long long)places.file_bytes / PAGE,
            places.table_count);
     fflush(stdout);

@@ -3,7 +3,7 @@
  *
  * A mangled name of a hundred bytes can stand for one of gigabytes, for each substitution may double
  * it, and the demangler works on it for as long as that takes. So it works in a process of its
- * own, within limits of memory and time; a name that breaks them stays mangled, and so do all after
+ * own, within limits of memory and of processor time; a name that breaks them stays mangled, and so do all after
  * the MOST_FAILURES-th of that kind.
  *
  * One message each way, on a pipe each, for a sandbox may refuse sockets: the name; what it means, empty if it means
@@ -17,20 +17,20 @@
 
 #include <fcntl.h>
 #include <libiberty/demangle.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum {
     MOST_NAME_BYTES = 1 << 13,
     MOST_TEXT_BYTES = 1 << 16,
-    MOST_MILLISECONDS = 1000,
+    MOST_SECONDS = 1, /* of the processor's time, a name */
     MOST_WORK_BYTES = 64 << 20, /* of address space, besides what is held at the start */
     MOST_FAILURES = 3,
     CACHE_ENTRIES = 256,
@@ -49,14 +49,13 @@ static struct {
 } demangler;
 
 /*
- * The message into the `size` bytes at `message`, within `milliseconds` (-1: whenever it comes). False: there was none. The other
- * side sends nothing before it is answered, so nothing follows the NUL.
+ * The message into the `size` bytes at `message`. False: there was none, and the other side has ended. It sends nothing before
+ * it is answered, so nothing follows the NUL.
  */
-static bool receive(int fd, char *message, size_t size, int milliseconds)
+static bool receive(int fd, char *message, size_t size)
 {
     size_t length = 0;
-    struct pollfd wait = {.fd = fd, .events = POLLIN};
-    while (length < size && poll(&wait, 1, milliseconds) == 1) {
+    while (length < size) {
         ssize_t got = read(fd, message + length, size - length);
         if (got <= 0)
             return false;
@@ -93,6 +92,14 @@ static void limit_memory(void)
     setrlimit(RLIMIT_AS, &limit);
 }
 
+/* From now on; SIGPROF ends the process. */
+static void limit_time(void)
+{
+    struct itimerval most = {.it_value.tv_sec = MOST_SECONDS};
+    signal(SIGPROF, SIG_DFL);
+    setitimer(ITIMER_PROF, &most, NULL);
+}
+
 static void answer(int answers, const char *name)
 {
     int language = name[1] == 'D' ? DMGL_DLANG : DMGL_AUTO;
@@ -112,8 +119,10 @@ _Noreturn static void run_demangler(int questions, int answers)
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         close(fd); /* else who waits for the end of our output would wait for this process too */
     limit_memory();
-    while (receive(questions, name, sizeof name, -1))
+    while (receive(questions, name, sizeof name)) {
+        limit_time();
         answer(answers, name);
+    }
     _exit(0);
 }
 
@@ -178,7 +187,7 @@ static const char *ask(const char *name)
         return NULL;
     /* A pipe holds more than a name; where it is kept smaller nobody waits for one that it doesn't hold. */
     if (write(demangler.questions[1], name, length + 1) == (ssize_t)length + 1 &&
-        receive(demangler.answers, demangler.text, sizeof demangler.text, MOST_MILLISECONDS))
+        receive(demangler.answers, demangler.text, sizeof demangler.text))
         return demangler.text[0] != '\0' ? demangler.text : NULL;
     stop_demangler();
     demangler.failures++;
