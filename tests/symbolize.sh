@@ -637,6 +637,23 @@ printf '%s' "$line" | filter
 printf '%s' "    #0 0x5500 in plain $dir/chain.c:24:5" >expected
 holds "a last line without a newline is read, and gets none" cmp expected got
 
+join=_Z4joinRKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEESt4pairIiS4_ESt17basic_string_viewIcS2_E
+wide=_ZN4shop4hold3putENSt7__cxx1112basic_stringIwSt11char_traitsIwESaIwEEE
+{ frame 0 $join "$dir/bare" "$in_outer"; frame 1 $wide "$dir/bare" "$in_outer"; } >in
+filter <in
+same "a string of C++ is called one" <<END
+    #0 0x5500 in join(std::string const&, std::pair<int, std::string>, std::string_view) (DIR/bare+$in_outer)
+    #1 0x5501 in shop::hold::put(std::wstring) (DIR/bare+$in_outer)
+END
+
+string='std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >'
+{ echo 'Direct leak of 8 byte(s) in 1 object(s) allocated from:'; frame 0 $join "$dir/bare" "$in_outer"; echo; } | filter
+same "but in leaks, where suppressions name what LeakSanitizer shows" <<END
+Direct leak of 8 byte(s) in 1 object(s) allocated from:
+    #0 0x5500 in join($string const&, std::pair<int, $string >, std::basic_string_view<char, std::char_traits<char> >) (DIR/bare+$in_outer)
+
+END
+
 bomb=_Z1f1AIiiE
 last=0
 for i in 1 2 3 4 5 6 7 8 9 A B C D E F G H I J K L M N O P Q R S T U V W X Y Z; do

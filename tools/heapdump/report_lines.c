@@ -198,6 +198,11 @@ bool allocation_line_parse(struct span line)
     return span_starts_with(line, SPAN("allocated by thread ")) || span_starts_with(line, SPAN("previously allocated by thread "));
 }
 
+bool leak_line_parse(struct span line)
+{
+    return span_starts_with(line, SPAN("Direct leak of ")) || span_starts_with(line, SPAN("Indirect leak of "));
+}
+
 bool head_line_parse(struct span line)
 {
     return span_starts_with(line, SPAN("==")) && holds(line, SPAN("==ERROR: "));

@@ -45,6 +45,8 @@ bool summary_line_parse(struct span line, struct summary_line *summary);
 bool brief_line_parse(struct span line);
 /* True: the frames that follow are those of an allocation. */
 bool allocation_line_parse(struct span line);
+/* True: the frames that follow are those of a leak. */
+bool leak_line_parse(struct span line);
 /* True: the first line of a report. */
 bool head_line_parse(struct span line);
 

@@ -14,6 +14,49 @@ const char *source_function(const struct source_style *style, const struct sourc
     return demangle(frame->function);
 }
 
+/* Of libstdc++ and of libc++, as the demangler writes them. */
+static const struct {
+    const char *spelt_out;
+    const char *name;
+} short_names[] = {
+    {"std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >", "std::string"},
+    {"std::__cxx11::basic_string<wchar_t, std::char_traits<wchar_t>, std::allocator<wchar_t> >", "std::wstring"},
+    {"std::basic_string_view<char, std::char_traits<char> >", "std::string_view"},
+    {"std::__1::basic_string<char, std::__1::char_traits<char>, std::__1::allocator<char> >", "std::string"},
+};
+
+/* The bytes of one of them at the start of `text`, and its name; 0: there is none. */
+static size_t spelt_out_bytes(const char *text, const char **name)
+{
+    for (size_t i = 0; i < PW_ARRAY_SIZE(short_names); i++) {
+        size_t length = strlen(short_names[i].spelt_out);
+        *name = short_names[i].name;
+        if (strncmp(text, short_names[i].spelt_out, length) == 0)
+            return length;
+    }
+    return 0;
+}
+
+const char *source_short_name(const char *name, struct bytes *text)
+{
+    const char *short_name;
+    if (strstr(name, "basic_string") == NULL)
+        return name;
+    bytes_clear(text);
+    while (*name != '\0') {
+        size_t length = strncmp(name, "std::", 5) == 0 ? spelt_out_bytes(name, &short_name) : 0;
+        if (length == 0) {
+            bytes_char(text, *name++);
+            continue;
+        }
+        bytes_str(text, short_name);
+        name += length;
+        if (name[0] == ' ' && name[1] == '>')
+            name++; /* it stood between two of these */
+    }
+    return text->data;
+}
+
 /* libc's are those of _FORTIFY_SOURCE; Rust's are no headers, but what is generic in them is compiled into the program too. */
 static bool is_header(const char *path)
 {

@@ -12,6 +12,8 @@ struct source_style {
 
 /* The function as it is to be shown, NULL: not known. Until the next call. */
 const char *source_function(const struct source_style *style, const struct source_frame *frame);
+/* A function's name for people: std::string for what that stands for, and its like. `name` itself, or in `text`. */
+const char *source_short_name(const char *name, struct bytes *text);
 /*
  * The innermost of `count` frames that is the program's own: no inline function or template of the C++ library's or libc's
  * headers, and of an allocation none of its xmalloc and the like. `count`: there is none.

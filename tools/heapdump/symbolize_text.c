@@ -27,6 +27,8 @@ static size_t locate(struct symbolizer *symbolizer, const struct code_place *pla
 static void append_function(struct symbolizer *symbolizer, struct bytes *output, const struct source_frame *frame)
 {
     const char *function = source_function(&symbolizer->style, frame);
+    if (function != NULL && !symbolizer->is_leak)
+        function = source_short_name(function, &symbolizer->name);
     bytes_str(output, function != NULL ? function : "??");
 }
 
@@ -200,6 +202,7 @@ struct span symbolize_text(struct symbolizer *symbolizer, struct span line)
     symbolizer->added = symbolizer->shown = 0;
     symbolizer->is_brief = brief_line_parse(line);
     symbolizer->is_allocation = allocation_line_parse(line);
+    symbolizer->is_leak = leak_line_parse(line);
     if (head_line_parse(line))
         own_lines_clear(&symbolizer->own);
     if (summary_line_parse(line, &summary))
@@ -210,6 +213,7 @@ struct span symbolize_text(struct symbolizer *symbolizer, struct span line)
 void symbolizer_free(struct symbolizer *symbolizer)
 {
     bytes_free(&symbolizer->output);
+    bytes_free(&symbolizer->name);
     bytes_free(&symbolizer->path);
     bytes_free(&symbolizer->line);
     own_lines_free(&symbolizer->own);

@@ -14,12 +14,14 @@ struct symbolizer {
     struct symbols *symbols;
     uint32_t added; /* frames that inlining added so far to the stack that is being read */
     bool is_allocation; /* the stack is that of the block's allocation */
+    bool is_leak;       /* the stack is that of a leak, and suppressions have the names as they are */
     bool is_brief;  /* the stack is a neighbour's or of the history: two lines of the program's own */
     uint32_t shown; /* of those */
     struct own_lines own;
     struct source_frame frames[SYMBOLS_FRAMES];
     /* Kept for their memory; each use empties its own first. */
     struct bytes output;
+    struct bytes name;
     struct bytes path;
     struct bytes line;
     struct bytes value;
