@@ -1,4 +1,7 @@
-/* family_more_test.c - alignments, free_sized, and glibc's further functions: mallinfo, malloc_info, mallopt and their like. See family_test.c. */
+/*
+ * family_more_test.c - alignments, free_sized, and glibc's further functions: mallinfo, malloc_info, mallopt and their like.
+ * Runs on plain glibc too: see family_test.c.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
