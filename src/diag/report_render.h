@@ -84,6 +84,8 @@ void pw_build_id_write(struct pw_text *text, const struct pw_module *module);
 /* -- report_words.c: what text, asan and JSON say alike */
 /* True: damage that was found some time after it was done. */
 bool pw_fault_is_late(const struct pw_fault *fault);
+/* Found in a block that nobody had: meant for another one, or so it seems. */
+bool pw_fault_is_astray(const struct pw_fault *fault);
 /* As pw_kind_name; in the asan format the name that AddressSanitizer has for it. */
 const char *pw_report_kind_name(const struct pw_render *render);
 /* The name of a thread, "" where none is known. */

@@ -64,7 +64,9 @@ static void location_write(struct pw_render *render)
     }
     if (fault->kind == PW_KIND_POISON && fault->place == NULL)
         poison_write(render);
-    if (!fault->is_certain)
+    if (pw_fault_is_astray(fault))
+        pw_say(render, "(probably: nobody had this block since its memory came from the system; meant for another one?)\n");
+    else if (!fault->is_certain)
         pw_say(render, "(probably: it can't be told for sure from what is left)\n");
     if (is_related && fault->kind == PW_KIND_POISON) {
         pw_say(render, "probably from here, by what registers and stack hold: ");

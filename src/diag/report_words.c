@@ -15,6 +15,11 @@ bool pw_fault_is_late(const struct pw_fault *fault)
     }
 }
 
+bool pw_fault_is_astray(const struct pw_fault *fault)
+{
+    return fault->kind == PW_KIND_USE_AFTER_FREE && !fault->is_certain && pw_block_is_fresh(&fault->block);
+}
+
 /*
  * AddressSanitizer knows no underflow of the heap (an overflow "before" the block to it), no interior
  * free, and no headers; what it can't name it calls unknown-crash.
@@ -139,9 +144,18 @@ static bool is_read_of_damage(const struct pw_fault *fault)
            fault->damage.damaged != 0;
 }
 
+/* Written was what nobody had, and there is no allocation that one could watch. */
+static void astray_advice(struct pw_text *text, enum pw_level level)
+{
+    if (level < PW_LEVEL_GUARD)
+        pw_text_str(text, "run again with PWHEAP_CHECK=guard: it stops at most writes that go astray");
+}
+
 static void damage_advice(struct pw_text *text, const struct pw_fault *fault, enum pw_level level)
 {
-    if (level < PW_LEVEL_FULL)
+    if (pw_fault_is_astray(fault))
+        astray_advice(text, level);
+    else if (level < PW_LEVEL_FULL)
         full_advice(text, fault);
     else if (pw_fault_is_late(fault) && fault->kind == PW_KIND_HEADER)
         pw_text_str(text, "PWHEAP_CHECK=full:validate_every=1000 narrows down when it happens");
@@ -187,8 +201,18 @@ static void bad_free_advice(struct pw_text *text, const struct pw_fault *fault, 
     }
 }
 
+/* The first line says free of all of them, as AddressSanitizer's does. The advice begins at `start`. */
+static void other_call_write(struct pw_text *text, const struct pw_fault *fault, size_t start)
+{
+    if (fault->operation != PW_OP_REALLOC && fault->operation != PW_OP_USABLE_SIZE)
+        return;
+    pw_text_str(text, text->length != start ? "; it was given to " : "it was given to ");
+    pw_text_str(text, pw_operation_name(fault->operation));
+}
+
 void pw_advice_write(struct pw_text *text, const struct pw_fault *fault, enum pw_level level)
 {
+    size_t start = text->length;
     switch (fault->kind) {
     case PW_KIND_OVERFLOW:
     case PW_KIND_UNDERFLOW:
@@ -198,6 +222,7 @@ void pw_advice_write(struct pw_text *text, const struct pw_fault *fault, enum pw
         break;
     case PW_KIND_DOUBLE_FREE:
         double_free_advice(text, fault, level);
+        other_call_write(text, fault, start);
         break;
     case PW_KIND_POISON:
         pw_text_str(text, "the pointer that the first frame follows was read from ");
@@ -205,9 +230,11 @@ void pw_advice_write(struct pw_text *text, const struct pw_fault *fault, enum pw
         break;
     case PW_KIND_BAD_FREE:
         bad_free_advice(text, fault, level);
+        other_call_write(text, fault, start);
         break;
     case PW_KIND_INTERIOR_FREE:
         interior_advice(text, fault);
+        other_call_write(text, fault, start);
         break;
     case PW_KIND_FAMILY_MISMATCH:
         mismatch_advice(text, fault);

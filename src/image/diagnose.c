@@ -163,13 +163,6 @@ static void blame_underflow(struct pw_fault *fault, const struct pw_block_info *
     fault->offset = next->address - fault->damage.start;
 }
 
-/* Nobody had the block, or not since its memory came fresh from the system. */
-static bool is_fresh(const struct pw_block_info *info)
-{
-    return (info->state == PW_STATE_FREE || info->state == PW_STATE_CACHED) &&
-           (info->flags & PW_HEAP_ZEROED) != 0 && !info->is_renewed;
-}
-
 /* Damage in a block that nobody had: of the LIVE block before it, if that ends within a page of it, or of who knows. */
 static void blame_in_fresh(struct pw_fault *fault, const struct pw_block_info *before)
 {
@@ -223,7 +216,7 @@ static void blame(const struct pw_image *image, const struct pw_block_info *dama
         fault->kind = PW_KIND_USE_AFTER_FREE;
         fault->relation = PW_RELATION_INSIDE;
         fault->offset = fault->damage.start - info->address;
-        if (is_fresh(info))
+        if (pw_block_is_fresh(info))
             blame_in_fresh(fault, &before);
     }
     pw_inspect_neighbours(image, &fault->block, &fault->before, &fault->after);

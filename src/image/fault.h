@@ -68,6 +68,13 @@ struct pw_block_info {
     uint64_t alignment; /* that it was asked for with, bytes; 0: with none, or not known (not LIVE) */
 };
 
+/* Nobody had the block, or not since its memory came fresh from the system. */
+PW_INLINE bool pw_block_is_fresh(const struct pw_block_info *info)
+{
+    return (info->state == PW_STATE_FREE || info->state == PW_STATE_CACHED) &&
+           (info->flags & PW_HEAP_ZEROED) != 0 && !info->is_renewed;
+}
+
 /* The block that an address leads to; known false: to none. */
 struct pw_pointee {
     bool known;

@@ -257,6 +257,17 @@ BUG(far_into_fresh)
     free(block);
 }
 
+/* The block that it was meant for is gone by the time somebody looks. */
+BUG(far_from_a_freed_block)
+{
+    char *block = malloc(1000);
+    if (wrong)
+        for (int i = 0; i < 8; i++)
+            block[1300 + i] = 'X';
+    free(block);
+    pwheap_validate(); // HERE
+}
+
 BUG(nobody_looks)
 {
     char *block = between(200);
