@@ -41,14 +41,14 @@ static inline const char *file_text(const char *name)
 static inline int play(void (*scene)(void))
 {
     config = sample_config(PW_REPORT_TEXT, PW_LEVEL_FULL);
-    config.symbolize_timeout_ms = 5000;
+    config.symbolize_timeout_ms = 200000;
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
         int fd = open(path_of("stderr"), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
         dup2(fd, STDERR_FILENO);
         close(fd);
-        alarm(60);
+        alarm(250);
         scene();
         _exit(7);
     }
