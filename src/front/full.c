@@ -192,6 +192,7 @@ PW_INLINE void *acquire(struct pw_cache *cache, size_t size, const struct caller
     void *const *places = &cache->places[ring->first];
     uint32_t place = (ring->head + ring->count - 1) & ring->mask;
     struct pw_handle handle = pw_quick_handle(ring, (uint64_t)places[place], PW_LEVEL_FULL);
+    handle.word = atomic_load_explicit(handle.header, memory_order_relaxed);
     struct pw_evidence *evidence = pw_entry_evidence(pw_quick_entry(handle.address), handle.header);
     __builtin_prefetch(evidence, 1);
     pw_fetch_ends(handle.address, handle.bytes);

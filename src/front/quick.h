@@ -29,7 +29,7 @@ PW_INLINE uint64_t pw_quick_entry(uint64_t address)
     return atomic_load_explicit(&pw_page_map[address >> PW_SLOT_SHIFT], memory_order_relaxed);
 }
 
-/* The header of the block at `address` of a ring of slabs' blocks, at `level`. */
+/* Where the header of the block at `address` of a ring of slabs' blocks is, at `level`; what it says is not read. */
 PW_INLINE struct pw_handle pw_quick_handle(const struct pw_ring *ring, uint64_t address, enum pw_level level)
 {
     struct pw_handle handle = {.address = address, .bytes = ring->bytes};
@@ -37,7 +37,6 @@ PW_INLINE struct pw_handle pw_quick_handle(const struct pw_ring *ring, uint64_t 
     handle.size = ring->bytes >> PW_SLAB_SHIFT;
     handle.header = level < PW_LEVEL_FULL ? pw_entry_word_fixed(entry, address, ring->reciprocal)
                                           : pw_entry_word_of_block(entry, address, ring->reciprocal);
-    handle.word = atomic_load_explicit(handle.header, memory_order_relaxed);
     return handle;
 }
 
@@ -57,12 +56,16 @@ PW_INLINE void *pw_quick_acquire_at(struct pw_cache *cache, size_t size, bool ze
     }
     uint32_t place = level == PW_LEVEL_OFF ? (ring->head + count - 1) & ring->mask : ring->head;
     struct pw_handle handle = pw_quick_handle(ring, (uint64_t)(&cache->places[ring->first])[place], level);
-    struct pw_fields fields = pw_word_fields(handle.word);
     bool is_fine = true;
-    if (level == PW_LEVEL_FAST)
+    /* At off only calloc has to know what it says, and to wait for its line. */
+    if (level == PW_LEVEL_FAST || zero)
+        handle.word = atomic_load_explicit(handle.header, memory_order_relaxed);
+    if (level == PW_LEVEL_FAST) {
+        struct pw_fields fields = pw_word_fields(handle.word);
         is_fine = fields.state == PW_STATE_CACHED &&
                   ((fields.flags & PW_HEAP_ZEROED) != 0 ||
                    pw_poison_places_hold(handle.address, ring->line));
+    }
     if (pw_likely(is_fine)) {
         if (level != PW_LEVEL_OFF)
             ring->head = (place + 1) & ring->mask;
