@@ -124,14 +124,20 @@ PW_INLINE void *pw_cache_pop(struct pw_cache *cache, uint32_t block_class, bool 
 /* Any block of a class that is there: there is no other. */
 void *pw_cache_pop_any(struct pw_cache *cache, uint32_t block_class);
 
+/* Put a CACHED block into a ring that is not full. */
+PW_INLINE void pw_cache_append(struct pw_cache *cache, struct pw_ring *ring, void *block)
+{
+    cache->places[ring->first + ((ring->head + ring->count) & ring->mask)] = block;
+    ring->count++;
+}
+
 /* Put a CACHED block in; false: the ring is full. */
 PW_INLINE bool pw_cache_push(struct pw_cache *cache, uint32_t block_class, void *block)
 {
     struct pw_ring *ring = &cache->rings[block_class - 1];
     if (pw_unlikely(ring->count > ring->mask))
         return false;
-    cache->places[ring->first + ((ring->head + ring->count) & ring->mask)] = block;
-    ring->count++;
+    pw_cache_append(cache, ring, block);
     return true;
 }
 

@@ -135,7 +135,10 @@ PW_INLINE bool pw_quick_put(struct pw_cache *cache, const struct pw_handle *hand
     }
     cache->frees++;
     pw_handle_set(handle, PW_STATE_CACHED, 0, pw_word_fields(handle->word).slack);
-    (void)(is_foreign ? pw_cache_push_foreign : pw_cache_push)(cache, handle->block_class, (void *)handle->address);
+    if (is_foreign)
+        (void)pw_cache_push_foreign(cache, handle->block_class, (void *)handle->address);
+    else
+        pw_cache_append(cache, ring, (void *)handle->address);
     pw_leave(cache);
     return true;
 }
