@@ -183,14 +183,13 @@ PW_PUBLIC void *realloc(void *pointer, size_t size)
 
 PW_PUBLIC void *reallocarray(void *pointer, size_t count, size_t size)
 {
-    struct pw_call call = PW_CALL(PW_OP_REALLOC, PW_FAMILY_MALLOC);
     size_t bytes;
-    if (pw_unlikely(__builtin_mul_overflow(count, size, &bytes))) {
-        pw_found_calloc_overflow(count, size, &call);
-        errno = ENOMEM;
-        return NULL;
-    }
-    return pw_reallocate(pointer, bytes, &call);
+    if (pw_likely(!__builtin_mul_overflow(count, size, &bytes)))
+        return realloc_as(pointer, bytes, PW_CALLER_PC, PW_CALLER_FRAME, PW_ARCH_FP());
+    struct pw_call call = PW_CALL(PW_OP_REALLOC, PW_FAMILY_MALLOC);
+    pw_found_calloc_overflow(count, size, &call);
+    errno = ENOMEM;
+    return NULL;
 }
 
 /* What memalign makes of an alignment that is no power of two: the next one up; 0: too large. */
