@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -173,6 +174,7 @@ struct outcome program_run(const struct program *program)
     assert_true(pid >= 0);
     if (pid == 0) {
         (void)setpgid(0, 0);
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a program that hangs does not outlive a test that is ended for it */
         run_in_child(program, out[1], err[1]);
     }
     (void)setpgid(pid, pid);
