@@ -14,7 +14,7 @@ run() { # ARGUMENT… - of heapdump run; no terminal anywhere
 }
 on_terminal() { # ARGUMENT… - stdout and stderr are a terminal, and come to `out`
     rm -f ./*.core
-    TERM=xterm timeout 60 script -qec "$heapdump run $*" /dev/null >out 2>err </dev/null
+    TERM=xterm prlimit --cpu=60 script -qec "$heapdump run $*" /dev/null >out 2>err </dev/null
     status=$?
     tr -d '\r' <out >lines && mv lines out
 }

@@ -19,10 +19,10 @@ holds() { # SENTENCE COMMAND…
         head -c 2000 "$dir/out" "$dir/err"
     fi
 }
-# look ARGUMENT… - $heapdump with these, for $patience seconds at most: its exit status is $status
+# look ARGUMENT… - $heapdump with these, for $patience seconds of processor time at most: its exit status is $status
 patience=60
 look() {
-    timeout "$patience" "$heapdump" "$@" >out 2>err </dev/null
+    prlimit --cpu="$patience" "$heapdump" "$@" >out 2>err </dev/null
     status=$?
 }
 ends_with() { [ "$status" = "$1" ]; }

@@ -14,7 +14,7 @@ run() { # OPTIONS ARGUMENT… - the program at full, to its end
     options=$1
     shift
     rm -f ./*.core ./*.part
-    (ulimit -c 0; LD_PRELOAD=$library PWHEAP_CHECK=full:symbolize=0:$options timeout 60 "$program" "$@") \
+    (ulimit -c 0; LD_PRELOAD=$library PWHEAP_CHECK=full:symbolize=0:$options prlimit --cpu=60 "$program" "$@") \
         >out 2>err </dev/null
     status=$?
 }
