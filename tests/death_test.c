@@ -22,6 +22,7 @@
 #include <string.h>
 #include <linux/hw_breakpoint.h>
 #include <linux/perf_event.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -216,13 +217,24 @@ static bool has_breakpoints(void)
     return fd >= 0;
 }
 
+static bool has_markers(void)
+{
+    enum { GUARD_INSTALL = 102 };
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bool has_them = page != MAP_FAILED && madvise(page, 4096, GUARD_INSTALL) == 0;
+    if (page != MAP_FAILED)
+        (void)munmap(page, 4096);
+    return has_them;
+}
+
 static bool has_failed;
 
 /* With DEATH_STOP in the environment what comes after the first failure is left out (tools/mutants). */
 static void check_spec(void **state)
 {
     const struct spec *spec = *state;
-    if ((has_failed && getenv("DEATH_STOP") != NULL) || (spec->needs_breakpoint && !has_breakpoints()))
+    bool misses = (spec->needs_breakpoint && !has_breakpoints()) || (spec->needs_markers && !has_markers());
+    if ((has_failed && getenv("DEATH_STOP") != NULL) || misses)
         skip();
     has_failed = true;
     for (size_t i = 0; i < spec->run_count; i++) {

@@ -302,6 +302,31 @@ static inline void check_region_shape(struct pw_region *region, struct shape *sh
     shape->regions++;
 }
 
+/* Are the pages that the bytes from `start` to `end` lie in, which are in one span, hidden? A bit for each that is. */
+static inline uint32_t hidden_pages(const struct pw_span *span, uint64_t start, uint64_t end)
+{
+    return span->hidden & pw_span_pages(start, end);
+}
+
+/* In hidden pages are FREE blocks alone, which say so, and none before the zone of another. And they fault. */
+static inline void check_hidden(struct pw_region *region, uint32_t number)
+{
+    struct pw_span *span = pw_region_span(region, number);
+    uint64_t form = span->shape, memory = region->base + ((uint64_t)number << PW_SPAN_SHIFT);
+    for (uint32_t i = 0; i < pw_shape_count(form); i++) {
+        struct pw_block block = {region, pw_span_granule(number, form, i)};
+        uint64_t start = pw_block_address(block), end = start + pw_shape_bytes(form);
+        struct pw_fields fields = i < span->fresh ? pw_region_fields(region, block.granule) : (struct pw_fields){.state = 0};
+        CHECK(fields.state == PW_STATE_FREE || hidden_pages(span, start - PW_TAIL_BYTES, end) == 0, "span %u, block %u", number, i);
+        CHECK(fields.state != PW_STATE_FREE || ((fields.flags & PW_HEAP_HIDDEN) != 0) == (hidden_pages(span, start, end) != 0),
+              "span %u, block %u", number, i);
+    }
+    for (uint32_t page = 0; page < PW_SPAN_PAGES; page++)
+        CHECK(pw_os_is_readable((void *)(memory + page * PW_PAGE_BYTES), 1) == ((span->hidden >> page & 1) == 0), "span %u, page %u",
+              number, page);
+    CHECK(form == 0 ? span->hidden == 0 || span->hidden == 0xffff : (span->hidden & 1) == 0, "span %u", number);
+}
+
 /* The blocks of a span of a size. */
 static inline void check_span_shape(struct pw_region *region, uint32_t number, struct shape *shape)
 {
@@ -316,7 +341,7 @@ static inline void check_span_shape(struct pw_region *region, uint32_t number, s
         CHECK(pw_header_is_sealed(region, block.granule), "span %u, block %u", number, i);
         CHECK(pw_bit_test(bits, i) == (fields.state == PW_STATE_FREE), "span %u, block %u", number, i);
         is_free += fields.state == PW_STATE_FREE;
-        if ((fields.flags & PW_HEAP_ZEROED) != 0)
+        if ((fields.flags & PW_HEAP_ZEROED) != 0 && (fields.state != PW_STATE_FREE || (fields.flags & PW_HEAP_HIDDEN) == 0))
             check_zeroed(block);
     }
     CHECK(is_free == span->free, "span %u: %u FREE, not %u", number, (unsigned)is_free, span->free);
@@ -360,6 +385,7 @@ static inline void check_slab_region_shape(struct pw_region *region, struct shap
             shape->dirty_spans += span->flags & PW_SPAN_DIRTY;
         CHECK(span->shape != 0 || span->fresh == 0, "span %u", number);
         check_span_places(region, number, had);
+        check_hidden(region, number);
     }
     CHECK(count_bits(had, PW_PLACES_LOTS) == count_bits(places->taken, PW_PLACES_LOTS), "lots that nobody has");
     shape->regions++;

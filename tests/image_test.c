@@ -24,8 +24,8 @@ struct frozen {
 #define PLACE(type, member, offset) {#type "." #member, offsetof(struct type, member), offset}
 #define VALUE(name, value) {#name, (uint64_t)(name), value}
 
-static const struct frozen image_of_version_5[] = {
-    VALUE(PW_IMAGE_VERSION, 5),
+static const struct frozen image_of_version_6[] = {
+    VALUE(PW_IMAGE_VERSION, 6),
     SIZE(pw_header, 16), PLACE(pw_header, word, 0), PLACE(pw_header, size, 8), PLACE(pw_header, prev, 12),
     SIZE(pw_extension, 16), PLACE(pw_extension, requested, 0), PLACE(pw_extension, check, 8),
     SIZE(pw_evidence, 16), PLACE(pw_evidence, alloc_stack, 0), PLACE(pw_evidence, free_stack, 4),
@@ -40,7 +40,7 @@ static const struct frozen image_of_version_5[] = {
     PLACE(pw_region, free_bits, 88),
     SIZE(pw_span, 32), PLACE(pw_span, shape, 0), PLACE(pw_span, check, 8), PLACE(pw_span, fresh, 12),
     PLACE(pw_span, free, 14), PLACE(pw_span, slab_class, 16), PLACE(pw_span, flags, 18),
-    PLACE(pw_span, next, 20), PLACE(pw_span, previous, 24), PLACE(pw_span, places, 28),
+    PLACE(pw_span, next, 20), PLACE(pw_span, previous, 24), PLACE(pw_span, places, 28), PLACE(pw_span, hidden, 30),
     SIZE(pw_places, 3136), PLACE(pw_places, of_span, 0), PLACE(pw_places, taken, 1088), VALUE(PW_PLACES_SHIFT, 6),
     VALUE(PW_PLACES_LOTS, 16384),
     SIZE(pw_heap_image, 3688), PLACE(pw_heap_image, bin_bitmap, 0), PLACE(pw_heap_image, bins, 32),
@@ -79,16 +79,16 @@ static const struct frozen image_of_version_5[] = {
     VALUE(PW_MAX_FRAMES, 64), VALUE(PW_DEPOT_CHUNK_SHIFT, 22),
 };
 
-static void the_image_of_version_5_has_its_bytes_where_readers_look_for_them(void **state)
+static void the_image_of_version_6_has_its_bytes_where_readers_look_for_them(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < PW_ARRAY_SIZE(image_of_version_5); i++)
-        CHECK(image_of_version_5[i].is == image_of_version_5[i].was, "%s is %llu, not %llu",
-              image_of_version_5[i].what, (unsigned long long)image_of_version_5[i].is,
-              (unsigned long long)image_of_version_5[i].was);
+    for (size_t i = 0; i < PW_ARRAY_SIZE(image_of_version_6); i++)
+        CHECK(image_of_version_6[i].is == image_of_version_6[i].was, "%s is %llu, not %llu",
+              image_of_version_6[i].what, (unsigned long long)image_of_version_6[i].is,
+              (unsigned long long)image_of_version_6[i].was);
     assert_memory_equal(pw_root.magic, "PWHEAP\n", 8);
     assert_ptr_equal(&pwheap_image_root, &pw_root);
-    assert_int_equal(pw_root.version, 5);
+    assert_int_equal(pw_root.version, PW_IMAGE_VERSION);
     assert_int_equal(pw_root.bytes, 200);
 }
 
@@ -447,7 +447,7 @@ static void every_flipped_bit_of_the_links_of_free_runs_is_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_image_of_version_5_has_its_bytes_where_readers_look_for_them),
+        cmocka_unit_test(the_image_of_version_6_has_its_bytes_where_readers_look_for_them),
         cmocka_unit_test(every_kind_state_family_and_operation_has_its_name),
         cmocka_unit_test(in_a_healthy_heap_nothing_is_found_at_any_level),
         cmocka_unit_test(small_steps_come_to_the_same_end_as_one_large_one),

@@ -23,6 +23,11 @@ void pw_zone_joined(uint64_t end, bool is_zeroed)
     tail[0] = tail[1] = is_zeroed ? 0 : pw_root.free_fill_word;
 }
 
+bool pw_zone_has_tail(uint64_t end)
+{
+    return pw_zone_tail_holds(end);
+}
+
 void pw_poison_taken(uint64_t start, uint64_t bytes, bool is_zeroed)
 {
     if (!is_zeroed)

@@ -97,5 +97,6 @@ PW_INLINE_RACES bool pw_zone_slack_holds(uint64_t start, uint64_t end)
 /* The hooks of the heap (heap/heap.h). */
 void pw_zone_cut(uint64_t end);
 void pw_zone_joined(uint64_t end, bool is_zeroed);
+bool pw_zone_has_tail(uint64_t end);
 
 #endif

@@ -59,7 +59,7 @@ static void thread_member(struct pw_render *render, const char *name, uint32_t o
     pw_text_char(&render->text, '}');
 }
 
-static void flags_member(struct pw_text *text, uint8_t flags)
+static void flags_member(struct pw_text *text, const struct pw_block_info *block)
 {
     static const struct {
         uint8_t flag;
@@ -73,8 +73,10 @@ static void flags_member(struct pw_text *text, uint8_t flags)
     pw_json_name(text, "flags");
     pw_text_char(text, '[');
     for (size_t i = 0; i < PW_ARRAY_SIZE(names); i++)
-        if (flags & names[i].flag)
+        if (block->flags & names[i].flag)
             pw_json_string(text, NULL, names[i].name);
+    if (block->is_hidden)
+        pw_json_string(text, NULL, "hidden");
     pw_text_char(text, ']');
 }
 
@@ -100,7 +102,7 @@ static void block_member(struct pw_render *render, const char *name, const struc
     pw_json_string(text, "state", pw_state_name(block->state));
     pw_json_bool(text, "sealed", block->sealed);
     pw_json_string(text, "family", family_name(block));
-    flags_member(text, block->flags);
+    flags_member(text, block);
     pw_json_number(text, "heap", block->heap);
     pw_json_number(text, "region", block->region);
     bool knows_threads = block->has_evidence && block->number != 0;

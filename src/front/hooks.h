@@ -23,6 +23,7 @@ PW_INLINE const struct pw_heap_hooks *pw_hooks_of(enum pw_level level, bool fill
                                               .joined = pw_zone_joined,
                                               .renewed = pw_poison_renewed,
                                               .is_untouched = pw_poison_is_untouched,
+                                              .has_tail = pw_zone_has_tail,
                                               .fills_whole = true};
     static const struct pw_heap_hooks part = {.cut = pw_zone_cut,
                                               .joined = pw_zone_joined,

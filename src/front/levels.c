@@ -61,6 +61,7 @@ static void clear_out(struct pw_cache *cache)
 {
     pw_cache_clear_out(cache, pw_leaving_check(cache));
     pw_cache_flush_transfer(pw_leaving_check(cache));
+    pw_slab_hide_pages(cache->heap);
 }
 
 void *pw_refill(struct pw_cache *cache, uint32_t block_class, const struct pw_call *call)

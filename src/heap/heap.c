@@ -37,6 +37,7 @@ void pw_heap_keep_little(void)
                                              .dirty_spans = MIB >> PW_SPAN_SHIFT,
                                              .overdue_spans = 16 * MIB >> PW_SPAN_SHIFT,
                                              .dirty_spans_shift = 5,
+                                             .hides_pages = true,
                                              .growth_bytes = MIB / 2,
                                              .growth_share_shift = 6};
 }

@@ -49,6 +49,11 @@ struct pw_heap {
     uint32_t spans_purged;      /* since the time before; … */
     uint32_t spans_returned;    /* … and purged ones that were used again: if many, … */
     uint32_t spans_patience;    /* … it is done that many times more seldom, as a shift */
+    uint32_t pages_at;          /* the size of spans in which pages were hidden last */
+    uint32_t pages_hidden;      /* inside spans, since … */
+    uint32_t pages_returned;    /* … and those that were shown again: if many, … */
+    uint32_t pages_patience;    /* … it is done that many times more seldom, as a shift, and … */
+    uint32_t pages_skipped;     /* … so many times it was not since */
     uint64_t populate;          /* memory that the next span begins with: to be had without the lock; 0: none */
     uint64_t fresh_bytes;       /* handed out of memory that was the system's until then */
     uint64_t cleared_at;        /* the value of it when the caches were last cleared out */
@@ -91,7 +96,9 @@ struct pw_heap_hooks {
     bool (*is_intact)(uint64_t start);
     /* Is a FREE block of a slab, whose span is to lose its size, as it was left? */
     bool (*is_untouched)(uint64_t start, uint64_t bytes, bool is_zeroed);
-    /* Is all of a freed block filled, but its tail? Then `renewed` and `joined` are there. */
+    /* Is the tail before `end` as `cut` wrote it? */
+    bool (*has_tail)(uint64_t end);
+    /* Is all of a freed block filled, but its tail? Then `renewed`, `joined`, `is_untouched` and `has_tail` are there. */
     bool fills_whole;
 };
 
@@ -109,6 +116,7 @@ struct pw_heap_limits {
     uint32_t dirty_spans;        /* of no size; … */
     uint32_t overdue_spans;
     uint32_t dirty_spans_shift;  /* … or, if that is more, this share of those in use */
+    bool hides_pages;            /* inside spans, when caches are cleared out; where all of a freed block is filled */
     uint64_t growth_bytes;       /* after so much new memory caches are cleared out; or, if that is more, … */
     uint32_t growth_share_shift; /* … after this share of what is in use */
 };

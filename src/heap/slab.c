@@ -3,22 +3,38 @@
 
 #include "base/bitmap.h"
 #include "heap/places.h"
+#include "heap/span_pages.h"
 #include "os/memory.h"
 
-/* FREE blocks become CACHED. One whose header is damaged stays out, for the validator to tell. */
-static uint32_t take_free(struct pw_span_place place, uint32_t want, void **out)
+enum {
+    KEPT_FREE_BYTES = PW_SPAN_BYTES, /* of each size: what is used next is not hidden */
+    SPANS_AT_ONCE = 4096,            /* so many are looked at in one go, … */
+    HIDDEN_AT_ONCE = 16 << 20,       /* … or until so many bytes are hidden */
+    MOST_PATIENCE = 2,
+};
+
+/*
+ * FREE blocks become CACHED. One whose header is damaged stays out, for the validator to tell. *is_refused: pages of some can't be
+ * had; these stay FREE.
+ */
+static uint32_t take_free(struct pw_heap *heap, struct pw_span_place place, uint32_t want, void **out, bool *is_refused)
 {
     uint64_t *bits = pw_span_free_bits(place), shape = pw_span_shape(place);
     uint32_t count = 0;
     for (uint32_t w = 0; w < PW_SPAN_BLOCKS / 64 && place.span->free > 0 && count < want; w++) {
-        while (bits[w] != 0 && count < want) {
-            uint32_t index = w * 64 + (uint32_t)__builtin_ctzll(bits[w]);
-            uint64_t word = pw_span_word(place, index);
-            bits[w] &= bits[w] - 1;
-            place.span->free = (uint16_t)(place.span->free - (place.span->free > 0));
-            if (!pw_span_word_is(place, shape, index, word, PW_STATE_FREE))
+        for (uint64_t left = bits[w]; left != 0 && count < want; left &= left - 1) {
+            uint32_t index = w * 64 + (uint32_t)__builtin_ctzll(left);
+            uint64_t word = pw_span_word(place, index), bytes = (uint64_t)(want - count) * pw_shape_bytes(shape);
+            bool is_sound = pw_span_word_is(place, shape, index, word, PW_STATE_FREE);
+            if (pw_unlikely(place.span->hidden != 0) && is_sound && !pw_span_show_pages(heap, place, index, bytes)) {
+                *is_refused = true;
                 continue;
-            struct pw_fields fields = pw_word_fields(word);
+            }
+            bits[w] &= ~(left & -left);
+            place.span->free = (uint16_t)(place.span->free - (place.span->free > 0));
+            if (!is_sound)
+                continue;
+            struct pw_fields fields = pw_word_fields(pw_span_word(place, index));
             pw_span_set_word(place, shape, index, PW_STATE_CACHED, fields.flags, fields.slack);
             out[count++] = (void *)pw_span_block(place, shape, index);
         }
@@ -79,13 +95,17 @@ uint32_t pw_slab_take(struct pw_heap *heap, uint32_t block_class, uint32_t want,
         if (place.region == NULL)
             break;
         uint32_t before = count;
+        bool is_refused = false;
         if (pw_span_is_sound(place)) {
-            count += take_free(place, want - count, out + count);
+            count += take_free(heap, place, want - count, out + count, &is_refused);
             count += take_fresh(place, want - count, out + count);
         }
         /* One that is damaged hands out nothing; the validator tells of it. */
-        if (!has_room(place) || count == before)
+        if (!has_room(place) || (count == before && !is_refused))
             pw_span_leave(head, place);
+        /* Another comes before it in the list: it is tried again after that. */
+        if (is_refused && (count > 0 || pw_span_open(heap, slab_class).region == NULL))
+            break;
     }
     uint64_t ahead = heap->populate;
     heap->populate = 0;
@@ -118,6 +138,64 @@ void pw_slab_give(struct pw_heap *heap, struct pw_region *region, uint64_t addre
     }
 }
 
+/* A program that takes what was hidden at once again: it is done less and less often. */
+static bool is_too_soon(struct pw_heap *heap)
+{
+    if (++heap->pages_skipped < 1u << heap->pages_patience)
+        return true;
+    bool was = heap->pages_returned * 2 > heap->pages_hidden;
+    if (was && heap->pages_patience < MOST_PATIENCE)
+        heap->pages_patience++;
+    else if (!was && heap->pages_patience > 0)
+        heap->pages_patience--;
+    heap->pages_skipped = heap->pages_returned = heap->pages_hidden = 0;
+    return false;
+}
+
+/* What is hidden must be what it was when it is shown. */
+static bool may_hide(void)
+{
+    return pw_heap_limits.hides_pages && pw_heap_hooks.fills_whole && pw_os_marks();
+}
+
+struct hiding {
+    uint64_t bytes; /* that are hidden */
+    uint32_t spans; /* that were looked at */
+    bool is_over;   /* more can't be, or need not be now */
+};
+
+/* In the spans of a size; those that are used first are the first of their list. */
+static void hide_in_list(uint32_t at, struct hiding *hiding)
+{
+    uint64_t kept = 0;
+    while (at != 0 && !hiding->is_over) {
+        struct pw_span_place place = pw_span_of_reference(at);
+        at = place.span->next;
+        if (kept < KEPT_FREE_BYTES)
+            kept += place.span->free * (uint64_t)pw_shape_bytes(pw_span_shape(place));
+        else
+            hiding->is_over = !pw_span_hide_pages(place, &hiding->bytes) || hiding->bytes >= HIDDEN_AT_ONCE ||
+                              ++hiding->spans >= SPANS_AT_ONCE;
+    }
+}
+
+void pw_slab_hide_pages(struct pw_heap *heap)
+{
+    struct hiding hiding = {.bytes = 0};
+    if (!may_hide())
+        return;
+    pw_heap_acquire(heap);
+    hiding.is_over = is_too_soon(heap);
+    for (uint32_t i = 0; i < PW_SLAB_SIZES && !hiding.is_over; i++) {
+        heap->pages_at = (heap->pages_at + 1) % PW_SLAB_SIZES;
+        hide_in_list(heap->image.spans[heap->pages_at], &hiding);
+        pw_heap_release(heap); /* let others have it for a moment */
+        pw_heap_acquire(heap);
+    }
+    heap->pages_hidden += (uint32_t)(hiding.bytes / PW_PAGE_BYTES);
+    pw_heap_release(heap);
+}
+
 uint64_t pw_slab_trim(struct pw_heap *heap, struct pw_region *region)
 {
     uint64_t given = 0;
@@ -129,6 +207,8 @@ uint64_t pw_slab_trim(struct pw_heap *heap, struct pw_region *region)
             pw_span_close(heap, place);
         if (pw_span_shape(place) == 0)
             given += pw_span_purge(heap, place);
+        else if (may_hide())
+            (void)pw_span_hide_pages(place, &given);
     }
     pw_places_purge(region, 1);
     return given;

@@ -61,6 +61,11 @@ void pw_slab_init(void);
 uint32_t pw_slab_take(struct pw_heap *heap, uint32_t block_class, uint32_t want, void **out);
 /* Make a CACHED block at `address` in `region` FREE. The lock is held. */
 void pw_slab_give(struct pw_heap *heap, struct pw_region *region, uint64_t address);
+/*
+ * The heap wants more memory: hide pages inside its spans that no block in use lies in (span_pages.h), but for those that are used next,
+ * and if it is not too soon after the last time. Takes the lock.
+ */
+void pw_slab_hide_pages(struct pw_heap *heap);
 /* Give the memory of spans without a block in use back; bytes. The lock is held. */
 uint64_t pw_slab_trim(struct pw_heap *heap, struct pw_region *region);
 /*

@@ -2,6 +2,7 @@
 #include "heap/span.h"
 
 #include "heap/places.h"
+#include "heap/span_pages.h"
 #include "os/memory.h"
 #include "os/process.h"
 
@@ -22,6 +23,12 @@ static struct pw_span_place used_place(struct pw_heap *heap, uint32_t count)
         at = place.span->next;
         if (!pw_places_take(place, count))
             continue;
+        if (place.span->hidden != 0 && !pw_os_unguard((void *)pw_span_memory(place), PW_SPAN_BYTES)) {
+            pw_places_give(place, count);
+            pw_span_reseal(place);
+            continue;
+        }
+        place.span->hidden = 0;
         pw_span_leave(&heap->image.empty_spans, place);
         heap->dirty_spans -= place.span->flags & PW_SPAN_DIRTY;
         heap->spans_returned += (place.span->flags & PW_SPAN_DIRTY) == 0;
@@ -82,8 +89,8 @@ struct pw_span_place pw_span_open(struct pw_heap *heap, uint32_t slab_class)
 
 uint64_t pw_span_purge(struct pw_heap *heap, struct pw_span_place place)
 {
-    if ((place.span->flags & PW_SPAN_DIRTY) == 0 ||
-        !pw_os_purge((void *)pw_span_memory(place), PW_SPAN_BYTES))
+    bool is_dirty = (place.span->flags & PW_SPAN_DIRTY) != 0, is_hidden = place.span->hidden != 0;
+    if (!is_dirty || (!is_hidden && !pw_os_purge((void *)pw_span_memory(place), PW_SPAN_BYTES)))
         return 0;
     pw_places_purge(place.region, PLACES_AT_ONCE);
     pw_places_purge_fixed(place);
@@ -163,10 +170,23 @@ static bool fill(struct pw_span_place place)
     return true;
 }
 
+/* Some pages are hidden: then all of them are to be, or none, and what they held is gone. False: neither can be had. */
+static bool hide_all_pages(struct pw_span_place place)
+{
+    void *memory = (void *)pw_span_memory(place);
+    bool is_done = pw_os_mark(memory, PW_SPAN_BYTES);
+    if (is_done || pw_os_unguard(memory, PW_SPAN_BYTES))
+        place.span->hidden = is_done ? (1u << PW_SPAN_PAGES) - 1 : 0;
+    return is_done || place.span->hidden == 0;
+}
+
 void pw_span_close(struct pw_heap *heap, struct pw_span_place place)
 {
     uint32_t blocks = place.span->fresh, slot = pw_span_slot(place.span, 0);
-    bool is_filled = fill(place);
+    bool had_hidden = place.span->hidden != 0;
+    if (had_hidden && !hide_all_pages(place))
+        return;
+    bool is_filled = !had_hidden && fill(place);
     pw_span_leave(&heap->image.spans[place.span->slab_class], place);
     uint32_t count = pw_shape_count(pw_span_shape(place));
     atomic_store_explicit(&place.span->shape, 0, memory_order_relaxed);
@@ -182,6 +202,8 @@ void pw_span_close(struct pw_heap *heap, struct pw_span_place place)
     pw_span_join(&heap->image.empty_spans, place);
     heap->spans_in_use--;
     heap->dirty_spans++;
+    if (had_hidden)
+        (void)pw_span_purge(heap, place);
 }
 
 bool pw_span_may_close(struct pw_span_place place)
@@ -190,8 +212,7 @@ bool pw_span_may_close(struct pw_span_place place)
     for (uint32_t i = 0; pw_heap_hooks.is_untouched != NULL && i < place.span->fresh; i++) {
         uint64_t word = pw_span_word(place, i);
         if (!pw_span_word_is(place, shape, i, word, PW_STATE_FREE) ||
-            !pw_heap_hooks.is_untouched(pw_span_block(place, shape, i), pw_shape_bytes(shape),
-                                        (pw_word_fields(word).flags & PW_HEAP_ZEROED) != 0))
+            !pw_span_block_is_untouched(place, shape, i, pw_word_fields(word).flags))
             return false;
     }
     return true;

@@ -118,7 +118,7 @@ struct pw_span_place pw_span_open(struct pw_heap *heap, uint32_t slab_class);
  * for whoever looks or uses the block next.
  */
 bool pw_span_may_close(struct pw_span_place place);
-/* Such a one loses its size and its headers. */
+/* Such a one loses its size and its headers; if pages of it are hidden, all are now. It keeps them where the system wants it so. */
 void pw_span_close(struct pw_heap *heap, struct pw_span_place place);
 /* Give the memory of a span of no size back, which is in the list of these, or about to be; bytes. */
 uint64_t pw_span_purge(struct pw_heap *heap, struct pw_span_place place);

@@ -196,6 +196,7 @@ void pw_heap_close(struct pw_heap *heap)
     __builtin_memset(heap->recent, 0, sizeof heap->recent);
     heap->spans_in_use = heap->dirty_spans = 0;
     heap->spans_purged = heap->spans_returned = heap->spans_patience = 0;
+    heap->pages_at = heap->pages_hidden = heap->pages_returned = heap->pages_patience = heap->pages_skipped = 0;
     heap->regions = heap->page_region_slots = 0;
     pw_heap_release(heap);
     uint64_t mask = pw_regions_acquire();

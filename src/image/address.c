@@ -6,6 +6,9 @@
  */
 #include "image/image.h"
 
+#include "image/pattern.h"
+#include "image/spans.h"
+
 static bool is_live(const struct pw_block_info *info)
 {
     return info->known && info->state == PW_STATE_LIVE;
@@ -91,6 +94,64 @@ static void blame_far_before(const struct pw_image *image, const struct pw_block
     fault->block = *info;
 }
 
+/* The entry of the span that an address of a slab region is in; false: it is in none, or what it says is not to be trusted. */
+static bool find_span(const struct pw_image *image, uint64_t address, struct pw_span *span)
+{
+    struct pw_region region;
+    uint32_t index = pw_image_find_region(image, address);
+    if (index == 0 || !pw_image_region(image, index, &region) || region.kind != PW_REGION_SLABS)
+        return false;
+    uint32_t granule = (uint32_t)((address - region.base) >> region.shift);
+    return granule >= PW_SPAN_GRANULES && granule < region.limit && pw_image_span(image, &region, pw_span_of(granule), span);
+}
+
+/* In a hidden page of a span of no size: all its blocks were freed, and it keeps nothing of them. */
+static bool is_in_given_up(const struct pw_image *image, uint64_t address)
+{
+    struct pw_span span;
+    return find_span(image, address, &span) && atomic_load_explicit(&span.shape, memory_order_relaxed) == 0 &&
+           (span.hidden & pw_span_pages(address, address + 1)) != 0;
+}
+
+/* A block of a slab that waits to be used and was nobody's, or not since its memory went to others. */
+static bool is_nobodys(const struct pw_block_info *info)
+{
+    return info->state == PW_STATE_FREE && info->sealed && info->kind == PW_REGION_SLABS &&
+           ((info->flags & PW_HEAP_ZEROED) != 0 || info->is_renewed);
+}
+
+static bool zone_is_damaged(const struct pw_image *image, const struct pw_block_info *block)
+{
+    uint64_t scratch[PW_TAIL_BYTES / sizeof(uint64_t)], end = block->address + block->size;
+    const void *seen = image->view(image->context, end, sizeof scratch, scratch);
+    return seen != NULL && !pw_zone_holds(image->root->zone_pattern, seen, end, sizeof scratch);
+}
+
+/* Are the page of an address, and the one before it, hidden? False: the first is not. */
+static bool is_in_hidden(const struct pw_image *image, uint64_t address, bool *is_first)
+{
+    struct pw_span span;
+    uint64_t page = PW_ALIGN_DOWN(address, PW_PAGE_BYTES);
+    if (!find_span(image, address, &span) || (span.hidden & pw_span_pages(page, page + 1)) == 0)
+        return false;
+    *is_first = (span.hidden & pw_span_pages(page - 1, page)) == 0;
+    return true;
+}
+
+void pw_diagnose_run(const struct pw_image *image, struct pw_fault *fault)
+{
+    struct pw_block_info before = fault->before;
+    bool is_first, is_nobodys_block = is_nobodys(&fault->block);
+    if (fault->kind != PW_KIND_USE_AFTER_FREE || fault->block.kind != PW_REGION_SLABS ||
+        !is_in_hidden(image, fault->address, &is_first))
+        return;
+    bool may_have_run = is_first && fault->address % PW_PAGE_BYTES < PW_LINE_BYTES;
+    if (is_nobodys_block || may_have_run)
+        fault->is_certain = false;
+    if (is_live(&before) && (is_nobodys_block || (may_have_run && zone_is_damaged(image, &before))))
+        blame_far_before(image, &before, fault->address, fault);
+}
+
 void pw_diagnose_address(const struct pw_image *image, uint64_t address, struct pw_fault *fault)
 {
     struct pw_block_info info;
@@ -98,6 +159,12 @@ void pw_diagnose_address(const struct pw_image *image, uint64_t address, struct 
     fault->is_certain = true;
     if (is_behind_all(image, address, &info)) {
         blame_far_before(image, &info, address, fault);
+        return;
+    }
+    if (is_in_given_up(image, address)) {
+        fault->kind = PW_KIND_USE_AFTER_FREE;
+        fault->place = "heap memory that holds no block any more: all that were there are freed";
+        fault->is_certain = false;
         return;
     }
     /* Before the first block of a region is its guard. */

@@ -22,7 +22,7 @@ struct range {
 };
 
 /* Seen in parts that are small: each page of stack that the last look is the first to use is a fault in every child. */
-enum { MAX_RANGES = 3, LOOKS = 64, PART_BYTES = 512 };
+enum { MAX_RANGES = 4, LOOKS = 64, PART_BYTES = 512 };
 
 static uint8_t expected_byte(const struct pw_image *image, const struct range *range, uint64_t address)
 {
@@ -155,6 +155,27 @@ static unsigned plan_ranges(const struct pw_image *image, const struct pw_block_
     return count;
 }
 
+/* Of a FREE block whose span has pages that are hidden, what is in the others: a block has at most three, and its tail. */
+static unsigned leave_hidden_out(const struct pw_image *image, const struct pw_block_info *info, unsigned count,
+                                 struct range ranges[MAX_RANGES])
+{
+    struct range all[MAX_RANGES];
+    struct pw_region region;
+    struct pw_span span;
+    unsigned left = 0;
+    if (!pw_image_region(image, info->region, &region) || !pw_image_span(image, &region, pw_span_of(info->granule), &span))
+        return 0; /* which these are is not known */
+    memcpy(all, ranges, sizeof all);
+    for (unsigned i = 0; i < count; i++)
+        for (uint64_t at = all[i].start, end = at + all[i].bytes, next; at < end; at = next) {
+            next = PW_ALIGN_DOWN(at, PW_PAGE_BYTES) + PW_PAGE_BYTES;
+            next = next < end ? next : end;
+            if ((span.hidden & pw_span_pages(at, next)) == 0 && left < MAX_RANGES)
+                ranges[left++] = (struct range){at, next - at, all[i].is_zone, all[i].fill};
+        }
+    return left;
+}
+
 static void blame_underflow(struct pw_fault *fault, const struct pw_block_info *next)
 {
     fault->kind = PW_KIND_UNDERFLOW;
@@ -245,6 +266,8 @@ static bool check_patterns(const struct pw_image *image, const struct pw_block_i
 {
     struct range ranges[MAX_RANGES];
     unsigned count = plan_ranges(image, info, ranges);
+    if (pw_unlikely(info->is_hidden))
+        count = leave_hidden_out(image, info, count, ranges);
     for (unsigned i = 0; i < count; i++) {
         if (range_holds(image, &ranges[i]) ||
             settles(image, &ranges[i], info->region, info->granule, word) ||

@@ -51,6 +51,7 @@ struct pw_block_info {
     uint8_t state;       /* enum pw_state */
     uint8_t flags;       /* PW_HEAP_… */
     bool is_renewed;     /* nobody had it, but others may have had its memory */
+    bool is_hidden;      /* pages that it lies in are: PW_HEAP_HIDDEN, which `flags` is without */
     enum pw_family family;
     uint64_t address;    /* of the first byte */
     uint64_t size;       /* bytes: as requested, also of freed ones; of a FREE one its block_size less the tail */

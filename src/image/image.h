@@ -126,6 +126,12 @@ void pw_diagnose_free(const struct pw_image *image, uint64_t address, struct pw_
 /* The block that an access to `address` was most likely meant for; fills block, relation, offset, neighbours. */
 void pw_diagnose_address(const struct pw_image *image, uint64_t address, struct pw_fault *fault);
 /*
+ * The access faulted at the address on which pw_diagnose_address has given its verdict. In the first bytes of pages that are hidden
+ * it may have run on from what lies before them: then the verdict is not certain, or it is the block before, if its zone is damaged.
+ * And of a block that nobody had it is the block before, as far as can be told.
+ */
+void pw_diagnose_run(const struct pw_image *image, struct pw_fault *fault);
+/*
  * Of a fault before or behind a LIVE block, on which pw_diagnose_address has given its verdict: the bytes of the
  * block's zone on that side which are damaged already, where the access ran through them, into fault->damage.
  */

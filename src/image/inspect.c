@@ -81,7 +81,9 @@ void pw_inspect_header(const struct pw_image *image, const struct pw_region *reg
     *info = (struct pw_block_info){.known = true};
     info->sealed = header->is_sealed;
     info->state = header->state;
-    info->flags = header->flags;
+    info->is_hidden = region->kind == PW_REGION_SLABS && header->state == PW_STATE_FREE &&
+                      (header->flags & PW_HEAP_HIDDEN) != 0;
+    info->flags = (uint8_t)(header->flags & ~(info->is_hidden ? PW_HEAP_HIDDEN : 0));
     info->is_renewed = region->kind == PW_REGION_SLABS && header->is_sealed && header->slack == PW_SLACK_NEVER_HAD;
     bool is_free_run = region->kind == PW_REGION_PAGES &&
                        (header->state == PW_STATE_FREE || header->state == PW_STATE_CACHED);

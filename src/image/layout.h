@@ -44,7 +44,7 @@
 
 #include <stdatomic.h>
 
-#define PW_IMAGE_VERSION 5u
+#define PW_IMAGE_VERSION 6u
 #define PW_IMAGE_MAGIC "PWHEAP\n" /* 8 bytes with the NUL */
 #define PW_ROOT_SYMBOL "pwheap_image_root"
 
@@ -109,6 +109,8 @@ enum pw_state {
 #define PW_HEAP_RIGHT 0x40u
 /* Page region, not LIVE: it starts with poison (at full all of it, at fast the first 64 bytes). */
 #define PW_HEAP_POISONED 0x80u
+/* Slab region, FREE: pages that it lies in are hidden; its span says which. */
+#define PW_HEAP_HIDDEN 0x80u
 /* Page region, FREE: there are guards among its pages. */
 #define PW_HEAP_MOAT 0x10u
 /* Else, the family. */
@@ -187,8 +189,12 @@ enum pw_region_kind { PW_REGION_NONE, PW_REGION_SMALL, PW_REGION_PAGES, PW_REGIO
  * What the blocks of a span have in common. `shape`, from the low bits up: 2^32 / size rounded up 32,
  * size in bytes 16, blocks that fit 16; 0: the span is of no size, and has no blocks. The blocks
  * below `fresh` have been handed out at least once, and have a header. `check` seals shape, fresh,
- * class and flags with the span's address; it and all else but shape change under the heap's lock only.
+ * class, flags, places and hidden with the span's address; it and all else but shape change under the heap's lock only.
+ * A page that is hidden has no memory and faults on access. All blocks that lie in it are FREE, and so is the one that
+ * starts at its end, whose zone is the last of it. What of a block lies in other pages is as ever. Of a span of no size all
+ * pages are hidden, or none.
  */
+#define PW_SPAN_PAGES (PW_SPAN_BYTES >> PW_PAGE_SHIFT)
 #define PW_SPAN_DIRTY 0x01u  /* its memory held other blocks before, */
 #define PW_SPAN_FILLED 0x02u /* and was left filled from end to end as that of a freed block; what nobody had since still is */
 struct pw_span {
@@ -201,7 +207,7 @@ struct pw_span {
     uint32_t next;     /* spans of the same size with room, or spans of no size: references, 0: none */
     uint32_t previous; /* 0 too where the span is in no list */
     _Atomic uint16_t places; /* the lot of 64 places in the tables that its blocks' start with */
-    uint16_t reserved;
+    uint16_t hidden;         /* a bit for each of its pages */
 };
 
 /* Who has which lots of a slab region's tables; it lies right before the spans. */
@@ -382,7 +388,8 @@ _Static_assert(sizeof(struct pw_region) == 96 && offsetof(struct pw_region, kind
                    offsetof(struct pw_region, spans) == 80,
                "frozen");
 _Static_assert(sizeof(struct pw_span) == 32 && offsetof(struct pw_span, check) == 8 &&
-                   offsetof(struct pw_span, next) == 20 && offsetof(struct pw_span, places) == 28,
+                   offsetof(struct pw_span, next) == 20 && offsetof(struct pw_span, places) == 28 &&
+                   offsetof(struct pw_span, hidden) == 30 && PW_SPAN_PAGES == 16,
                "frozen");
 _Static_assert(sizeof(struct pw_places) == 3136 && offsetof(struct pw_places, taken) == 1088, "frozen");
 _Static_assert(PW_PLACES_LOTS <= 1 << 16 && (PW_PLACES_LOTS & (PW_PLACES_LOTS - 1)) == 0, "any 16 bits name a lot");

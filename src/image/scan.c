@@ -109,6 +109,8 @@ bool pw_scan_content(const struct pw_image *image, uint64_t address, uint64_t by
                     fields.state == PW_STATE_FREE;
     if (!is_freed || image->root->level < PW_LEVEL_FAST)
         return is_freed;
+    if ((fields.flags & PW_HEAP_HIDDEN) != 0) /* no other small block has that bit */
+        return false;
     return freed_is_fine(image, address, bytes, (fields.flags & PW_HEAP_ZEROED) != 0);
 }
 

@@ -55,7 +55,15 @@ PW_INLINE uint32_t pw_span_seal(uint64_t key, uint64_t address, const struct pw_
     uint64_t shape = atomic_load_explicit(&span->shape, memory_order_relaxed);
     uint32_t places = atomic_load_explicit(&span->places, memory_order_relaxed);
     uint32_t rest = ((uint32_t)span->slab_class << 8 | span->flags) ^ places << 16;
-    return pw_seal(key ^ shape, address, rest, span->fresh);
+    return pw_seal(key ^ shape, address, rest, (uint32_t)span->hidden << 16 | span->fresh);
+}
+
+/* A bit for each page of their span that the bytes from `start` to `end` lie in, as in pw_span.hidden. */
+PW_INLINE uint32_t pw_span_pages(uint64_t start, uint64_t end)
+{
+    uint32_t first = (uint32_t)(start >> PW_PAGE_SHIFT) % PW_SPAN_PAGES;
+    uint32_t last = (uint32_t)((end - 1) >> PW_PAGE_SHIFT) % PW_SPAN_PAGES;
+    return (2u << last) - (1u << first);
 }
 
 /* The number of the span that holds a granule of a slab region, and the granule of its first block. */

@@ -13,6 +13,7 @@ struct window {
     uint32_t number;
     uint32_t fresh;
     uint64_t shape;
+    uint32_t hidden;               /* pages of it, as in pw_span.hidden */
     uint32_t slot;                 /* of its first header */
     const _Atomic uint64_t *words; /* WINDOW_WORDS of them, from `first` on; NULL: none */
     uint32_t first;
@@ -39,6 +40,7 @@ static void open_window(const struct pw_image *image, const struct pw_region *re
     struct pw_span span;
     (void)pw_image_span(image, region, number, &span);
     window->number = number;
+    window->hidden = span.hidden;
     window->fresh = span.fresh;
     window->shape = atomic_load_explicit(&span.shape, memory_order_relaxed);
     window->slot = pw_span_slot(&span, 0);
@@ -61,6 +63,13 @@ static const _Atomic uint64_t *word_at(const struct pw_image *image, const struc
     return window->words == NULL ? NULL : &window->words[index - window->first];
 }
 
+/* A FREE block none of which is there. */
+static bool is_hidden(const struct window *window, uint64_t start, uint64_t stop, struct pw_fields fields)
+{
+    return (fields.flags & PW_HEAP_HIDDEN) != 0 && fields.state == PW_STATE_FREE &&
+           (pw_span_pages(start, stop) & ~window->hidden) == 0;
+}
+
 /* In a few loads: the block is plainly fine. */
 static bool is_plain(const struct pw_image *image, const struct pw_region *region,
                      struct window *window, uint32_t index, uint32_t granule)
@@ -75,7 +84,7 @@ static bool is_plain(const struct pw_image *image, const struct pw_region *regio
     bool is_free = (window->free_bits[index / 64] >> index % 64 & 1) != 0;
     return pw_word_is_sealed(image->root->seal_key, address, word, bytes >> PW_SLAB_SHIFT) &&
            is_free == (fields.state == PW_STATE_FREE) &&
-           pw_scan_content(image, address, bytes, fields);
+           (is_hidden(window, address, address + bytes, fields) || pw_scan_content(image, address, bytes, fields));
 }
 
 /*
@@ -100,7 +109,11 @@ static PW_RACES uint32_t plain_until(const struct pw_image *image, const struct 
         if (!pw_word_is_sealed(key, start, word, (uint32_t)bytes >> PW_SLAB_SHIFT) ||
             is_free != (fields.state == PW_STATE_FREE))
             return index;
-        if (fields.state == PW_STATE_LIVE && fields.slack >= PW_TAIL_BYTES && fields.slack <= bytes)
+        if (is_hidden(window, start, stop, fields))
+            is_fine = true;
+        else if ((fields.flags & PW_HEAP_HIDDEN) != 0)
+            return index;
+        else if (fields.state == PW_STATE_LIVE && fields.slack >= PW_TAIL_BYTES && fields.slack <= bytes)
             is_fine = pw_zone_slack_matches(pw_zone_vector(pattern, stop - fields.slack), tail, stop - fields.slack, stop);
         else if ((fields.state == PW_STATE_QUARANTINED || fields.state == PW_STATE_CACHED || is_free) &&
                  (fields.flags & PW_HEAP_ZEROED) == 0)

@@ -62,14 +62,27 @@ static int probe_markers(void)
     return work ? MARKERS_WORK : MARKERS_MISSING;
 }
 
-static bool guard_with_markers(void *address, size_t bytes)
+static bool markers_work(void)
 {
     int support = atomic_load_explicit(&markers, memory_order_relaxed);
     if (support == MARKERS_UNKNOWN) {
         support = probe_markers();
         atomic_store_explicit(&markers, support, memory_order_relaxed);
     }
-    return support == MARKERS_WORK && madvise(address, bytes, MADV_GUARD_INSTALL) == 0;
+    return support == MARKERS_WORK;
+}
+
+static bool guard_with_markers(void *address, size_t bytes)
+{
+    return markers_work() && madvise(address, bytes, MADV_GUARD_INSTALL) == 0;
+}
+
+bool pw_os_marks(void)
+{
+    int saved_errno = errno;
+    bool has_them = atomic_load_explicit(&guard_mode, memory_order_relaxed) == PW_OS_GUARD_AUTO && markers_work();
+    errno = saved_errno;
+    return has_them;
 }
 
 bool pw_os_mark(void *address, size_t bytes)

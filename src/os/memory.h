@@ -68,6 +68,8 @@ bool pw_os_guard(void *address, size_t bytes);
 bool pw_os_unguard(void *address, size_t bytes);
 /* The same as pw_os_guard by markers, or not at all; pw_os_unguard undoes it for any range that holds it. */
 bool pw_os_mark(void *address, size_t bytes);
+/* Are there markers, and may they be used? pw_os_mark may fail all the same, of memory that is locked. */
+bool pw_os_marks(void);
 
 /*
  * For memory of which few pages are to be seen: hide makes pages fault on access and gives their

@@ -178,3 +178,48 @@ BUG(copied_out_of_moved)
     memcpy(to, wrong ? block : moved, sizeof to); // HERE
     free(moved);
 }
+
+/* Blocks all around are freed, and so few are in use that the pages between them are given back. */
+static char *freed_with_its_page(bool wrong)
+{
+    enum { COUNT = 3000, KEPT = 100 };
+    static char *blocks[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        blocks[i] = fill(malloc(200), 200); // ALLOC
+    for (int i = 0; i < COUNT; i++)
+        if (i % KEPT != 0)
+            free(blocks[i]); // FREE
+    malloc_trim(0);
+    return wrong ? blocks[15 * KEPT + KEPT / 2] : blocks[15 * KEPT];
+}
+
+BUG(written_to_page_given_back)
+{
+    char *block = freed_with_its_page(wrong);
+    block[8] = 'X'; // HERE
+    exit(0);
+}
+
+BUG(read_of_page_given_back)
+{
+    char *block = freed_with_its_page(wrong);
+    (void)*(volatile short *)(block + 100); // HERE
+    exit(0);
+}
+
+BUG(copied_from_page_given_back)
+{
+    char to[4], *block = freed_with_its_page(wrong);
+    memcpy(to, block + 4, sizeof to); // HERE
+    exit(0);
+}
+
+BUG(page_given_back_is_used_again)
+{
+    char *block = freed_with_its_page(false);
+    for (int i = 0; i < 20000; i++)
+        fill(malloc(200), 200);
+    if (wrong)
+        free(block + 8); // HERE
+    exit(0);
+}

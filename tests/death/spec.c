@@ -71,6 +71,8 @@ static bool parse_field(const char *path, struct spec *spec, const char *line)
         spec->clean_status = parse_ending(path, words);
     else if (after(line, "needs: breakpoint") != NULL)
         spec->needs_breakpoint = true;
+    else if (after(line, "needs: markers") != NULL)
+        spec->needs_markers = true;
     else
         return false;
     return true;
@@ -146,6 +148,8 @@ void specs_write(const char *path, const struct specs *specs)
             write_ending(file, "clean", spec->clean_status);
         if (spec->needs_breakpoint)
             (void)fputs("needs: breakpoint\n", file);
+        if (spec->needs_markers)
+            (void)fputs("needs: markers\n", file);
         (void)fputs(spec->expected, file);
     }
     (void)fclose(file);

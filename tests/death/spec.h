@@ -6,6 +6,7 @@
  *   ends: SIGABRT                    or SIGSEGV, or exit N
  *   clean: SIGABRT                   how the bug's clean twin ends; left out: exit 0
  *   needs: breakpoint                the test is skipped where the machine gives no hardware breakpoints
+ *   needs: markers                   the same of guard markers (MADV_GUARD_INSTALL, Linux 6.13)
  *   ==PID==ERROR: PWHeap: …          stderr, masked (mask.h), up to the next section
  */
 #ifndef PW_TESTS_DEATH_SPEC_H
@@ -29,6 +30,7 @@ struct spec {
     int status; /* as struct outcome has it */
     int clean_status;
     bool needs_breakpoint;
+    bool needs_markers;
     char *expected;
 };
 

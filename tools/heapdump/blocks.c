@@ -78,7 +78,7 @@ const char *block_flag(const struct pw_block_info *block, unsigned n)
     for (size_t i = 0; i < PW_ARRAY_SIZE(flags); i++)
         if ((block->flags & flags[i].flag) != 0 && n-- == 0)
             return flags[i].name;
-    return NULL;
+    return block->is_hidden && n == 0 ? "hidden" : NULL;
 }
 
 static void thread_json(struct target *target, struct json *json, const char *name, bool is_known,

@@ -75,7 +75,10 @@ static bool explain(const siginfo_t *info, void *context)
         pw_diagnose_address(&image, address, &fault);
         if (fault.kind == PW_KIND_NONE)
             return false;
+        pw_diagnose_run(&image, &fault);
         pw_diagnose_zone(&image, &fault);
+        if (!fault.block.known)
+            pw_found_history(&fault);
     } else {
         /* The address of a non-canonical access is not told; a register has it. */
         uint64_t poison = pw_poison_find(context, address);
