@@ -308,7 +308,7 @@ static inline uint32_t hidden_pages(const struct pw_span *span, uint64_t start, 
     return span->hidden & pw_span_pages(start, end);
 }
 
-/* In hidden pages are FREE blocks alone, which say so, and none before the zone of another. And they fault. */
+/* In hidden pages are FREE blocks alone, which say so, and none right before another. And they fault. */
 static inline void check_hidden(struct pw_region *region, uint32_t number)
 {
     struct pw_span *span = pw_region_span(region, number);
@@ -317,7 +317,8 @@ static inline void check_hidden(struct pw_region *region, uint32_t number)
         struct pw_block block = {region, pw_span_granule(number, form, i)};
         uint64_t start = pw_block_address(block), end = start + pw_shape_bytes(form);
         struct pw_fields fields = i < span->fresh ? pw_region_fields(region, block.granule) : (struct pw_fields){.state = 0};
-        CHECK(fields.state == PW_STATE_FREE || hidden_pages(span, start - PW_TAIL_BYTES, end) == 0, "span %u, block %u", number, i);
+        uint64_t before = i == 0 ? start : start - pw_shape_bytes(form);
+        CHECK(fields.state == PW_STATE_FREE || hidden_pages(span, before, end) == 0, "span %u, block %u", number, i);
         CHECK(fields.state != PW_STATE_FREE || ((fields.flags & PW_HEAP_HIDDEN) != 0) == (hidden_pages(span, start, end) != 0),
               "span %u, block %u", number, i);
     }

@@ -105,7 +105,7 @@ static void free_pages_are_hidden_and_come_back_as_they_were(void **state)
         make_scene(sizes[s]);
         uint32_t in_use = (uint32_t)check_shape(heap).in_use;
         pw_slab_hide_pages(heap);
-        CHECK(count_hidden() >= SPANS * PW_SPAN_PAGES / 4, "size %u: %u pages", sizes[s], count_hidden());
+        CHECK(count_hidden() >= SPANS * PW_SPAN_PAGES / 12, "size %u: %u pages", sizes[s], count_hidden());
         assert_int_equal(check_shape(heap).in_use, in_use);
         assert_nothing_found("with hidden pages");
         pw_slab_hide_pages(heap);

@@ -45,18 +45,19 @@ static struct part cut_to(const struct part *part, uint64_t start, uint64_t end)
     return (struct part){.start = start < part->start ? part->start : start, .end = end < part->end ? end : part->end};
 }
 
-/* All pages in which all blocks are FREE, and so is the one that starts at their end. */
+/* All pages in which all blocks are FREE, and so is the one behind them. */
 static uint32_t idle_pages(struct pw_span_place place, uint64_t shape)
 {
     const uint64_t *bits = pw_span_free_bits(place);
     uint64_t memory = pw_span_memory(place);
     uint32_t pages = 0;
     for (uint32_t page = 1; page < PW_SPAN_PAGES; page++) { /* the first one has the front zone of the span */
-        uint64_t start = memory + page * PW_PAGE_BYTES, end = start + PW_PAGE_BYTES;
+        uint64_t start = memory + page * PW_PAGE_BYTES;
         if (start >= end_of(place, shape, pw_shape_count(shape) - 1))
             break;
-        uint32_t last = page + 1 < PW_SPAN_PAGES ? index_at(place, shape, end) : pw_shape_count(shape) - 1;
-        if (pw_bit_next_clear(bits, last + 1, index_at(place, shape, start)) == PW_BITMAP_NONE)
+        uint32_t behind = index_at(place, shape, start + PW_PAGE_BYTES - 1) + 1;
+        uint32_t end = behind < pw_shape_count(shape) ? behind + 1 : behind;
+        if (pw_bit_next_clear(bits, end, index_at(place, shape, start)) == PW_BITMAP_NONE)
             pages |= 1u << page;
     }
     return pages;
@@ -180,8 +181,9 @@ bool pw_span_show_pages(struct pw_heap *heap, struct pw_span_place place, uint32
 {
     uint64_t shape = pw_span_shape(place), start = pw_span_block(place, shape, index), end = start + bytes;
     uint64_t end_of_span = pw_span_memory(place) + PW_SPAN_BYTES;
-    uint32_t needed = pw_span_pages(start - PW_TAIL_BYTES, end_of(place, shape, index));
-    uint32_t useful = pw_span_pages(start - PW_TAIL_BYTES, end < end_of_span ? end : end_of_span);
+    uint64_t from = index == 0 ? start : pw_span_block(place, shape, index - 1);
+    uint32_t needed = pw_span_pages(from, end_of(place, shape, index));
+    uint32_t useful = pw_span_pages(from, end < end_of_span ? end : end_of_span);
     return (place.span->hidden & needed) == 0 || show(heap, place, shape, place.span->hidden & useful);
 }
 

@@ -7,8 +7,8 @@
  * What lies in other pages stays, and is looked at as ever. Before one is used the pages that it lies in are
  * shown, filled as they were.
  *
- * Invariants: as image/layout.h has them of a page that is hidden. So who takes a block, or frees one that is LIVE, finds its
- * zones, of which one is its neighbour's end.
+ * Invariants: as image/layout.h has them of a page that is hidden. Who frees a block looks at its zones without the lock, and of
+ * these one is the end of the block before it: as much as that was LIVE with, however FREE it may be by now.
  */
 #ifndef PW_HEAP_SPAN_PAGES_H
 #define PW_HEAP_SPAN_PAGES_H
@@ -22,7 +22,7 @@
 bool pw_span_hide_pages(struct pw_span_place place, uint64_t *bytes);
 /*
  * Block `index`, which is FREE and sound, is about to be used, and what follows it may be, for `bytes` from its start on: show what is
- * hidden of that, zones too. False: the block's pages can't be had.
+ * hidden of that, and of the block before it. False: the block's pages can't be had.
  */
 bool pw_span_show_pages(struct pw_heap *heap, struct pw_span_place place, uint32_t index, uint64_t bytes);
 /* Is what there is of a FREE block, whose header is sound, as it was left? */

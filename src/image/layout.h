@@ -190,8 +190,8 @@ enum pw_region_kind { PW_REGION_NONE, PW_REGION_SMALL, PW_REGION_PAGES, PW_REGIO
  * size in bytes 16, blocks that fit 16; 0: the span is of no size, and has no blocks. The blocks
  * below `fresh` have been handed out at least once, and have a header. `check` seals shape, fresh,
  * class, flags, places and hidden with the span's address; it and all else but shape change under the heap's lock only.
- * A page that is hidden has no memory and faults on access. All blocks that lie in it are FREE, and so is the one that
- * starts at its end, whose zone is the last of it. What of a block lies in other pages is as ever. Of a span of no size all
+ * A page that is hidden has no memory and faults on access. All blocks that lie in it are FREE, and so is the one
+ * behind them, if there is one: the end of the block before is its zone. What of a block lies in other pages is as ever. Of a span of no size all
  * pages are hidden, or none.
  */
 #define PW_SPAN_PAGES (PW_SPAN_BYTES >> PW_PAGE_SHIFT)
