@@ -519,7 +519,7 @@ static void what_is_used_again_at_once_is_hidden_more_seldom(void **state)
     if (!has_markers())
         return;
     make_scene(1088);
-    for (uint32_t round = 0; round < 12; round++) {
+    for (uint32_t round = 0; round < 64; round++) {
         pw_slab_hide_pages(heap);
         for (uint32_t i = 0; i < count; i++)
             if (!is_kept(i)) {
@@ -531,8 +531,8 @@ static void what_is_used_again_at_once_is_hidden_more_seldom(void **state)
             if (!is_kept(i))
                 drop_block(blocks[i]);
     }
-    assert_int_equal(heap->pages_patience, 2);
-    for (uint32_t round = 0; round < 12; round++)
+    assert_int_equal(heap->pages_patience, 4);
+    for (uint32_t round = 0; round < 64; round++)
         pw_slab_hide_pages(heap);
     assert_int_equal(heap->pages_patience, 0);
     pw_heap_close(heap);

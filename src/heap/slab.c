@@ -10,7 +10,7 @@ enum {
     KEPT_FREE_BYTES = PW_SPAN_BYTES, /* of each size: what is used next is not hidden */
     SPANS_AT_ONCE = 4096,            /* so many are looked at in one go, … */
     HIDDEN_AT_ONCE = 16 << 20,       /* … or until so many bytes are hidden */
-    MOST_PATIENCE = 2,
+    MOST_PATIENCE = 4,
 };
 
 /*
