@@ -426,6 +426,7 @@ static void test_garbage_in_a_fault_stays_within_bounds(void **state)
         fault.is_poison = round & 8;
         fault.is_zone = round & 16;
         fault.block.is_renewed = round & 32;
+        fault.block.is_hidden = fault.before.is_hidden = fault.after.is_hidden = round & 64;
         fault.is_passed_on = round & 4;
         bool *flags[] = {&fault.block.known,        &fault.before.known,        &fault.after.known,
                          &fault.block.sealed,       &fault.before.sealed,       &fault.after.sealed,
