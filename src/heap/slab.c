@@ -9,7 +9,8 @@
 enum {
     KEPT_FREE_BYTES = PW_SPAN_BYTES, /* of each size: what is used next is not hidden */
     SPANS_AT_ONCE = 4096,            /* so many are looked at in one go, … */
-    HIDDEN_AT_ONCE = 16 << 20,       /* … or until so many bytes are hidden */
+    HIDDEN_AT_ONCE = 16 << 20,       /* … or until so many bytes are hidden, … */
+    SPANS_A_TURN = 4,                /* … and so many before others may have the lock: some 50 us */
     MOST_PATIENCE = 4,
 };
 
@@ -164,11 +165,27 @@ struct hiding {
     bool is_over;   /* more can't be, or need not be now */
 };
 
+/* Let others have the heap for a moment. The span of that size that is next; 0: none, or it has gone from the list. */
+static uint32_t make_way(struct pw_heap *heap, uint32_t slab_class, uint32_t next)
+{
+    pw_heap_release(heap);
+    pw_heap_acquire(heap);
+    const struct pw_region *region = pw_region_at(next >> PW_SPAN_REF_BITS);
+    if (next == 0 || region->heap != heap->index ||
+        atomic_load_explicit(&region->kind, memory_order_acquire) != PW_REGION_SLABS)
+        return 0;
+    struct pw_span_place place = pw_span_of_reference(next);
+    bool is_there = pw_span_shape(place) != 0 && place.span->slab_class == slab_class &&
+                    is_listed(&heap->image.spans[slab_class], place);
+    return is_there ? next : 0;
+}
+
 /* In the spans of a size; those that are used first are the first of their list. */
-static void hide_in_list(uint32_t at, struct hiding *hiding)
+static void hide_in_list(struct pw_heap *heap, uint32_t slab_class, struct hiding *hiding)
 {
     uint64_t kept = 0;
-    while (at != 0 && !hiding->is_over) {
+    uint32_t at = heap->image.spans[slab_class];
+    for (uint32_t seen = 1; at != 0 && !hiding->is_over; seen++) {
         struct pw_span_place place = pw_span_of_reference(at);
         at = place.span->next;
         if (kept < KEPT_FREE_BYTES)
@@ -176,6 +193,8 @@ static void hide_in_list(uint32_t at, struct hiding *hiding)
         else
             hiding->is_over = !pw_span_hide_pages(place, &hiding->bytes) || hiding->bytes >= HIDDEN_AT_ONCE ||
                               ++hiding->spans >= SPANS_AT_ONCE;
+        if (at == 0 || seen % SPANS_A_TURN == 0)
+            at = make_way(heap, slab_class, at);
     }
 }
 
@@ -188,9 +207,7 @@ void pw_slab_hide_pages(struct pw_heap *heap)
     hiding.is_over = is_too_soon(heap);
     for (uint32_t i = 0; i < PW_SLAB_SIZES && !hiding.is_over; i++) {
         heap->pages_at = (heap->pages_at + 1) % PW_SLAB_SIZES;
-        hide_in_list(heap->image.spans[heap->pages_at], &hiding);
-        pw_heap_release(heap); /* let others have it for a moment */
-        pw_heap_acquire(heap);
+        hide_in_list(heap, heap->pages_at, &hiding);
     }
     heap->pages_hidden += (uint32_t)(hiding.bytes / PW_PAGE_BYTES);
     pw_heap_release(heap);
