@@ -15,7 +15,7 @@ without="quarantine_size_mb=0:thread_local_quarantine_size_kb=0:symbolize=0"
 run() { # OPTIONS ARGUMENT… - the program at full, to its end
     options=$1
     shift
-    LD_PRELOAD=$library PWHEAP_CHECK=full:$without:$options timeout 60 "$program" "$@" >out 2>err </dev/null
+    LD_PRELOAD=$library PWHEAP_CHECK=full:$without:$options prlimit --cpu=60 "$program" "$@" >out 2>err </dev/null
     status=$?
 }
 begin() { # MODE - the program, waiting; its process is $pid, the freed block $freed

@@ -184,8 +184,7 @@ static struct pw_block make_way(struct pw_heap *heap, struct pw_block run)
 {
     pw_heap_release(heap);
     pw_heap_acquire(heap);
-    if (run.region->heap != heap->index ||
-        atomic_load_explicit(&run.region->kind, memory_order_acquire) != PW_REGION_PAGES)
+    if (!pw_region_is(run.region, heap->index, PW_REGION_PAGES))
         return (struct pw_block){NULL, 0};
     uint32_t granule = pw_region_find_start(run.region, run.granule);
     return granule == 0 ? (struct pw_block){NULL, 0} : (struct pw_block){run.region, granule};
@@ -199,8 +198,7 @@ static uint64_t purge_some(struct pw_heap *heap, uint64_t keep_pages)
     uint32_t count = atomic_load_explicit(&pw_root.region_count, memory_order_acquire);
     for (uint32_t i = 1; i < count && heap->dirty_pages > keep_pages; i++) {
         struct pw_region *region = pw_region_at(i);
-        if (region->heap != heap->index ||
-            atomic_load_explicit(&region->kind, memory_order_acquire) != PW_REGION_PAGES)
+        if (!pw_region_is(region, heap->index, PW_REGION_PAGES))
             continue;
         struct pw_block run = {region, region->first};
         while (run.region != NULL && heap->dirty_pages > keep_pages) {

@@ -237,8 +237,7 @@ bool pw_runs_merge_all(struct pw_heap *heap)
     uint32_t count = atomic_load_explicit(&pw_root.region_count, memory_order_acquire);
     for (uint32_t i = 1; i < count; i++) {
         struct pw_region *region = pw_region_at(i);
-        if (region->heap == heap->index &&
-            atomic_load_explicit(&region->kind, memory_order_acquire) == PW_REGION_PAGES)
+        if (pw_region_is(region, heap->index, PW_REGION_PAGES))
             merged |= merge_region(heap, region);
     }
     return merged;
@@ -274,9 +273,7 @@ static bool may_merge(const struct pw_heap *heap, struct pw_block run, struct pw
 static bool merge_around(struct pw_heap *heap, uint64_t reference)
 {
     struct pw_block run = run_of(reference);
-    /* The region may have gone, or been another's since. */
-    if (run.region->heap != heap->index ||
-        atomic_load_explicit(&run.region->kind, memory_order_acquire) != PW_REGION_PAGES ||
+    if (!pw_region_is(run.region, heap->index, PW_REGION_PAGES) ||
         run.granule < run.region->first || run.granule >= run.region->limit ||
         !pw_bit_test((const uint64_t *)run.region->starts, run.granule) || !is_free(run))
         return false;

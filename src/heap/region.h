@@ -48,6 +48,12 @@ PW_INLINE struct pw_region *pw_region_at(uint32_t index)
     return (struct pw_region *)pw_root.regions + index;
 }
 
+/* Is it one of that heap's, and of that kind? It may have gone, or become another's, since it was found. Under that heap's lock. */
+PW_INLINE bool pw_region_is(const struct pw_region *region, uint32_t heap, enum pw_region_kind kind)
+{
+    return region->heap == heap && atomic_load_explicit(&region->kind, memory_order_acquire) == kind;
+}
+
 PW_INLINE struct pw_header *pw_region_header(const struct pw_region *region, uint32_t granule)
 {
     return (struct pw_header *)region->headers + granule;

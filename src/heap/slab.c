@@ -170,9 +170,7 @@ static uint32_t make_way(struct pw_heap *heap, uint32_t slab_class, uint32_t nex
 {
     pw_heap_release(heap);
     pw_heap_acquire(heap);
-    const struct pw_region *region = pw_region_at(next >> PW_SPAN_REF_BITS);
-    if (next == 0 || region->heap != heap->index ||
-        atomic_load_explicit(&region->kind, memory_order_acquire) != PW_REGION_SLABS)
+    if (next == 0 || !pw_region_is(pw_region_at(next >> PW_SPAN_REF_BITS), heap->index, PW_REGION_SLABS))
         return 0;
     struct pw_span_place place = pw_span_of_reference(next);
     bool is_there = pw_span_shape(place) != 0 && place.span->slab_class == slab_class &&
@@ -216,6 +214,7 @@ void pw_slab_hide_pages(struct pw_heap *heap)
 uint64_t pw_slab_trim(struct pw_heap *heap, struct pw_region *region)
 {
     uint64_t given = 0;
+    bool hides = may_hide();
     for (uint32_t number = 1; number < pw_span_of(region->limit); number++) {
         struct pw_span_place place = pw_span_at(region, number);
         if (!pw_span_is_sound(place))
@@ -224,7 +223,7 @@ uint64_t pw_slab_trim(struct pw_heap *heap, struct pw_region *region)
             pw_span_close(heap, place);
         if (pw_span_shape(place) == 0)
             given += pw_span_purge(heap, place);
-        else if (may_hide())
+        else if (hides)
             (void)pw_span_hide_pages(place, &given);
     }
     pw_places_purge(region, 1);

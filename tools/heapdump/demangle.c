@@ -92,11 +92,10 @@ static void limit_memory(void)
     setrlimit(RLIMIT_AS, &limit);
 }
 
-/* From now on; SIGPROF ends the process. */
+/* Of the next name; SIGPROF ends the process. */
 static void limit_time(void)
 {
     struct itimerval most = {.it_value.tv_sec = MOST_SECONDS};
-    signal(SIGPROF, SIG_DFL);
     setitimer(ITIMER_PROF, &most, NULL);
 }
 
@@ -119,6 +118,7 @@ _Noreturn static void run_demangler(int questions, int answers)
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         close(fd); /* else who waits for the end of our output would wait for this process too */
     limit_memory();
+    signal(SIGPROF, SIG_DFL);
     while (receive(questions, name, sizeof name)) {
         limit_time();
         answer(answers, name);

@@ -169,8 +169,7 @@ uint64_t pw_guarded_drop_runs(struct pw_heap *heap, uint64_t *pages)
     uint32_t count = atomic_load_explicit(&pw_root.region_count, memory_order_acquire);
     for (uint32_t i = 1; i < count && pool_of(heap)->region != NULL; i++) {
         struct pw_region *region = pw_region_at(i);
-        if (atomic_load_explicit(&region->kind, memory_order_acquire) == PW_REGION_GUARD &&
-            region->heap == heap->index)
+        if (pw_region_is(region, heap->index, PW_REGION_GUARD))
             drop_region(region, &blocks, pages);
     }
     *pool_of(heap) = (struct pw_guard_pool){.region = NULL};
